@@ -1,0 +1,171 @@
+"""The explanation record: everything about one explained row, from which every view is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from xaisvc.types.schema import Space
+
+
+class Severity(StrEnum):
+    """How far a caveat limits the use of an attribution.
+
+    `info` is context; `care` asks the reader to read with care; `unreliable` means reasons must not be given.
+    """
+
+    INFO = "info"
+    CARE = "care"
+    UNRELIABLE = "unreliable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caveat:
+    """A typed, evidenced warning about one attribution.
+
+    Attributes:
+        kind: Stable name, for example `correlated_features`.
+        severity: How far it limits the use.
+        players: Players concerned, may be empty for the whole answer.
+        message: What is the matter, for data scientists, in English.
+        evidence: Figures behind it, name to number.
+    """
+
+    kind: str
+    severity: Severity
+    players: tuple[str, ...] = ()
+    message: str = ""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """SHA-256 of the pinned files, in hexadecimal."""
+
+    model: str
+    background: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedOutput:
+    """The model's answer for the row.
+
+    Attributes:
+        id: Id of the output.
+        prediction: The number in the output tensor, in `prediction_space`.
+        prediction_space: Unit of the tensor's own numbers.
+        band: Id of the band that holds the prediction; empty without bands.
+        adverse: Whether the prediction leads to the adverse decision; None without a threshold.
+    """
+
+    id: str
+    prediction: float
+    prediction_space: Space
+    band: str = ""
+    adverse: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerValue:
+    """One player's share.
+
+    Attributes:
+        player: Name of the player.
+        features: Feature ids it stands for.
+        value: Attribution in the record's space.
+        standard_error: Its standard error, 0 if exact.
+        portfolio_mean_abs: Mean absolute attribution of this player over the portfolio sample; None if not known.
+    """
+
+    player: str
+    features: tuple[str, ...]
+    value: float
+    standard_error: float = 0.0
+    portfolio_mean_abs: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAttribution:
+    """The numbers and how they were made.
+
+    Attributes:
+        method: Method that ran.
+        exact: Whether the values are exact under the value function.
+        value_function: `interventional`, or `local_surrogate` for LIME.
+        space: Unit of value, base value and output.
+        base_value: Mean output over the background (LIME: intercept of the surrogate).
+        output: The explained number.
+        players_kind: Where the grouping comes from.
+        players: One entry per player, in the order of the schema.
+        model_evaluations: Model rows scored for this row.
+        seed: The caller's seed.
+        budget: The budget in words, for example `2048 coalitions`; empty for exact methods.
+        detail: How and why the method was chosen.
+        diagnostics: For example LIME's fidelity.
+    """
+
+    method: str
+    exact: bool
+    value_function: str
+    space: Space
+    base_value: float
+    output: float
+    players_kind: str
+    players: tuple[PlayerValue, ...]
+    model_evaluations: int
+    seed: int
+    budget: str = ""
+    detail: str = ""
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portfolio:
+    """The same output over a sample of the background, so that one case can be seen against many.
+
+    Attributes:
+        rows: Number of background rows behind the figures.
+        mean_prediction: Mean of the output tensor, in the unit of the tensor.
+        adverse_share: Share of rows with the adverse decision; None without a threshold.
+        rank_share: Share of rows whose prediction is lower than this row's.
+    """
+
+    rows: int
+    mean_prediction: float
+    adverse_share: float | None
+    rank_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationRecord:
+    """Everything about one explained row.
+
+    Attributes:
+        id: Identifier given by the service or the library; unique.
+        created_at: Time of the answer, ISO 8601 in UTC.
+        bundle: Name of the bundle.
+        bundle_version: Its owner's version.
+        digests: What was pinned.
+        device: What the model ran on, `cpu` or `cuda`.
+        answer_version: Version of the code's answers; changes whenever numbers may change.
+        row: Feature id to value as validated; float, text, or None for missing.
+        output: The model's answer.
+        attribution: The numbers.
+        caveats: Warnings, most severe first.
+        portfolio: The portfolio context; None if the bundle has none.
+    """
+
+    id: str
+    created_at: str
+    bundle: str
+    bundle_version: str
+    digests: Digests
+    device: str
+    answer_version: int
+    row: Mapping[str, float | str | None]
+    output: ExplainedOutput
+    attribution: RecordedAttribution
+    caveats: tuple[Caveat, ...] = ()
+    portfolio: Portfolio | None = None

@@ -1,0 +1,264 @@
+"""What a bundle declares about its model: features, outputs, concepts. Frozen; no file formats here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from xaisvc.errors import NotFoundError
+
+
+class Kind(StrEnum):
+    """Kind of a feature's values."""
+
+    NUMERIC = "numeric"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CATEGORY = "category"
+    DATE = "date"
+
+
+class Sensitivity(StrEnum):
+    """Who may see a feature. A feature without a class is visible to data scientists only."""
+
+    PUBLIC = "public"
+    CUSTOMER_OWN = "customer_own"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    PROTECTED = "protected"
+    PROXY = "proxy"
+    FRAUD_SIGNAL = "fraud_signal"
+    AML = "aml"
+
+
+class Space(StrEnum):
+    """Unit of an explained number: a probability in [0, 1], the natural log of the odds, or the model's raw score."""
+
+    PROBABILITY = "probability"
+    LOG_ODDS = "log_odds"
+    RAW = "raw"
+
+
+class Adverse(StrEnum):
+    """Which direction of an output is bad for the person concerned."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Direction(StrEnum):
+    """Which way a person can move a mutable feature."""
+
+    INCREASE = "increase"
+    DECREASE = "decrease"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorColumn:
+    """Where a feature enters the graph: input tensor and column (0 for a tensor that holds one feature)."""
+
+    tensor: str
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How the person concerned can change a feature.
+
+    Attributes:
+        direction: Allowed direction.
+        minimum: Smallest value that can be reached, in the feature's unit; None for no bound.
+        maximum: Largest value that can be reached, in the feature's unit; None for no bound.
+    """
+
+    direction: Direction = Direction.ANY
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One raw input of the model, as the bank knows it.
+
+    Attributes:
+        id: Name used by callers and in every attribution.
+        kind: Kind of its values.
+        source: Where it enters the graph.
+        unit: Unit shown to readers, for example `months`; None for none.
+        categories: Allowed values of a category feature, as text; empty for other kinds.
+        allow_missing: Whether a row may leave the value out.
+        labels: Language to name for readers.
+        category_labels: Language to (category value to name for readers).
+        concept: Id of the concept it belongs to; None to stand alone.
+        sensitivity: Who may see it; None hides it from everybody but data scientists.
+        change: How it can be changed; None if it cannot.
+        observed_range: Smallest and largest value in the background, in the feature's unit; None for categories.
+    """
+
+    id: str
+    kind: Kind
+    source: TensorColumn
+    unit: str | None = None
+    categories: tuple[str, ...] = ()
+    allow_missing: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    category_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    concept: str | None = None
+    sensitivity: Sensitivity | None = None
+    change: Change | None = None
+    observed_range: tuple[float, float] | None = None
+
+    def label(self, language: str) -> str:
+        """Name for readers in `language`, falling back to English, then to the id."""
+        return self.labels.get(language) or self.labels.get("en") or self.id
+
+    def category_label(self, value: str, language: str) -> str:
+        """Name for readers of one category value, falling back to English, then to the value."""
+        for lang in (language, "en"):
+            name = self.category_labels.get(lang, {}).get(value)
+            if name:
+                return name
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concept:
+    """A named set of features explained as one player."""
+
+    id: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, language: str) -> str:
+        """Name for readers in `language`, falling back to English, then to the id."""
+        return self.labels.get(language) or self.labels.get("en") or self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A range of predictions with a name. Bands are listed from low to high; the last has no upper bound.
+
+    Attributes:
+        id: Stable name.
+        upper: Predictions below this belong to the band, in the unit of the output tensor; None for no bound.
+        labels: Language to name for readers.
+    """
+
+    id: str
+    upper: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, language: str) -> str:
+        """Name for readers in `language`, falling back to English, then to the id."""
+        return self.labels.get(language) or self.labels.get("en") or self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One number of the model that can be explained.
+
+    Attributes:
+        id: Name used by callers.
+        tensor: Name of the ONNX output tensor.
+        target: Class label (ZipMap) or column of the tensor; None for a regressor with one number per row.
+        tensor_space: Unit of the tensor's own numbers, `probability` or `raw`.
+        space: Unit that is explained unless the caller asks for another.
+        adverse: Direction that is bad for the person concerned; None if there is none.
+        threshold: Prediction from which the bank decides adversely, in the unit of the tensor; None if there is none.
+        bands: Named ranges of predictions, from low to high.
+        labels: Language to name for readers.
+    """
+
+    id: str
+    tensor: str
+    target: str | int | None = None
+    tensor_space: Space = Space.PROBABILITY
+    space: Space = Space.PROBABILITY
+    adverse: Adverse | None = None
+    threshold: float | None = None
+    bands: tuple[Band, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, language: str) -> str:
+        """Name for readers in `language`, falling back to English, then to the id."""
+        return self.labels.get(language) or self.labels.get("en") or self.id
+
+    def band(self, prediction: float) -> Band | None:
+        """The band that holds a prediction (in the unit of the tensor); None if the output has no bands."""
+        for band in self.bands:
+            if band.upper is None or prediction < band.upper:
+                return band
+        return self.bands[-1] if self.bands else None
+
+    def is_adverse(self, prediction: float) -> bool | None:
+        """Whether a prediction (in the unit of the tensor) leads to the adverse decision; None without a threshold."""
+        if self.threshold is None or self.adverse is None:
+            return None
+        return prediction >= self.threshold if self.adverse is Adverse.HIGHER else prediction <= self.threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleDescription:
+    """Everything `bundle.yaml` and `labels/` say, without the model and the data.
+
+    Attributes:
+        name: Name used by callers.
+        version: The owner's version of the model.
+        owner: Who answers for the model.
+        purpose: What the model may be used for.
+        out_of_scope: What it must not be used for.
+        features: Raw inputs in the order of the schema.
+        outputs: Numbers that can be explained; the first is the default.
+        concepts: Named groups of features.
+        languages: Languages that labels exist for.
+        notes: Anything readers of the bundle should know, for example data source and licence.
+    """
+
+    name: str
+    version: str
+    owner: str
+    purpose: str
+    out_of_scope: str
+    features: tuple[Feature, ...]
+    outputs: tuple[Output, ...]
+    concepts: tuple[Concept, ...] = ()
+    languages: tuple[str, ...] = ("en",)
+    notes: str = ""
+
+    @property
+    def feature_ids(self) -> tuple[str, ...]:
+        """Ids of the features in the order of the schema."""
+        return tuple(feature.id for feature in self.features)
+
+    def feature(self, feature_id: str) -> Feature:
+        """The feature with this id.
+
+        Raises:
+            NotFoundError: If there is none; the message lists the known ids.
+        """
+        for feature in self.features:
+            if feature.id == feature_id:
+                return feature
+        known = ", ".join(self.feature_ids)
+        msg = f"bundle '{self.name}' has no feature '{feature_id}'; it has: {known}"
+        raise NotFoundError(msg)
+
+    def output(self, output_id: str | None) -> Output:
+        """The output with this id, or the default output for None.
+
+        Raises:
+            NotFoundError: If there is none; the message lists the known ids.
+        """
+        if output_id is None:
+            return self.outputs[0]
+        for output in self.outputs:
+            if output.id == output_id:
+                return output
+        known = ", ".join(output.id for output in self.outputs)
+        msg = f"bundle '{self.name}' has no output '{output_id}'; it has: {known}"
+        raise NotFoundError(msg)
+
+    def concept(self, concept_id: str) -> Concept | None:
+        """The concept with this id, or None."""
+        return next((concept for concept in self.concepts if concept.id == concept_id), None)
