@@ -14,10 +14,14 @@ to gRPC status codes, and a text that leaves the process is always one written h
     ├── BundleError (ValueError)              a bundle's owner can mend the bundle
     │   ├── UnsafeModelError                  refused before anything ran
     │   └── BundleChangedError                the files changed after they were pinned
+    ├── AudienceError (ValueError)            whoever keeps the audience files can mend them
     ├── ModelOutputError (ArithmeticError)    the model answered with something that cannot be explained
     │   └── AdditivityError                   base value and attributions do not sum to the output
     ├── RuntimeUnavailableError (RuntimeError)  the wanted device or library is not there
-    └── StoreError (OSError)                  a record could not be written or read
+    ├── StoreError (OSError)                  a record could not be written or read
+    └── ServiceError                          a client got no usable answer; the service itself never raises these
+        ├── ServiceUnreachableError (ConnectionError)
+        └── ServiceTimeoutError (TimeoutError)
 """
 
 from __future__ import annotations
@@ -119,6 +123,23 @@ class BundleChangedError(BundleError):
     """A file of a loaded bundle differs from the digest pinned when it was loaded."""
 
 
+class AudienceError(XaisvcError, ValueError):
+    """A file that declares audiences, their words or their rights is incomplete or contradicts another.
+
+    Attributes:
+        file: File name inside the audiences folder, or an empty text.
+        line: Line in that file, from 1; 0 where it has no meaning.
+        field: Path of the field, for example `sections.2.max_for`, or an empty text.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, field: str = "") -> None:
+        where = file + (f":{line}" if line else "")
+        super().__init__(": ".join(part for part in (where, field, message) if part))
+        self.file = file
+        self.line = line
+        self.field = field
+
+
 class ModelOutputError(XaisvcError, ArithmeticError):
     """The model's answer cannot be explained: not finite, of the wrong shape, or different for equal rows."""
 
@@ -133,3 +154,15 @@ class RuntimeUnavailableError(XaisvcError, RuntimeError):
 
 class StoreError(XaisvcError, OSError):
     """The durable store of records cannot be read or written, so nothing was answered."""
+
+
+class ServiceError(XaisvcError):
+    """The service failed, or answered with something this client does not understand."""
+
+
+class ServiceUnreachableError(ServiceError, ConnectionError):
+    """Nothing answers at the client's target, or it is shutting down."""
+
+
+class ServiceTimeoutError(ServiceError, TimeoutError):
+    """The service did not answer within the client's time limit; what it had begun may still be recorded."""

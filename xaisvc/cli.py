@@ -1,0 +1,222 @@
+"""The command line. Each command loads what it needs when it runs, so that `xaisvc --help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from xaisvc.errors import InvalidRequestError, XaisvcError
+
+if TYPE_CHECKING:
+    from xaisvc.types import Budget
+
+app = typer.Typer(
+    name="xaisvc",
+    help="Explains the decisions of ONNX models: attributions, caveats and one view per audience.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+BundleArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the bundle.")]
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - typer hands the flag over by position
+    if value:
+        from xaisvc import __version__  # noqa: PLC0415 - heavy: loaded when used
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@bundle_app.command("init")
+def bundle_init(  # noqa: PLR0913 - one parameter per option
+    model: Annotated[Path, typer.Argument(help="The ONNX file.")],
+    background: Annotated[Path, typer.Option("--background", "-b", help="CSV or parquet: rows that stand in.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write.")],
+    *,
+    name: Annotated[str | None, typer.Option(help="Name of the bundle; the folder's name by default.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="CSV or parquet with a column prediction:<output id> per output.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
+) -> None:
+    """Write a complete, editable draft of a bundle from a model and data."""
+    from xaisvc.bundles import describe_bundle  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.authoring import create_bundle  # noqa: PLC0415 - heavy: loaded when used
+
+    bundle = create_bundle(
+        model=model, background=background, path=out, name=name, reference=reference, overwrite=overwrite
+    )
+    typer.echo(describe_bundle(bundle))
+    typer.echo(
+        f"\nWrote {out}. Next: edit {out / 'bundle.yaml'} (purpose, owner, labels, sensitivity, threshold), "
+        f"then run: xaisvc bundle check {out}"
+    )
+
+
+@bundle_app.command("check")
+def bundle_check(
+    folder: BundleArgument,
+    device: Annotated[DeviceName, typer.Option(help="Where to run the model.")] = "cpu",
+) -> None:
+    """Verify that the graph loads, scores the background, fits its schema, and agrees with the reference."""
+    from xaisvc.engine.authoring import check_bundle_folder  # noqa: PLC0415 - heavy: loaded when used
+
+    _, report = check_bundle_folder(folder, device=device)
+    typer.echo(report.to_text())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@bundle_app.command("show")
+def bundle_show(folder: BundleArgument) -> None:
+    """Print a readable summary of a bundle."""
+    from xaisvc.bundles import describe_bundle, load_bundle  # noqa: PLC0415 - heavy: loaded when used
+
+    typer.echo(describe_bundle(load_bundle(folder)))
+
+
+@app.command("explain")
+def explain(  # noqa: PLR0913 - one parameter per option
+    folder: BundleArgument,
+    rows: Annotated[
+        Path, typer.Argument(help="CSV, parquet or JSON file with rows; - reads JSON from standard input.")
+    ],
+    *,
+    row: Annotated[list[int] | None, typer.Option("--row", "-r", help="Only this row, from 0; may repeat.")] = None,
+    audience: Annotated[str, typer.Option("--audience", "-a", help="Who reads it.")] = "data_scientist",
+    form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json.")] = "text",
+    language: Annotated[str, typer.Option(help="Language of the view.")] = "en",
+    method: Annotated[str, typer.Option("--method", "-m", help="auto, tree, linear, exact, kernel, …")] = "auto",
+    output: Annotated[str | None, typer.Option(help="Id of the output; the bundle's first by default.")] = None,
+    space: Annotated[str | None, typer.Option(help="probability, log_odds or raw.")] = None,
+    players: Annotated[str, typer.Option(help="features, concepts or clusters.")] = "features",
+    budget: Annotated[int | None, typer.Option(help="Coalitions per row (samples for LIME).")] = None,
+    error_target: Annotated[float | None, typer.Option(help="Sample until standard errors are below this.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Best answer after this many seconds.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampling methods.")] = 0,
+    device: Annotated[DeviceName, typer.Option(help="Where to run the model.")] = "auto",
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write one file per row here.")] = None,
+) -> None:
+    """Explain rows of a file to one audience."""
+    from xaisvc.bundles import load_bundle, read_rows  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.explainer import Explainer  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.viewing import find_audience  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.views import render_view  # noqa: PLC0415 - heavy: loaded when used
+
+    find_audience(audience)  # a typing error should not cost a computation
+    bundle = load_bundle(folder)
+    table = read_rows(bundle.description, sys.stdin.buffer if str(rows) == "-" else rows)
+    if row:
+        wrong = [index for index in row if not 0 <= index < len(table)]
+        if wrong:
+            raise InvalidRequestError.of(
+                "--row", f"there is no row {wrong[0]}; the file has rows 0 to {len(table) - 1}"
+            )
+        table = table.take(row)
+    batch = Explainer(bundle, device).explain_table(
+        table,
+        method=method,
+        output=output,
+        players=players,
+        budget=_budget(budget, error_target, deadline),
+        seed=seed,
+        space=space,
+    )
+    for explanation in batch:
+        content = render_view(explanation.view(audience, language).document, form)
+        if out is None:
+            typer.echo(content)
+            continue
+        number = row[explanation.index] if row else explanation.index
+        suffix = {"text": "txt", "markdown": "md"}.get(form, form)
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"row-{number}-{audience}.{suffix}"
+        path.write_text(content, encoding="utf-8")
+        typer.echo(path)
+
+
+def _budget(coalitions: int | None, error_target: float | None, deadline_s: float | None) -> Budget | None:
+    from xaisvc.types import Deadline, ErrorTarget  # noqa: PLC0415 - heavy: loaded when used
+
+    given = [value for value in (coalitions, error_target, deadline_s) if value is not None]
+    if len(given) > 1:
+        raise InvalidRequestError.of("budget", "give one of --budget, --error-target and --deadline")
+    if error_target is not None:
+        return ErrorTarget(error_target)
+    return Deadline(deadline_s) if deadline_s is not None else coalitions
+
+
+@app.command("serve")
+def serve(  # noqa: PLR0913 - one parameter per option
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", "-m", metavar="DIR", help="A bundle or a folder of bundles.")
+    ] = None,
+    *,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any; 8765 by default.")] = None,
+    port_file: Annotated[Path | None, typer.Option(help="Write the bound port to this file.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for the records.")] = None,
+    device: Annotated[DeviceName | None, typer.Option(help="Where to run the models.")] = None,
+    max_rows: Annotated[int | None, typer.Option(help="Most rows in one request.")] = None,
+    log_format: Annotated[Literal["json", "console"] | None, typer.Option(help="Form of the log.")] = None,
+) -> None:
+    """Serve explanations over gRPC. Settings: flags, then XAISVC_* variables, then the file, then defaults."""
+    from xaisvc.config import load_settings  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.server.app import run  # noqa: PLC0415 - heavy: loaded when used
+
+    flags = {
+        "models": models,
+        "host": host,
+        "port": port,
+        "port_file": port_file,
+        "data_dir": data_dir,
+        "device": device,
+        "max_rows": max_rows,
+        "log_format": log_format,
+    }
+    settings = load_settings(config, {name: value for name, value in flags.items() if value is not None})
+    raise typer.Exit(run(settings))
+
+
+@app.command("demo")
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write.")] = Path("out/demo"),
+    *,
+    keep_serving: Annotated[bool, typer.Option("--serve", help="Leave the service running.")] = False,
+) -> None:
+    """Start the service, explain real credit applicants to all five audiences, and write the pages."""
+    from xaisvc.demo import run_demo  # noqa: PLC0415 - heavy: loaded when used
+
+    raise typer.Exit(run_demo(out, serve=keep_serving, echo=typer.echo))
+
+
+def main() -> None:
+    """Runs the command line. Errors made on purpose are printed without a traceback; exit status 2."""
+    try:
+        app()
+    except XaisvcError as error:
+        typer.echo(f"xaisvc: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
