@@ -1,0 +1,48 @@
+"""What LIME's answer is, and when it does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xaisvc.types import Caveat, Severity
+
+if TYPE_CHECKING:
+    from xaisvc.caveats.base import CaveatContext
+
+CARE_JACCARD = 0.7
+CARE_SIGN_FLIPS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSurrogate:
+    """Speaks for every LIME answer: its weights do not sum to the output, and it says how stable they are.
+
+    There is no cut-off on R2: in LIME's default, discretised mode even an exactly linear model reaches only about 0.4.
+    """
+
+    kind: str = "local_surrogate"
+
+    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
+        """One caveat per LIME row, none for other methods; see `CaveatRule.find`."""
+        return [self._find(context, row) for row in range(len(context.rows))]
+
+    def _find(self, context: CaveatContext, row: int) -> tuple[Caveat, ...]:
+        if context.attribution.value_function != "local_surrogate":
+            return ()
+        diagnostics = context.attribution.diagnostics[row] if context.attribution.diagnostics else {}
+        unstable = (
+            diagnostics.get("stability_top3_jaccard", 1.0) < CARE_JACCARD
+            or diagnostics.get("stability_sign_flips", 0.0) > CARE_SIGN_FLIPS
+        )
+        return (
+            Caveat(
+                kind=self.kind,
+                severity=Severity.CARE if unstable else Severity.INFO,
+                message=(
+                    "LIME's weights describe a simple model fitted around the row; they do not sum to the output"
+                    + (", and the leading ones change when the sample changes" if unstable else "")
+                ),
+                evidence=dict(diagnostics),
+            ),
+        )
