@@ -1,0 +1,1 @@
+"""The use cases: look up, compute, attach caveats, record, render."""

@@ -1,0 +1,99 @@
+"""Makes and checks bundles: what stands behind `create_bundle` and `xaisvc bundle init|check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xaisvc.bundles import check_bundle, check_model, draft_description, load_bundle, write_bundle
+from xaisvc.engine.explainer import Explainer
+from xaisvc.errors import BundleError
+from xaisvc.graphs import list_outputs
+from xaisvc.runtimes import OrtRuntime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xaisvc.bundles import Bundle, CheckReport
+    from xaisvc.types import Device, Runtime
+
+
+def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle can be made from, all by name
+    *,
+    model: str | Path | bytes,
+    background: pd.DataFrame | str | Path,
+    path: str | Path,
+    name: str | None = None,
+    reference: pd.DataFrame | str | Path | None = None,
+    overwrite: bool = False,
+) -> Bundle:
+    """Writes a complete, editable bundle: types, categories, ranges and missing values from the graph and the data.
+
+    Args:
+        model: The ONNX file, or its bytes.
+        background: Rows that stand in for absent features: a DataFrame, or a CSV or parquet file.
+        path: Folder to write.
+        name: Name of the bundle; the folder's name by default.
+        reference: Rows with a column `prediction:<output id>` per output, to compare the graph with.
+        overwrite: Replace a bundle that is there.
+
+    Returns:
+        The bundle, loaded again from what was written.
+
+    Raises:
+        UnsafeModelError: If the ONNX file breaks a safety rule.
+        BundleError: If graph and data do not fit each other, or the folder is taken.
+    """
+    content = model if isinstance(model, bytes) else _read_model(Path(model))
+    check_model(content)
+    frame = _read_frame(background, "background")
+    loaded = OrtRuntime().load(content, device="cpu")
+    folder = Path(path)
+    description = draft_description(
+        name=name or _name_of(folder),
+        inputs=loaded.inputs,
+        outputs=list_outputs(content),
+        background=frame,
+    )
+    rows = None if reference is None else _read_frame(reference, "reference")
+    write_bundle(folder, description=description, model=content, background=frame, reference=rows, overwrite=overwrite)
+    return load_bundle(folder)
+
+
+def check_bundle_folder(
+    path: str | Path, *, device: Device = "cpu", runtime: Runtime | None = None
+) -> tuple[Bundle, CheckReport]:
+    """Loads a bundle, runs it on its background and reference rows, and reports what was found.
+
+    Raises:
+        BundleError: If it cannot be loaded at all.
+    """
+    explainer = Explainer(path, device, runtime=runtime)
+    inputs = (runtime or OrtRuntime()).load(explainer.bundle.model, device=device).inputs
+    return explainer.bundle, check_bundle(explainer.bundle, inputs=inputs, score=explainer.predict)
+
+
+def _read_model(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"cannot read the model: {error.strerror or 'not readable'}", file=str(path)) from error
+
+
+def _read_frame(source: pd.DataFrame | str | Path, what: str) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415 - heavy: loaded when used
+
+    if isinstance(source, pd.DataFrame):
+        return source
+    path = Path(source)
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except OSError as error:
+        raise BundleError(f"cannot read the {what}: {error.strerror or 'not readable'}", file=str(path)) from error
+    except (ValueError, pd.errors.ParserError) as error:
+        raise BundleError(f"the {what} is neither CSV nor parquet that can be read", file=str(path)) from error
+
+
+def _name_of(folder: Path) -> str:
+    text = "".join(c if c.isalnum() and c.isascii() else "-" for c in folder.resolve().name.lower()).strip("-")
+    return text or "model"

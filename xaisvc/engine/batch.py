@@ -1,0 +1,237 @@
+"""What `Explainer.explain` returns: the numbers of a batch, and one explanation per row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+from xaisvc.engine.recording import make_record
+from xaisvc.engine.viewing import ExplanationView, make_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    import shap
+    from numpy.typing import NDArray
+
+    from xaisvc.types import (
+        Attribution,
+        BundleDescription,
+        Caveat,
+        Digests,
+        ExplanationRecord,
+        Output,
+        Players,
+        Space,
+        Table,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a batch comes from: the same for all its rows.
+
+    Attributes:
+        description: The bundle.
+        digests: What was pinned.
+        device: What the model ran on.
+        output: The output explained.
+        space: Unit of the explained number.
+        players: Who shares the credit.
+        seed: The caller's seed.
+        budget: The budget in words; empty for exact methods.
+        background_predictions: Output tensor for the background, in the tensor's unit; float64, (b,).
+        portfolio_mean_abs: Mean absolute attribution of each player over a sample of the background; float64, (p,);
+            None if the model has no exact method.
+    """
+
+    description: BundleDescription
+    digests: Digests
+    device: str
+    output: Output
+    space: Space
+    players: Players
+    seed: int
+    budget: str
+    background_predictions: NDArray[np.float64]
+    portfolio_mean_abs: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationBatch:
+    """Explanations of n rows with p players.
+
+    Attributes:
+        rows: The rows as validated.
+        attribution: The numbers and how they were made.
+        predictions: Output tensor of each row, in the tensor's own unit; float64, (n,).
+        caveats: One tuple per row, most severe first.
+        provenance: Where the batch comes from.
+        ids: One identifier per row.
+        created_at: Time of the answer, ISO 8601 in UTC.
+    """
+
+    rows: Table
+    attribution: Attribution
+    predictions: NDArray[np.float64]
+    caveats: tuple[tuple[Caveat, ...], ...]
+    provenance: Provenance
+    ids: tuple[str, ...]
+    created_at: str
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Attributions in `space`; float64, (n, p)."""
+        return self.attribution.values
+
+    @property
+    def base_values(self) -> NDArray[np.float64]:
+        """Mean output over the background (LIME: the surrogate's intercept), in `space`; float64, (n,)."""
+        return self.attribution.base_values
+
+    @property
+    def outputs(self) -> NDArray[np.float64]:
+        """The explained number of each row, in `space`; float64, (n,)."""
+        return self.attribution.outputs
+
+    @property
+    def standard_errors(self) -> NDArray[np.float64]:
+        """Standard errors of `values`, zeros for exact methods; float64, (n, p)."""
+        return self.attribution.standard_errors
+
+    @property
+    def method(self) -> str:
+        """Name of the method that ran."""
+        return self.attribution.method
+
+    @property
+    def exact(self) -> bool:
+        """Whether the values are exact under the value function."""
+        return self.attribution.exact
+
+    @property
+    def detail(self) -> str:
+        """Why this method ran and how."""
+        return self.attribution.detail
+
+    @property
+    def model_evaluations(self) -> NDArray[np.int64]:
+        """Model rows scored for each row; int64, (n,)."""
+        return self.attribution.model_evaluations
+
+    @property
+    def value_function(self) -> str:
+        """`interventional`, or `local_surrogate` for LIME."""
+        return self.attribution.value_function
+
+    @property
+    def space(self) -> Space:
+        """Unit of values, base values and outputs."""
+        return self.provenance.space
+
+    @property
+    def players(self) -> Players:
+        """Who shares the credit, in the order of the columns of `values`."""
+        return self.provenance.players
+
+    @property
+    def background_digest(self) -> str:
+        """SHA-256 of the background file, in hexadecimal."""
+        return self.provenance.digests.background
+
+    def __len__(self) -> int:
+        """Number of rows n."""
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Explanation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Explanation, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Explanation | tuple[Explanation, ...]:
+        """The explanation of one row, or of several for a slice."""
+        if isinstance(index, slice):
+            return tuple(Explanation(self, i) for i in range(len(self))[index])
+        return Explanation(self, range(len(self))[index])
+
+    def __iter__(self) -> Iterator[Explanation]:
+        """The explanations in the order of the rows."""
+        return (Explanation(self, i) for i in range(len(self)))
+
+    def to_shap(self) -> shap.Explanation:
+        """The batch as a `shap.Explanation`, so that every plot of shap works on it.
+
+        `data` holds the row's values for players of one feature, and their values joined as text for groups.
+        """
+        import numpy as np  # noqa: PLC0415 - heavy: loaded when used
+        import shap  # noqa: PLC0415 - heavy: loaded when used
+
+        shown = np.empty((len(self), len(self.players)), dtype=object)
+        for j, members in enumerate(self.players.members):
+            columns = [self.rows.columns[feature] for feature in members]
+            for i in range(len(self)):
+                shown[i, j] = columns[0][i] if len(columns) == 1 else ", ".join(str(column[i]) for column in columns)
+        return shap.Explanation(
+            values=self.values.copy(),
+            base_values=self.base_values.copy(),
+            data=shown,
+            feature_names=list(self.players.names),
+            output_names=self.provenance.output.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The explanation of one row of a batch."""
+
+    batch: ExplanationBatch
+    index: int
+
+    @property
+    def id(self) -> str:
+        """Identifier of the explanation."""
+        return self.batch.ids[self.index]
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """Attribution of each player by name, in the batch's space."""
+        return dict(zip(self.batch.players.names, self.batch.values[self.index].tolist(), strict=True))
+
+    @property
+    def base_value(self) -> float:
+        """Mean output over the background, in the batch's space."""
+        return float(self.batch.base_values[self.index])
+
+    @property
+    def output(self) -> float:
+        """The explained number, in the batch's space."""
+        return float(self.batch.outputs[self.index])
+
+    @property
+    def prediction(self) -> float:
+        """The number in the output tensor, in the tensor's own unit."""
+        return float(self.batch.predictions[self.index])
+
+    @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """Warnings, most severe first."""
+        return self.batch.caveats[self.index]
+
+    @property
+    def record(self) -> ExplanationRecord:
+        """Everything about this row, as it is stored and as views are made from."""
+        return make_record(self.batch, self.index)
+
+    def view(self, audience: str, language: str = "en") -> ExplanationView:
+        """What one audience sees of this explanation.
+
+        Args:
+            audience: Id of the audience, for example `customer`.
+            language: Language of the view.
+
+        Raises:
+            NotFoundError: If the audience is not known; the message lists the known ones.
+            InvalidRequestError: If the audience has no texts in this language.
+        """
+        return make_view(self.record, self.batch.provenance.description, audience, language)

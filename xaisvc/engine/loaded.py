@@ -1,0 +1,116 @@
+"""A bundle on a device: its graph in a runtime, and what is worked out once per bundle."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from xaisvc.attribution import METHODS, association_matrix
+from xaisvc.engine.scoring import ColumnMatrix, ScoringModel
+from xaisvc.graphs import NotAdditive, plan_scorer, read_additive
+from xaisvc.types import AdditiveModel, LinearTerm, Problem, TreeTerm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xaisvc.bundles import Bundle
+    from xaisvc.types import Device, Output, Players, Runtime, Space
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class AdditiveReading:
+    """What reading the graph gave: an additive model, or the reason why there is none."""
+
+    model: AdditiveModel | None
+    reason: str
+
+
+class LoadedBundle:
+    """A bundle whose graph runs on a device.
+
+    Graph readings, sessions and background figures are made when first needed and kept; nothing of a request is.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, device: Device) -> None:
+        self.bundle = bundle
+        self._runtime = runtime
+        self._wanted_device = device
+        self._lock = threading.RLock()
+        self._kept: dict[Hashable, object] = {}
+        # The whole graph is loaded at once, so that a graph or device that does not work is known before any request.
+        self.device = runtime.load(bundle.model, device=device).device
+
+    def scoring(self, output: Output, space: Space) -> ScoringModel:
+        """The explained number of an output in a space, as a function of raw rows."""
+
+        def make() -> ScoringModel:
+            scorer = plan_scorer(self.bundle.model, output, space)
+            model = self._runtime.load(scorer.model, device=self._wanted_device)
+            return ScoringModel(self.bundle.description, model, scorer)
+
+        return self._once(("scoring", output.id, space), make)
+
+    def additive(self, output: Output, space: Space) -> AdditiveReading:
+        """The output as a sum of trees and linear terms, if the graph is one."""
+        return self._once(("additive", output.id, space), lambda: self._read_additive(output, space))
+
+    def _read_additive(self, output: Output, space: Space) -> AdditiveReading:
+        description = self.bundle.description
+        sources = {feature.id: feature.source for feature in description.features}
+        graph = read_additive(self.bundle.model, output, space, sources)
+        if isinstance(graph, NotAdditive):
+            return AdditiveReading(None, graph.reason)
+        # Tree ensembles have no CUDA kernel, and the columns are needed on the host.
+        model = self._runtime.load(graph.columns_model, device="cpu")
+        terms: list[LinearTerm | TreeTerm] = []
+        for term in graph.terms:
+            columns = ColumnMatrix(description, model, term.tensor)
+            if term.trees is not None:
+                terms.append(TreeTerm(columns=columns, owners=term.owners, trees=term.trees))
+            elif term.weights is not None:
+                terms.append(LinearTerm(columns=columns, owners=term.owners, weights=term.weights))
+        return AdditiveReading(AdditiveModel(constant=graph.constant, terms=tuple(terms)), "")
+
+    def problem(self, output: Output, space: Space, players: Players) -> Problem:
+        """The problem that attribution methods solve for this output, space and players."""
+        reading = self.additive(output, space)
+        return Problem(
+            model=self.scoring(output, space),
+            background=self.bundle.background,
+            players=players,
+            space=space,
+            additive=reading.model,
+            additive_reason=reading.reason,
+        )
+
+    def background_predictions(self, output: Output) -> NDArray[np.float64]:
+        """The output tensor for the background, in the tensor's unit; float64, (b,)."""
+        return self._once(
+            ("predictions", output.id),
+            lambda: self.scoring(output, output.tensor_space)(self.bundle.background),
+        )
+
+    def association(self) -> NDArray[np.float64]:
+        """Association between features in the background; float64, (f, f)."""
+        return self._once("association", lambda: association_matrix(self.bundle.background))
+
+    def exact_methods(self, output: Output, players: Players) -> tuple[str, ...]:
+        """Names of the exact methods that work for an output in its own explained space."""
+        problem = self.problem(output, output.space, players)
+        return tuple(name for name, method in METHODS.items() if method.exact and not method.why_not(problem))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The kept value for `key`, made when first asked for. Keys come from the bundle, never from a request."""
+        return self._once(("engine", key), make)
+
+    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            return cast("T", self._kept[key])

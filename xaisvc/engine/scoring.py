@@ -1,0 +1,80 @@
+"""The model of a bundle as a function of raw rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.bundles import encode_rows
+from xaisvc.errors import ModelOutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xaisvc.graphs import Scorer
+    from xaisvc.types import BundleDescription, LoadedModel, Table
+
+MAX_ROWS_PER_CALL = 16384  # bounds the memory of one call; larger batches gain nothing on the CPU
+
+
+class ScoringModel:
+    """Scores raw rows: the `ModelFunction` of one output in one space."""
+
+    def __init__(self, description: BundleDescription, model: LoadedModel, scorer: Scorer) -> None:
+        self._description = description
+        self._model = model
+        self._scorer = scorer
+
+    def __call__(self, rows: Table) -> NDArray[np.float64]:
+        """Scores rows; see `ModelFunction`.
+
+        Raises:
+            ModelOutputError: If the model fails, or answers with a number that is not finite or of the wrong shape.
+        """
+        pieces = [
+            self._score(rows.take(slice(i, i + MAX_ROWS_PER_CALL))) for i in range(0, len(rows), MAX_ROWS_PER_CALL)
+        ]
+        return np.concatenate(pieces) if pieces else np.empty(0)
+
+    def _score(self, rows: Table) -> NDArray[np.float64]:
+        feeds = encode_rows(self._description, self._model.inputs, rows)
+        tensor = self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor]
+        numbers = np.asarray(tensor, dtype=np.float64).reshape(len(rows), -1)
+        column = self._scorer.column or 0
+        if column >= numbers.shape[1]:
+            width = numbers.shape[1]
+            raise ModelOutputError(
+                f"output tensor '{self._scorer.tensor}' has {width} columns, so column {column} does not exist"
+            )
+        scores = numbers[:, column]
+        if self._scorer.transform == "logit":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scores = np.log(scores) - np.log1p(-scores)
+        bad = int(np.count_nonzero(~np.isfinite(scores)))
+        if bad:
+            hint = (
+                "; a probability of exactly 0 or 1 has no log-odds: explain the output in space 'probability'"
+                if self._scorer.transform == "logit"
+                else "; check the model with `xaisvc bundle check`"
+            )
+            raise ModelOutputError(
+                f"the model answered {bad} of {len(rows)} rows with a number that is not finite{hint}"
+            )
+        return scores
+
+
+class ColumnMatrix:
+    """The matrix that reaches a tree ensemble or a linear node: the `ColumnFunction` of one term."""
+
+    def __init__(self, description: BundleDescription, model: LoadedModel, tensor: str) -> None:
+        self._description = description
+        self._model = model
+        self._tensor = tensor
+
+    def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Runs the preprocessing of the graph; see `ColumnFunction`."""
+        feeds = encode_rows(self._description, self._model.inputs, rows)
+        matrix = np.asarray(self._model.run(feeds, [self._tensor])[self._tensor])
+        matrix = matrix.reshape(len(rows), -1)
+        return matrix if matrix.dtype == np.float64 else matrix.astype(np.float32, copy=False)
