@@ -19,8 +19,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes longer to load than everything else together
 )
-bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bundle_app, name="bundle")
 
 DeviceName = Literal["auto", "cpu", "cuda"]

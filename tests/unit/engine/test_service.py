@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.engine.conftest import frozen_surroundings
+from xaisvc.engine.commands import ExplainCommand, ServiceLimits, ViewRequest
+from xaisvc.engine.service import ExplanationService, build_service
+from xaisvc.errors import BundleError, InvalidRequestError, LimitExceededError, NotFoundError, StoreError
+from xaisvc.records import MemoryRecordStore, encode_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+GOOD = {"a": 1.5, "b": 0.5}
+
+
+class BrokenStore(MemoryRecordStore):
+    """A store whose disk is full."""
+
+    def put(self, records: Sequence[tuple[str, bytes]], descriptions: Mapping[str, bytes]) -> None:
+        del records, descriptions
+        raise StoreError("the disk is full")
+
+
+@pytest.fixture
+def service(bundle_dir: Path) -> ExplanationService:
+    return build_service(
+        [bundle_dir],
+        record_store=MemoryRecordStore(),
+        device="cpu",
+        limits=ServiceLimits(max_rows=4, max_views=2),
+        surroundings=frozen_surroundings(),
+    )
+
+
+def command(*rows: Mapping[str, object], **changes: object) -> ExplainCommand:
+    return ExplainCommand(bundle="log-model", rows=rows, **changes)  # type: ignore[arg-type]
+
+
+def test_a_bad_row_gets_its_own_error_and_harms_no_other(service: ExplanationService) -> None:
+    outcomes = service.explain(command(GOOD, {"a": "x", "b": 1.0}, {"a": 2.0, "b": 1.0}))
+
+    assert [outcome.index for outcome in outcomes] == [0, 1, 2]
+    assert [outcome.record is not None for outcome in outcomes] == [True, False, True]
+    assert [violation.field for violation in outcomes[1].violations] == ["rows[1].a"]
+
+
+def test_a_row_the_model_cannot_answer_harms_no_other(service: ExplanationService) -> None:
+    outcomes = service.explain(command(GOOD, {"a": -1.0, "b": 0.0}, GOOD, {"a": 2.0, "b": 1.0}))
+
+    assert [outcome.record is not None for outcome in outcomes] == [True, False, True, True]
+    assert "not finite" in outcomes[1].error
+    alone = service.explain(command(GOOD))[0].record
+    assert alone is not None
+    assert outcomes[0].record is not None
+    assert outcomes[0].record.attribution == alone.attribution
+
+
+def test_rows_as_columns(service: ExplanationService) -> None:
+    outcomes = service.explain(ExplainCommand(bundle="log-model", rows={"a": [1.5, -1.0], "b": [0.5, 0.0]}))
+
+    assert [outcome.record is not None for outcome in outcomes] == [True, False]
+
+
+def test_a_record_comes_back_as_it_was_answered(service: ExplanationService) -> None:
+    record = service.explain(command(GOOD))[0].record
+    assert record is not None
+
+    assert encode_record(service.get_explanation(record.id)) == encode_record(record)
+
+
+def test_nothing_is_answered_that_was_not_recorded(bundle_dir: Path) -> None:
+    service = build_service([bundle_dir], record_store=BrokenStore(), device="cpu")
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        service.explain(command(GOOD))
+
+
+def test_a_stored_record_can_be_rendered_for_another_audience(service: ExplanationService) -> None:
+    asked = ViewRequest(audience="data_scientist", format="text")
+    outcome = service.explain(command(GOOD, views=(asked,)))[0]
+    assert outcome.record is not None
+
+    assert service.render_view(outcome.record.id, asked) == outcome.views[0]
+    other = service.render_view(outcome.record.id, ViewRequest(audience="customer", format="text"))
+    assert other.content != outcome.views[0].content
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": ()}, "rows: there are no rows; send at least one"),
+        (
+            {"views": (ViewRequest(audience="customer", format="doc"),)},
+            "format: audience 'customer' has no format 'doc'",
+        ),
+        (
+            {"views": (ViewRequest(audience="customer", language="xx"),)},
+            "language: audience 'customer' has no language",
+        ),
+    ],
+)
+def test_wrong_parameters_are_named(service: ExplanationService, changes: dict[str, object], words: str) -> None:
+    given: dict[str, object] = {"bundle": "log-model", "rows": (GOOD,)} | changes
+    with pytest.raises(InvalidRequestError, match=words):
+        service.explain(ExplainCommand(**given))  # type: ignore[arg-type]
+
+
+def test_limits_are_named(service: ExplanationService) -> None:
+    with pytest.raises(LimitExceededError, match="rows: 5 rows, but one request may hold 4; split the request"):
+        service.explain(command(*[GOOD] * 5))
+    view = ViewRequest(audience="customer")
+    with pytest.raises(LimitExceededError, match="views: 3 views of each row"):
+        service.explain(command(GOOD, views=(view, view, view)))
+
+
+def test_unknown_names(service: ExplanationService) -> None:
+    with pytest.raises(NotFoundError, match="there is no model 'other'"):
+        service.explain(ExplainCommand(bundle="other", rows=(GOOD,)))
+    with pytest.raises(NotFoundError, match="there is no audience 'king'; known audiences: "):
+        service.explain(command(GOOD, views=(ViewRequest(audience="king"),)))
+    with pytest.raises(NotFoundError, match="there is no explanation with this id"):
+        service.get_explanation("nothing")
+
+
+def test_a_folder_of_bundles_is_searched(bundle_dir: Path) -> None:
+    service = build_service([bundle_dir.parent], record_store=MemoryRecordStore(), device="cpu")
+
+    assert [model.description.name for model in service.list_models()] == ["log-model"]
+
+
+def test_an_empty_folder_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is no bundle and holds none"):
+        build_service([tmp_path], record_store=MemoryRecordStore())
+
+
+def test_two_bundles_of_one_name_are_refused(bundle_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle_dir, tmp_path / "copy")
+
+    with pytest.raises(BundleError, match="two bundles are named 'log-model'"):
+        build_service([bundle_dir, tmp_path / "copy"], record_store=MemoryRecordStore(), device="cpu")
+
+
+def test_what_is_served_can_be_listed(service: ExplanationService) -> None:
+    model = service.get_model("log-model")
+
+    assert model.device == "cpu"
+    assert model.background_rows == 60
+    assert "exact" in model.exact_methods
+    assert {audience.id for audience in service.list_audiences()} == {
+        "business_manager",
+        "customer",
+        "data_scientist",
+        "fraud_analyst",
+        "relationship_manager",
+    }
