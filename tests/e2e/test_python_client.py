@@ -1,0 +1,202 @@
+"""The service as Python programs use it, through both clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+import xaisvc
+from xaisvc.errors import (
+    BudgetTooSmallError,
+    InvalidRequestError,
+    InvalidRowsError,
+    LimitExceededError,
+    NotFoundError,
+    ServiceTimeoutError,
+    ServiceUnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MODEL = "german-credit-logistic"
+AUDIENCES = {"data_scientist", "business_manager", "relationship_manager", "fraud_analyst", "customer"}
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def client(service: Any) -> Iterator[xaisvc.Client]:
+    with xaisvc.Client(service.target) as connected:
+        connected.wait_until_ready()
+        yield connected
+
+
+def test_every_row_is_explained_to_every_audience(client: xaisvc.Client, applicants: Rows) -> None:
+    reply = client.explain(MODEL, applicants, audiences=sorted(AUDIENCES), formats=["text", "html", "markdown", "json"])
+
+    assert [row.index for row in reply] == list(range(len(applicants)))
+    assert len({record.id for record in reply.records}) == len(applicants)
+    for record in reply.records:
+        total = record.attribution.base_value + sum(share.value for share in record.attribution.players)
+        # The exact methods add in float64 what the graph answers in float32, whose rounding is 6e-8 of the output.
+        assert total == pytest.approx(record.attribution.output, abs=1e-6)
+    for row in reply:
+        assert {(view.audience, view.format) for view in row.views} == {
+            (audience, form) for audience in AUDIENCES for form in ("text", "html", "markdown", "json")
+        }
+        assert len({view.content for view in row.views}) == len(row.views)
+
+
+def test_columns_frames_and_rows_are_the_same_question(client: xaisvc.Client, applicants: Rows) -> None:
+    frame = pd.DataFrame(applicants)
+
+    answers = [
+        [record.attribution for record in client.explain(MODEL, rows).records]
+        for rows in (applicants, frame, {name: frame[name].tolist() for name in frame})
+    ]
+
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_the_service_answers_what_the_library_answers(client: xaisvc.Client, applicants: Rows) -> None:
+    from xaisvc.demo import bundle_path
+
+    batch = xaisvc.Explainer(bundle_path(MODEL), device="cpu").explain(applicants, seed=3)
+
+    reply = client.explain(MODEL, applicants, seed=3)
+
+    for i, record in enumerate(reply.records):
+        assert [share.value for share in record.attribution.players] == batch.values[i].tolist()
+        assert record.attribution.base_value == batch.base_values[i]
+
+
+def test_a_stored_explanation_is_the_one_that_was_answered(client: xaisvc.Client, applicants: Rows) -> None:
+    row = client.explain(MODEL, applicants[:1], audiences=["customer"], formats=["html"])[0]
+
+    assert client.get_explanation(row.explained().id) == row.explained()
+    assert client.render_view(row.explained().id, "customer", "html") == row.view("customer", "html")
+    assert client.render_view(row.explained().id, "data_scientist", "text").content
+
+
+def test_models_and_audiences_are_described(client: xaisvc.Client, applicants: Rows) -> None:
+    assert [info.description.name for info in client.list_models()] == ["german-credit-boosting", MODEL]
+    assert client.get_model(MODEL).description.feature_ids == tuple(applicants[0])
+    assert {audience.id for audience in client.list_audiences()} == AUDIENCES
+
+
+def test_a_wrong_row_harms_no_other(client: xaisvc.Client, applicants: Rows) -> None:
+    good = applicants[0]
+    rows = [
+        good,
+        {**good, "amount_dm": float("nan")},
+        {**good, "purpose": "spaceship"},
+        {**good, "amount_dm": "a lot"},
+        {name: value for name, value in good.items() if name != "housing"},
+        {**good, "shoe_size": 43},
+        good,
+    ]
+
+    reply = client.explain(MODEL, rows)
+
+    reasons = {index: [v.reason for v in error.violations] for index, error in reply.errors.items()}  # type: ignore[attr-defined]
+    fields = [error.violations[0].field for error in reply.errors.values()]  # type: ignore[attr-defined]
+    assert reasons == {
+        1: ["MISSING_VALUE"],
+        2: ["UNKNOWN_CATEGORY"],
+        3: ["WRONG_TYPE"],
+        4: ["MISSING_FIELD"],
+        5: ["UNKNOWN_FIELD"],
+    }
+    assert fields == [
+        "rows[1].amount_dm",
+        "rows[2].purpose",
+        "rows[3].amount_dm",
+        "rows[4].housing",
+        "rows[5].shoe_size",
+    ]
+    assert all(isinstance(error, InvalidRowsError) for error in reply.errors.values())
+    assert reply[0].explained().attribution == reply[6].explained().attribution
+
+
+WRONG: dict[str, tuple[Callable[[xaisvc.Client, Rows], object], type[Exception], str]] = {
+    "model": (lambda c, rows: c.explain("nope", rows), NotFoundError, "there is no model 'nope'"),
+    "no rows": (lambda c, _: c.explain(MODEL, []), InvalidRequestError, "rows: there is no row to explain"),
+    "rows": (lambda c, rows: c.explain(MODEL, rows * 500), LimitExceededError, "2000 rows are more than the 1000"),
+    "output": (lambda c, rows: c.explain(MODEL, rows, output="x"), NotFoundError, "no output 'x'; it has: default"),
+    "method": (lambda c, rows: c.explain(MODEL, rows, method="magic"), InvalidRequestError, "unknown method 'magic'"),
+    "budget": (lambda c, rows: c.explain(MODEL, rows, method="kernel", budget=2), BudgetTooSmallError, "raise the"),
+    "players": (lambda c, rows: c.explain(MODEL, rows, players="teams"), InvalidRequestError, "'teams'"),
+    "groups": (lambda c, rows: c.explain(MODEL, rows, players={"a": ["x"]}), InvalidRequestError, "feature 'x'"),
+    "audience": (lambda c, rows: c.explain(MODEL, rows, audiences=["x"]), NotFoundError, "no audience 'x'"),
+    "format": (
+        lambda c, rows: c.explain(MODEL, rows, audiences=["customer"], formats=["doc"]),
+        InvalidRequestError,
+        "format: .*'doc'",
+    ),
+    "language": (
+        lambda c, rows: c.explain(MODEL, rows, audiences=["customer"], language="xx"),
+        InvalidRequestError,
+        "language: .*'xx'",
+    ),
+    "record": (lambda c, _: c.get_explanation("nope"), NotFoundError, "there is no explanation with this id"),
+    "no record": (lambda c, _: c.get_explanation(""), InvalidRequestError, "id: no explanation is named"),
+    "record of a view": (lambda c, _: c.render_view("nope", "customer"), NotFoundError, "there is no explanation"),
+    "model to describe": (lambda c, _: c.get_model("nope"), NotFoundError, "there is no model 'nope'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_request_is_the_librarys_own_error(client: xaisvc.Client, applicants: Rows, case: str) -> None:
+    call, error, words = WRONG[case]
+
+    with pytest.raises(error, match=words) as caught:
+        call(client, applicants)
+
+    assert type(caught.value) is error
+
+
+def test_a_time_limit_is_told(service: Any, applicants: Rows) -> None:
+    with (
+        xaisvc.Client(service.target, timeout_s=0.001) as client,
+        pytest.raises(ServiceTimeoutError, match=r"did not answer within 0.001 s"),
+    ):
+        client.explain(MODEL, applicants)
+
+
+def test_an_answer_too_large_for_the_client_is_told(service: Any) -> None:
+    with (
+        xaisvc.Client(service.target, max_message_bytes=1024) as client,
+        pytest.raises(LimitExceededError, match="raise max_message_bytes"),
+    ):
+        client.list_models()
+
+
+def test_nobody_there_is_told() -> None:
+    with (
+        xaisvc.Client("127.0.0.1:1", timeout_s=5) as client,
+        pytest.raises(ServiceUnreachableError, match=r"nothing answers at 127\.0\.0\.1:1"),
+    ):
+        client.list_models()
+    with xaisvc.Client("127.0.0.1:1") as client, pytest.raises(ServiceUnreachableError, match=r"within 0.2 s"):
+        client.wait_until_ready(0.2)
+
+
+async def test_the_asynchronous_client_does_the_same(service: Any, applicants: Rows) -> None:
+    async with xaisvc.AsyncClient(service.target) as client:
+        await client.wait_until_ready()
+        reply = await client.explain(MODEL, applicants, audiences=["customer"], formats=["text"])
+        record = reply[0].explained()
+
+        assert len(reply.records) == len(applicants)
+        assert await client.get_explanation(record.id) == record
+        assert await client.render_view(record.id, "customer", "text") == reply[0].view("customer", "text")
+        assert [info.description.name for info in await client.list_models()] == ["german-credit-boosting", MODEL]
+        assert (await client.get_model(MODEL)).description.name == MODEL
+        assert {audience.id for audience in await client.list_audiences()} == AUDIENCES
+        with pytest.raises(NotFoundError, match="there is no model 'nope'"):
+            await client.explain("nope", applicants)
+    async with xaisvc.AsyncClient("127.0.0.1:1") as client:
+        with pytest.raises(ServiceUnreachableError):
+            await client.wait_until_ready(0.2)

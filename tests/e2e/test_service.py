@@ -1,0 +1,133 @@
+"""The service as a process: bytes on the wire, restarts, signals and settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+import xaisvc
+from xaisvc.errors import LimitExceededError
+from xaisvc.v1 import explanations_pb2 as pb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODEL = "german-credit-logistic"
+EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
+Rows = list[dict[str, Any]]
+
+
+def raw_call(target: str, method: str, message: bytes) -> bytes:
+    with grpc.insecure_channel(target) as channel:
+        answer: bytes = channel.unary_unary(method)(message, timeout=30)
+        return answer
+
+
+def code_of(target: str, method: str, message: bytes) -> grpc.StatusCode:
+    with pytest.raises(grpc.RpcError) as caught:
+        raw_call(target, method, message)
+    return caught.value.code()  # type: ignore[no-any-return, attr-defined]
+
+
+def test_hostile_bytes_are_refused_and_the_service_goes_on(service: Any, applicants: Rows) -> None:
+    valid = pb.ExplainRequest(model=MODEL, rows=[pb.Row(values={"a": pb.Value(text="b")})]).SerializeToString()
+    hostile = [b"\xff" * 10, valid[:-3], b"\x0a\x02\xff\xfe", b"\x12" * 5000, bytes(100)]
+
+    assert {code_of(service.target, EXPLAIN, message) for message in hostile} == {grpc.StatusCode.INVALID_ARGUMENT}
+    with xaisvc.Client(service.target) as client:
+        assert len(client.explain(MODEL, applicants).records) == len(applicants)
+
+
+def test_a_message_over_the_limit_is_refused(service: Any) -> None:
+    over = pb.ExplainRequest(model="x" * (16 * 1024 * 1024)).SerializeToString()
+
+    assert code_of(service.target, EXPLAIN, over) is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_restart_keeps_every_record_byte_for_byte(service_process: Any, applicants: Rows, tmp_path: Path) -> None:
+    method = "/xaisvc.v1.ExplanationService/GetExplanation"
+    with service_process(tmp_path) as first, xaisvc.Client(first.target) as client:
+        records = client.explain(MODEL, applicants).records
+        requests = [pb.GetExplanationRequest(id=record.id).SerializeToString() for record in records]
+        before = [raw_call(first.target, method, request) for request in requests]
+        first.signal(signal.SIGKILL)  # nothing is tidied up
+        first.exit_code()
+
+    with service_process(tmp_path) as second, xaisvc.Client(second.target) as client:
+        assert [raw_call(second.target, method, request) for request in requests] == before
+        assert tuple(client.get_explanation(record.id) for record in records) == records
+        assert client.render_view(records[0].id, "customer", "text").content
+
+
+def test_flags_hold_nothing_is_logged_and_a_signal_ends_it(
+    service_process: Any, applicants: Rows, tmp_path: Path
+) -> None:
+    secret = "Q7-secret-value"  # noqa: S105 - a value to look for
+    with service_process(tmp_path, "--max-rows", "2") as service, xaisvc.Client(service.target) as client:
+        wrong = client.explain(MODEL, [{**applicants[0], "purpose": secret}, {**applicants[0], secret: 1}])
+        with pytest.raises(LimitExceededError, match="3 rows are more than the 2"):
+            client.explain(MODEL, applicants[:3])
+        service.signal(signal.SIGINT)
+
+        assert len(wrong.errors) == 2
+        assert service.exit_code() == 0
+        assert [event["event"] for event in service.events] == ["serving", "call", "call", "draining", "stopped"]
+        assert service.events[0]["address"] == service.target
+        assert secret not in (tmp_path / "log").read_text()
+        assert not (tmp_path / "port").exists()
+
+
+def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, applicants: Rows, tmp_path: Path) -> None:
+    replies: list[object] = []
+
+    with service_process(tmp_path) as service, xaisvc.Client(service.target) as client:
+        client.wait_until_ready()
+        call = threading.Thread(
+            target=lambda: replies.append(
+                # Refining four rows until the time is up takes the whole second of the budget.
+                client.explain(MODEL, applicants, method="permutation", budget=xaisvc.Deadline(1.0))
+            )
+        )
+        call.start()
+        time.sleep(0.3)
+        service.signal(signal.SIGTERM)
+        service.signal(signal.SIGTERM)  # asking twice changes nothing
+        call.join()
+
+        assert service.exit_code() == 0
+        events = [event["event"] for event in service.events]
+        assert events == ["serving", "call", "draining", "call", "stopped"]  # the first call asks for health
+        assert len(replies[0].records) == len(applicants)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        ([], {}, "models: no bundle is named; use --models DIR or XAISVC_MODELS"),
+        (["--models", "nowhere"], {}, "'nowhere' is no bundle and holds none"),
+        (["--models", "nowhere"], {"XAISVC_PROT": "1"}, "XAISVC_PROT: there is no such setting (environment)"),
+    ],
+)
+def test_a_wrong_start_says_what_to_do(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], words: str
+) -> None:
+    run = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "xaisvc.cli", "serve", *arguments, "--data-dir", str(tmp_path / "data")],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 2
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from xaisvc.bundles import load_bundle
+from xaisvc.demo.cases import BUNDLES, COMPARED_CASE, MAIN_MODEL, OTHER_MODEL, Case, load_cases
+from xaisvc.demo.page import Answer, CaseAnswers, ViewLink, render_index, value_text
+from xaisvc.types import (
+    BundleDescription,
+    Caveat,
+    Digests,
+    ExplainedOutput,
+    ExplanationRecord,
+    PlayerValue,
+    RecordedAttribution,
+    Severity,
+    Space,
+)
+
+VOID = {"meta", "br", "img", "input", "link", "hr"}
+
+
+def make_answer(case: Case, model: str = MAIN_MODEL, prediction: float = 0.4, *, held: bool = False) -> Answer:
+    description = load_bundle(BUNDLES / model).description
+    players = tuple(
+        PlayerValue(player=feature.id, features=(feature.id,), value=(-1) ** rank / (1 + rank))
+        for rank, feature in enumerate(description.features)
+    )
+    attribution = RecordedAttribution(
+        method="tree",
+        exact=True,
+        value_function="interventional",
+        space=Space.LOG_ODDS,
+        base_value=0.0,
+        output=0.0,
+        players_kind="features",
+        players=players,
+        model_evaluations=0,
+        seed=0,
+    )
+    output = description.outputs[0]
+    band = output.band(prediction)
+    record = ExplanationRecord(
+        id="record-1",
+        created_at="2026-01-01T00:00:00Z",
+        bundle=model,
+        bundle_version="1.0.0",
+        digests=Digests(model="a" * 64, background="b" * 64, schema="c" * 64),
+        device="cpu",
+        answer_version=1,
+        row={name: float(value) if isinstance(value, bool) else value for name, value in case.row.items()},
+        output=ExplainedOutput(
+            id=output.id,
+            prediction=prediction,
+            prediction_space=Space.PROBABILITY,
+            band=band.id if band else "",
+            adverse=output.is_adverse(prediction),
+        ),
+        attribution=attribution,
+        caveats=(Caveat(kind="near_threshold", severity=Severity.CARE, message="close & near"),),
+    )
+    link = ViewLink(label="Customer", purpose="Reads a letter.", href=f"{case.id}/customer.html", held=held)
+    return Answer(description=description, record=record, record_href=f"{case.id}/record.json", views=(link,))
+
+
+def render(*groups: CaseAnswers) -> str:
+    return render_index(groups, version="1.2.3", next_steps="run < this")
+
+
+@pytest.fixture
+def case() -> Case:
+    return load_cases()[0]
+
+
+class Balance(HTMLParser):
+    """Fails on a tag that is closed in the wrong place or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_is_well_formed_and_brings_everything_it_needs(case: Case) -> None:
+    page = render(CaseAnswers(case=case, answers=(make_answer(case),)))
+    parser = Balance()
+    parser.feed(page)
+
+    assert not parser.open
+    assert "<script" not in page
+    assert not re.findall(r"""(?:src|href)=["']https?:""", page)
+
+
+def test_facts_are_in_words_with_units(case: Case) -> None:
+    page = render(CaseAnswers(case=case, answers=(make_answer(case),)))
+
+    assert all(text in page for text in ("Overdrawn", "9,960 DM", "48 months", "Accounts and savings", "Other facts"))
+    assert "unknown_or_none" not in page
+
+
+@pytest.mark.parametrize(("prediction", "word"), [(0.29, "Approved"), (0.3, "Declined")])
+def test_decision_is_that_of_the_record(case: Case, prediction: float, word: str) -> None:
+    page = render(CaseAnswers(case=case, answers=(make_answer(case, prediction=prediction),)))
+
+    assert {word} == set(re.findall(r">(Approved|Declined|No decision)</span>", page))
+    assert f"{100 * prediction:.0f}\N{NO-BREAK SPACE}%" in page
+
+
+def test_views_are_framed_and_linked_by_relative_paths(case: Case) -> None:
+    page = render(CaseAnswers(case=case, answers=(make_answer(case, held=True),)))
+
+    assert f'<iframe src="{case.id}/customer.html"' in page
+    assert f'<a href="{case.id}/record.json">' in page
+    assert "held for a person" in page
+
+
+def test_a_view_that_is_complete_is_not_called_held(case: Case) -> None:
+    assert "held for a person" not in render(CaseAnswers(case=case, answers=(make_answer(case),)))
+
+
+def test_texts_of_a_bundle_cannot_break_out_of_the_page(case: Case) -> None:
+    answer = make_answer(case)
+    evil = replace(answer.description.features[0], labels={"en": "<script>alert(1)</script>"})
+    description = replace(answer.description, features=(evil, *answer.description.features[1:]))
+    page = render(CaseAnswers(case=case, answers=(replace(answer, description=description),)))
+
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "run &lt; this" in page
+    assert "close &amp; near" in page
+
+
+def test_two_models_are_compared_on_one_scale() -> None:
+    case = next(case for case in load_cases() if case.id == COMPARED_CASE)
+    answers = (make_answer(case, prediction=0.29), make_answer(case, OTHER_MODEL, prediction=0.31))
+    page = render(CaseAnswers(case=case, answers=answers))
+
+    assert page.count('class="bar"') == 14  # seven facts, two models
+    assert "left:50.00%;width:50.00%" in page  # the strongest fact, +1, fills its half
+    assert "left:25.00%;width:25.00%" in page  # the next, -1/2, half of the other
+    assert "+1.00" in page
+
+
+def test_a_missing_value_is_said_in_words(case: Case) -> None:
+    description: BundleDescription = make_answer(case).description
+
+    assert value_text(description.feature("amount_dm"), None) == "not known"
+    assert value_text(description.feature("amount_dm"), 1234.5) == "1,234.50 DM"
+    assert value_text(description.feature("telephone"), 1.0) == "Yes"
+    assert value_text(description.feature("telephone"), 0.0) == "No"

@@ -1,0 +1,5 @@
+"""The demonstration: two credit models, four real applicants, five readers, from one command."""
+
+from xaisvc.demo.run import run_demo
+
+__all__ = ["run_demo"]

@@ -1,0 +1,186 @@
+"""Runs the demonstration: starts the service, asks it over gRPC, writes the pages, and says what to try next."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from xaisvc.demo.advice import next_steps
+from xaisvc.demo.cases import BUNDLES, COMPARED_CASE, MAIN_MODEL, OTHER_MODEL, Case, load_cases
+from xaisvc.demo.page import Answer, CaseAnswers, ViewLink, render_index
+from xaisvc.demo.service import running_service
+from xaisvc.errors import InvalidRequestError, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from xaisvc.client import Client, RowReply
+    from xaisvc.demo.service import RunningService
+    from xaisvc.engine.commands import AudienceInfo, ModelInfo
+
+READING_ORDER: Final = ("data_scientist", "business_manager", "relationship_manager", "fraud_analyst", "customer")
+SUFFIXES: Final = {"html": "html", "text": "txt"}
+CALL_TIMEOUT_S: Final = 120.0
+
+
+def run_demo(out: Path, *, serve: bool = False, echo: Callable[[str], None]) -> int:
+    """Explains the applicants to every audience and writes the pages.
+
+    Args:
+        out: Folder to write; made if it is missing. Files of an earlier run are replaced.
+        serve: Whether to leave the service running until Ctrl-C.
+        echo: Prints one line.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InvalidRequestError: If the folder cannot be written.
+        RuntimeUnavailableError: If the service does not start.
+        ServiceError: If it stops answering.
+    """
+    cases = load_cases()
+    try:
+        _prepare(out, cases)
+        echo("Starting the service with two credit models ...")
+        with _ended_like_ctrl_c(), running_service(out / "models", out) as service:
+            began_s = time.monotonic()
+            groups = _explain_all(service, cases, out)
+            steps = next_steps(out, service.address if serve else None)
+            index = _write_index(groups, steps, out)
+            views = sum(len(answer.views) for group in groups for answer in group.answers)
+            echo(f"Explained {len(cases)} applicants in {views} views in {time.monotonic() - began_s:.1f} s")
+            echo(f"\nOpen this page:\n  {index.resolve().as_uri()}\n\n{steps}")
+            if serve:
+                _serve_on(service, echo)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise InvalidRequestError.of(
+            "--out", f"'{error.filename}' cannot be written ({error.strerror}); name another folder"
+        ) from None
+    return 0
+
+
+def _prepare(out: Path, cases: Sequence[Case]) -> None:
+    """Copies the bundles and writes the files that the next steps use.
+
+    The bundles are copied because installers may link a package's files into their cache, and bundles refuse links; and
+    because a copy can be played with.
+    """
+    for name in (MAIN_MODEL, OTHER_MODEL):
+        shutil.copytree(BUNDLES / name, out / "models" / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    _write_json(out / "applicants.json", [case.row for case in cases])
+    values = {name: _wire_value(value) for name, value in cases[0].row.items()}
+    request = {"model": MAIN_MODEL, "audiences": ["customer"], "formats": ["text"], "rows": [{"values": values}]}
+    _write_json(out / "request.json", request)
+
+
+def _explain_all(service: RunningService, cases: Sequence[Case], out: Path) -> tuple[CaseAnswers, ...]:
+    """Asks for every case, and for the compared one asks both models."""
+    from xaisvc.client import Client  # noqa: PLC0415 - heavy: loaded when used
+
+    with Client(service.address, timeout_s=CALL_TIMEOUT_S) as client:
+        found = {audience.id: audience for audience in client.list_audiences()}
+        audiences = [found[name] for name in READING_ORDER if name in found]
+        answers = _explain(client, MAIN_MODEL, cases, audiences, out)
+        compared = _explain(client, OTHER_MODEL, [case for case in cases if case.id == COMPARED_CASE], audiences, out)
+    return tuple(
+        CaseAnswers(case=case, answers=(answer, *compared) if case.id == COMPARED_CASE else (answer,))
+        for case, answer in zip(cases, answers, strict=True)
+    )
+
+
+def _explain(
+    client: Client, model: str, cases: Sequence[Case], audiences: Sequence[AudienceInfo], out: Path
+) -> tuple[Answer, ...]:
+    info = client.get_model(model)
+    reply = client.explain(
+        model,
+        [case.row for case in cases],
+        audiences=[audience.id for audience in audiences],
+        formats=list(SUFFIXES),
+    )
+    return tuple(_write_case(info, case, row, audiences, out) for case, row in zip(cases, reply, strict=True))
+
+
+def _write_case(info: ModelInfo, case: Case, row: RowReply, audiences: Sequence[AudienceInfo], out: Path) -> Answer:
+    """Writes the record and the views of one applicant; those of the other model go into a folder of its own."""
+    from xaisvc.records import encode_record  # noqa: PLC0415 - heavy: loaded when used
+
+    record = row.explained()
+    folder = Path(case.id) if info.description.name == MAIN_MODEL else Path(case.id) / info.description.name
+    (out / folder).mkdir(parents=True, exist_ok=True)
+    _write_json(out / folder / "record.json", json.loads(encode_record(record)))
+    links = []
+    for audience in audiences:
+        for form, suffix in SUFFIXES.items():
+            content = row.view(audience.id, form).content
+            (out / folder / f"{audience.id}.{suffix}").write_text(content, encoding="utf-8")
+        links.append(
+            ViewLink(
+                label=audience.label,
+                purpose=audience.purpose,
+                href=(folder / f"{audience.id}.html").as_posix(),
+                held=row.view(audience.id).status != "complete",
+            )
+        )
+    return Answer(
+        description=info.description,
+        record=record,
+        record_href=(folder / "record.json").as_posix(),
+        views=tuple(links),
+    )
+
+
+def _write_index(groups: tuple[CaseAnswers, ...], steps: str, out: Path) -> Path:
+    from xaisvc import __version__  # noqa: PLC0415 - read from the installed package when needed
+
+    index = out / "index.html"
+    index.write_text(render_index(groups, version=__version__, next_steps=steps), encoding="utf-8")
+    return index
+
+
+def _serve_on(service: RunningService, echo: Callable[[str], None]) -> None:
+    """Waits for Ctrl-C, or until somebody stops the service itself.
+
+    Raises:
+        ServiceError: If the service fails.
+    """
+    echo(f"\nThe service listens on {service.address}. Ctrl-C stops it.")
+    with suppress(KeyboardInterrupt):
+        if service.process.wait() != 0:
+            raise ServiceError(f"the service failed; its log is {service.log}")
+    echo("\nStopped the service.")
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Lets a request to end this process (SIGTERM) stop the service first, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _wire_value(value: float | str | bool) -> dict[str, float | str | bool]:  # noqa: FBT001 - a value, not a switch
+    if isinstance(value, bool):
+        return {"boolean": value}
+    if isinstance(value, str):
+        return {"text": value}
+    return {"integer": value} if isinstance(value, int) else {"number": value}
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=dict) + "\n", encoding="utf-8")
