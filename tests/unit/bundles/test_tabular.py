@@ -1,0 +1,123 @@
+"""Rows and data from files."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xaisvc.bundles import parse_rows, read_data, read_rows
+from xaisvc.bundles.tabular import write_parquet
+from xaisvc.errors import InvalidRequestError, InvalidRowsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xaisvc.types import BundleDescription
+
+ROW = {"age": 30, "income": 1500.5, "member": True, "job": "01", "since": "2020-01-31"}
+
+
+def test_the_same_row_from_csv_json_and_parquet(description: BundleDescription, tmp_path: Path) -> None:
+    expected = parse_rows(description, [ROW]).row_digests()
+    csv = tmp_path / "rows.csv"
+    csv.write_text("job,age,income,member,since\n01,30,1500.50,TRUE,2020-01-31\n")
+    one = tmp_path / "row.json"
+    one.write_text(json.dumps(ROW))
+    parquet = tmp_path / "rows.parquet"
+    pd.DataFrame([ROW]).to_parquet(parquet)
+
+    assert read_rows(description, csv).row_digests() == expected
+    assert read_rows(description, str(one)).row_digests() == expected
+    assert read_rows(description, io.BytesIO(json.dumps([ROW]).encode())).row_digests() == expected
+    assert read_rows(description, parquet).row_digests() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("rows.json", "{", "rows: this is not valid JSON; give one object per row"),
+        ("rows.json", "[" * 100_000, "this is not valid JSON"),
+        ("rows.json", "3", r"the JSON must be one object \(a row\) or a list of objects"),
+        ("rows.json", "[]", "rows: holds no rows"),
+        ("rows.json", "[3]", r"rows\[0\]: a row must be a mapping"),
+        ("rows.json", '{"age": NaN, "member": 1, "since": "2020-01-01"}', r"rows\[0\].age: must not be missing"),
+        ("rows.json", '{"age": Infinity, "member": 1, "since": "2020-01-01"}', r"rows\[0\].age: must be a finite"),
+        ("rows.csv", "\n\n", "rows: the file is empty; it needs a header line"),
+        (
+            "rows.csv",
+            "age,member,since\n1,2,3\n\n1,2,3,4\n",
+            "line 4 has 4 values, but the header has 3; separate values",
+        ),
+        ("rows.csv", "age,member,since\n1,2\n", "line 2 has 2 values"),
+        ("rows.csv", 'age,member,since\n"1,2,3\n', "line 2 is not valid CSV; check its quotes"),
+        ("rows.csv", "age;member;since\n1;2;3\n", "separated by semicolons; save the file with commas"),
+        ("rows.csv", "age,member,since\nx,1,2020-01-01\n", r"rows\[0\].age: must be a whole number, but is text"),
+        ("rows.csv", "age,member,since\n9007199254740993,1,2020-01-01\n", r"rows\[0\].age: must lie between"),
+        ("rows.parquet", "PAR1", "the file is no parquet table or is damaged"),
+    ],
+)
+def test_a_file_that_is_wrong_says_how(
+    description: BundleDescription, tmp_path: Path, name: str, content: str, words: str
+) -> None:
+    (tmp_path / name).write_text(content)
+
+    with pytest.raises((InvalidRequestError, InvalidRowsError), match=words):
+        read_rows(description, tmp_path / name)
+
+
+def test_a_file_that_is_not_there(description: BundleDescription, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidRequestError, match=r"no.csv' cannot be read \(no such file or directory\); check the path"
+    ):
+        read_rows(description, tmp_path / "no.csv")
+
+
+def test_data_gets_types_but_codes_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(
+        "whole,number,code,holes,truth,text,big\n1,0.5,007,3,true,a,9007199254740993\n-20,1e3,110,,False,NA,1\n"
+    )
+
+    data = read_data(path)
+
+    assert data["whole"].tolist() == [1, -20]
+    assert data["whole"].dtype == np.int64
+    assert data["number"].tolist() == [0.5, 1000.0]
+    assert data["code"].tolist() == ["007", "110"]
+    assert data["holes"].isna().tolist() == [False, True]
+    assert data["holes"].dtype == np.float64
+    assert data["truth"].tolist() == [True, False]
+    assert data["text"].tolist() == ["a", "NA"]
+    assert data["big"].dtype == np.float64  # more than float64 can hold exactly is no whole number here
+
+
+def test_data_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.xlsx").touch()
+
+    with pytest.raises(InvalidRequestError, match=r"'data.xlsx' must be a .csv or .parquet file"):
+        read_data(tmp_path / "data.xlsx")
+
+
+def test_parquet_keeps_every_value_and_gives_each_kind_its_type(description: BundleDescription, tmp_path: Path) -> None:
+    rows = parse_rows(
+        description,
+        [
+            ROW,
+            {**ROW, "income": None, "job": None, "member": False, "since": "1969-12-31"},
+            {**ROW, "income": 0.1, "since": "2020-01-31T18:30:00.123456"},
+        ],
+    )
+    for sample in (rows, rows.take([0, 1])):
+        path = tmp_path / f"{len(sample)}.parquet"
+        path.write_bytes(write_parquet(description, sample, {"prediction:default_risk": np.ones(len(sample))}))
+        frame = pd.read_parquet(path)
+        kinds = [str(dtype) for dtype in frame.dtypes]
+
+        assert kinds[:3] == ["int64", "float64", "bool"]
+        back = parse_rows(description, frame.drop(columns="prediction:default_risk"))
+        assert back.row_digests() == sample.row_digests()

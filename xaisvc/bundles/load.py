@@ -1,0 +1,196 @@
+"""Loads a bundle from its folder, and notices later whether the folder is still the same."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.bundles.bundle import Bundle, Reference
+from xaisvc.bundles.files import current_mark, list_files, open_folder, read_file
+from xaisvc.bundles.label_files import language_of
+from xaisvc.bundles.manifest import MANIFEST, parse_manifest
+from xaisvc.bundles.rows import parse_rows
+from xaisvc.bundles.safety import DEFAULT_LIMITS, ModelLimits, check_model
+from xaisvc.bundles.tabular import read_frame, rows_error, typed_frame
+from xaisvc.errors import BundleChangedError, BundleError, InvalidRowsError
+from xaisvc.types.record import Digests
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from xaisvc.bundles.files import PinnedFile
+    from xaisvc.types.schema import BundleDescription
+    from xaisvc.types.table import Table
+
+MODEL = "model.onnx"
+LABELS = "labels"
+BACKGROUND = "background"
+REFERENCE = "reference"
+PREDICTION = "prediction:"
+MAX_MANIFEST_BYTES = 4 * 2**20
+MAX_TABLE_BYTES = 512 * 2**20
+
+_REMEDIES = {
+    MANIFEST: "write it, or let `xaisvc bundle init` make a draft",
+    MODEL: "copy the ONNX file into the bundle under this name",
+    BACKGROUND: "add background.parquet or background.csv with 100 to 1,000 typical rows, one column per feature",
+}
+
+
+def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bundle:
+    """Reads a bundle, every file once, checks it and pins it.
+
+    Args:
+        path: The folder.
+        limits: What the model may be at most.
+
+    Returns:
+        The bundle. Nothing of it is read from disk again, except by `check_unchanged`.
+
+    Raises:
+        UnsafeModelError: If the model breaks a safety rule.
+        BundleError: If a file is missing, is a link, or says something wrong; the message names file, line and field.
+    """
+    root = Path(path).absolute()
+    with open_folder(root) as folder:
+        manifest, manifest_pin = _required(folder, MANIFEST, MAX_MANIFEST_BYTES)
+        labels = {
+            language_of(name): _required(folder, f"{LABELS}/{name}", MAX_MANIFEST_BYTES)
+            for name in list_files(folder, LABELS)
+        }
+        model, model_pin = _required(folder, MODEL, limits.size_bytes)
+        found = _table(folder, BACKGROUND)
+        if found is None:
+            raise BundleError(f"the file is missing; {_REMEDIES[BACKGROUND]}", file=f"{BACKGROUND}.parquet")
+        background, background_pin = found
+        reference = _table(folder, REFERENCE)
+    description = parse_manifest(manifest, labels={language: content for language, (content, _) in labels.items()})
+    check_model(model, limits=limits)
+    schema_pins = (manifest_pin, *(pin for _, pin in labels.values()))
+    return Bundle(
+        path=root,
+        description=description,
+        model=model,
+        background=_rows(description, read_frame(background, background_pin.name), background_pin.name),
+        reference=parse_reference(description, read_frame(reference[0], reference[1].name), reference[1].name)
+        if reference
+        else None,
+        digests=Digests(model=model_pin.sha256, background=background_pin.sha256, schema=schema_digest(schema_pins)),
+        files=(*schema_pins, model_pin, background_pin),
+    )
+
+
+def check_unchanged(bundle: Bundle) -> None:
+    """Compares the files of a loaded bundle with what was pinned.
+
+    A file that the file system shows untouched (same file, size and times) is not read again; any other is hashed. Call
+    it before answers are given, so that a changed file is noticed; the loaded bundle itself keeps its own bytes.
+
+    Raises:
+        BundleChangedError: Names the first file that differs, is gone or was added.
+    """
+    try:
+        with open_folder(bundle.path) as folder:
+            for pin in bundle.files:
+                _check_file(folder, pin)
+            pinned = {pin.name for pin in bundle.files}
+            for name in list_files(folder, LABELS):
+                if f"{LABELS}/{name}" not in pinned:
+                    raise _changed(f"{LABELS}/{name}", "was added")
+    except BundleChangedError:
+        raise
+    except BundleError as error:
+        raise _changed(error.file, "can no longer be read as it was") from None
+
+
+def schema_digest(pins: tuple[PinnedFile, ...]) -> str:
+    """SHA-256 over name and digest of `bundle.yaml` and the label files, in the order of their names."""
+    lines = [f"{pin.sha256} {pin.name}\n" for pin in sorted(pins, key=lambda pin: pin.name)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check_file(folder: int, pin: PinnedFile) -> None:
+    try:
+        if current_mark(folder, pin.name) == pin.mark:
+            return
+        _, now = read_file(folder, pin.name, max_bytes=max(pin.mark[2], 1))
+    except FileNotFoundError:
+        raise _changed(pin.name, "is gone") from None
+    if now.sha256 != pin.sha256:
+        raise _changed(pin.name, "has another content")
+
+
+def _changed(file: str, what: str) -> BundleChangedError:
+    return BundleChangedError(
+        f"the file {what} since the bundle was loaded; put it back, or load the bundle again under a new version",
+        file=file,
+    )
+
+
+def _required(folder: int, name: str, max_bytes: int) -> tuple[bytes, PinnedFile]:
+    try:
+        return read_file(folder, name, max_bytes=max_bytes)
+    except FileNotFoundError:
+        raise BundleError(f"the file is missing; {_REMEDIES.get(name, 'put it back')}", file=name) from None
+
+
+def _table(folder: int, stem: str) -> tuple[bytes, PinnedFile] | None:
+    found = []
+    for name in (f"{stem}.parquet", f"{stem}.csv"):
+        try:
+            found.append(read_file(folder, name, max_bytes=MAX_TABLE_BYTES))
+        except FileNotFoundError:
+            continue
+    if len(found) > 1:
+        raise BundleError(f"{stem}.parquet and {stem}.csv are both there; remove one", file=found[1][1].name)
+    return found[0] if found else None
+
+
+def _rows(description: BundleDescription, frame: pd.DataFrame, file: str) -> Table:
+    try:
+        return parse_rows(description, typed_frame(description, frame, file))
+    except InvalidRowsError as error:
+        raise rows_error(error, file) from None
+
+
+def parse_reference(description: BundleDescription, frame: pd.DataFrame, file: str) -> Reference:
+    """Reads rows with expected predictions.
+
+    Args:
+        description: The schema.
+        frame: One column per feature, and `prediction:<output id>` for at least one output.
+        file: Name used in errors.
+
+    Raises:
+        BundleError: If a column or a value does not fit.
+    """
+    columns = {str(name): i for i, name in enumerate(frame.columns) if str(name).startswith(PREDICTION)}
+    outputs = {f"{PREDICTION}{output.id}": output.id for output in description.outputs}
+    for name in columns:
+        if name not in outputs:
+            known = ", ".join(outputs.values())
+            raise BundleError(f"column '{name}' names no output; outputs: {known}", file=file, field=name)
+    if not columns:
+        raise BundleError(
+            f"there is no column with expected predictions; add '{next(iter(outputs))}' in the unit of the tensor",
+            file=file,
+        )
+    rows = _rows(description, frame.drop(columns=list(columns)), file)
+    return Reference(
+        rows=rows,
+        predictions={outputs[name]: _predictions(frame.iloc[:, i], name, file) for name, i in columns.items()},
+    )
+
+
+def _predictions(values: pd.Series, name: str, file: str) -> NDArray[np.float64]:
+    try:
+        numbers: NDArray[np.float64] = values.to_numpy(dtype=object).astype(np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan])
+    if not np.isfinite(numbers).all():
+        raise BundleError("every expected prediction must be a finite number", file=file, field=name)
+    return numbers

@@ -1,0 +1,114 @@
+"""Writes a bundle to disk, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xaisvc.bundles.bundle import Reference
+from xaisvc.bundles.load import BACKGROUND, MODEL, PREDICTION, REFERENCE, parse_reference
+from xaisvc.bundles.manifest import MANIFEST, parse_manifest
+from xaisvc.bundles.manifest_text import write_manifest
+from xaisvc.bundles.rows import parse_rows
+from xaisvc.bundles.safety import check_model
+from xaisvc.bundles.tabular import rows_error, write_parquet
+from xaisvc.errors import BundleError, InvalidRowsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xaisvc.types.schema import BundleDescription
+    from xaisvc.types.table import Table
+
+
+def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
+    path: str | Path,
+    *,
+    description: BundleDescription,
+    model: bytes,
+    background: pd.DataFrame | Table,
+    reference: pd.DataFrame | Reference | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes a bundle's folder.
+
+    Everything is checked first and written to a folder beside the target, which is then renamed: nobody ever sees half
+    a bundle.
+
+    Args:
+        path: Folder to write. Its parents are made if needed.
+        description: Becomes `bundle.yaml`, with comments.
+        model: Content of the ONNX file.
+        background: Rows that stand in for absent features.
+        reference: Rows with expected predictions; a DataFrame has a column `prediction:<output id>` per output.
+        overwrite: Whether a bundle that is already there is replaced. Any other folder is never touched.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BundleError: If the folder is taken, or a part does not fit the others.
+        UnsafeModelError: If the model breaks a safety rule.
+    """
+    target = Path(path).absolute()
+    _check_target(target, overwrite=overwrite)
+    manifest = write_manifest(description)
+    described = parse_manifest(manifest.encode())
+    check_model(model)
+    files = {
+        MANIFEST: manifest.encode(),
+        MODEL: model,
+        f"{BACKGROUND}.parquet": write_parquet(described, _rows(described, background)),
+    }
+    if reference is not None:
+        known = reference if isinstance(reference, Reference) else parse_reference(described, reference, "reference")
+        extra = {f"{PREDICTION}{output}": values for output, values in known.predictions.items()}
+        files[f"{REFERENCE}.parquet"] = write_parquet(described, known.rows, extra)
+    try:
+        _replace(target, files)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
+        raise BundleError(f"the bundle cannot be written to '{target}' ({reason})") from None
+    return target
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
+        return
+    if target.is_symlink() or not (target / MANIFEST).is_file():
+        raise BundleError(f"'{target}' is there and is no bundle; choose another folder")
+    if not overwrite:
+        raise BundleError(f"there is a bundle at '{target}' already; choose another folder, or overwrite it on purpose")
+
+
+def _rows(description: BundleDescription, rows: pd.DataFrame | Table) -> Table:
+    try:
+        return parse_rows(description, rows)
+    except InvalidRowsError as error:
+        raise rows_error(error, BACKGROUND) from None
+
+
+def _replace(target: Path, files: dict[str, bytes]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mark = secrets.token_hex(4)
+    fresh = target.parent / f".{target.name}.{mark}.new"
+    old = target.parent / f".{target.name}.{mark}.old"
+    fresh.mkdir()
+    try:
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        if target.exists():
+            target.rename(old)
+        try:
+            fresh.rename(target)
+        except OSError:
+            with suppress(OSError):
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
