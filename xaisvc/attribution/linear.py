@@ -1,0 +1,245 @@
+"""Exact attributions of linear models, and what all methods that read the model as a sum have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.errors import AdditivityError, MethodNotApplicableError, ModelOutputError
+from xaisvc.types import Attribution, LinearTerm, Table, TreeTerm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from xaisvc.types import ColumnFunction, Players, Problem, Settings
+
+    Matrix = NDArray[np.float32] | NDArray[np.float64]
+
+TOLERANCE = 1e-5
+"""How far base value and attributions may be from the model's output, relative to the numbers that were added.
+
+The model adds hundreds of float32 numbers, each rounded to 6e-8 of its size, in an order of its own.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearMethod:
+    """Exact interventional SHAP values of a sum of weighted columns.
+
+    With weights w and background mean m of the columns c that belong to a player,
+
+        value(player) = sum over its columns of w_c * (x_c - m_c)
+        base          = constant + sum over all columns of w_c * m_c
+
+    (Lundberg and Lee, "A unified approach to interpreting model predictions", NeurIPS 2017, corollary 1, which needs no
+    independence for interventional values). Exact for groups too, since the values of an additive game add up.
+    """
+
+    name: str = field(default="linear", init=False)
+    exact: bool = field(default=True, init=False)
+
+    def why_not(self, problem: Problem) -> str:
+        """Why the method cannot be used for a problem, one sentence; empty if it can."""
+        if problem.additive is None:
+            return problem.additive_reason or "the model is no sum of weighted columns"
+        if any(isinstance(term, TreeTerm) for term in problem.additive.terms):
+            return "the model contains tree ensembles, which are not linear; method 'tree' explains it exactly"
+        return why_not_additive(problem)
+
+    def attribute(self, problem: Problem, rows: Table, settings: Settings) -> Attribution:
+        """Attributes the outputs of n rows.
+
+        Args:
+            problem: A model read as linear terms, and its background.
+            rows: n rows of raw features.
+            settings: Only `max_batch_rows` matters: the method is exact and takes no budget.
+
+        Returns:
+            Values in the problem's space. `model_evaluations` is 1 per row: the row itself. The background goes through
+            the preprocessing only, once per call.
+
+        Raises:
+            MethodNotApplicableError: If `why_not` is not empty.
+            ModelOutputError: If a number is not finite.
+            AdditivityError: If values and base value do not sum to the output.
+        """
+        reason = self.why_not(problem)
+        if reason or problem.additive is None:
+            raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
+        terms = [term for term in problem.additive.terms if isinstance(term, LinearTerm)]
+        linear = LinearPart(terms, problem)
+        base = problem.additive.constant + linear.base
+        values = np.zeros((len(rows), len(problem.players)))
+        outputs = np.zeros(len(rows))
+        for chunk in chunks(len(rows), settings.max_batch_rows):
+            part = rows.take(chunk)
+            matrices = Matrices(part)
+            linear.add(matrices, values[chunk])
+            outputs[chunk] = problem.model(part)
+        return finished(
+            method=self.name,
+            values=values,
+            base=base,
+            outputs=outputs,
+            detail=f"closed form of the ONNX graph's linear model over {len(problem.background)} background rows",
+        )
+
+
+class Matrices:
+    """The column matrices of some rows; a preprocessing shared by several terms runs once."""
+
+    def __init__(self, rows: Table) -> None:
+        self._rows = rows
+        self._found: dict[int, Matrix] = {}
+
+    def __call__(self, columns: ColumnFunction, needed: int) -> Matrix:
+        """The matrix that a preprocessing makes.
+
+        Args:
+            columns: The preprocessing.
+            needed: Number of columns that its reader uses.
+
+        Raises:
+            ModelOutputError: If the matrix has another number of rows, or fewer columns.
+        """
+        key = id(columns)
+        if key not in self._found:
+            self._found[key] = columns(self._rows)
+        matrix = self._found[key]
+        rows_and_columns = 2
+        if matrix.ndim != rows_and_columns or len(matrix) != len(self._rows) or matrix.shape[1] < needed:
+            msg = (
+                f"the preprocessing gave a matrix of shape {matrix.shape} for {len(self._rows)} rows where the model "
+                f"reads {needed} columns; the graph's shapes contradict each other"
+            )
+            raise ModelOutputError(msg)
+        return matrix
+
+
+class LinearPart:
+    """The linear terms of a model, with the background folded into column means.
+
+    Attributes:
+        base: Mean of the terms over the background, in output units.
+    """
+
+    def __init__(self, terms: Sequence[LinearTerm], problem: Problem) -> None:
+        self._terms = tuple(terms)
+        self._players = [players_of_columns(term.owners, problem.players) for term in terms]
+        self._means: list[NDArray[np.float64]] = []
+        self.base = 0.0
+        matrices = Matrices(problem.background)
+        for term in self._terms:
+            used = np.flatnonzero(term.weights)
+            matrix = matrices(term.columns, term.weights.size)[:, used].astype(np.float64)
+            mean = matrix.mean(axis=0)
+            self._means.append(mean)
+            self.base += float(mean @ term.weights[used])
+
+    def add(self, matrices: Matrices, values: NDArray[np.float64]) -> None:
+        """Adds the attributions of the terms.
+
+        Args:
+            matrices: Column matrices of n rows.
+            values: Added to in place; float64, (n, p).
+        """
+        for term, players, mean in zip(self._terms, self._players, self._means, strict=True):
+            used = np.flatnonzero(term.weights)
+            matrix = matrices(term.columns, term.weights.size)[:, used].astype(np.float64)
+            shares = (matrix - mean) * term.weights[used]
+            for place, column in enumerate(used):
+                if players[column] >= 0:
+                    values[:, players[column]] += shares[:, place]
+
+
+def players_of_columns(owners: Sequence[frozenset[str]], players: Players) -> NDArray[np.int64]:
+    """The player that owns each column.
+
+    Args:
+        owners: For each column, the features it depends on.
+        players: The players.
+
+    Returns:
+        int64, (c,). -1 for a column that depends on no feature; -2 for one that depends on features of several players.
+    """
+    place = {feature: i for i, members in enumerate(players.members) for feature in members}
+    found = np.full(len(owners), -1, dtype=np.int64)
+    for column, features in enumerate(owners):
+        parties = {place[feature] for feature in features}
+        if parties:
+            found[column] = parties.pop() if len(parties) == 1 else -2
+    return found
+
+
+def why_not_additive(problem: Problem) -> str:
+    """Why exact values cannot be had from a model that is a sum: a column that several players share."""
+    if problem.additive is None:
+        return problem.additive_reason
+    if not len(problem.background):
+        return "the background has no rows"
+    place = {feature: i for i, members in enumerate(problem.players.members) for feature in members}
+    for term in problem.additive.terms:
+        if isinstance(term, LinearTerm):
+            used = np.flatnonzero(term.weights)
+        else:
+            tested = term.trees.column
+            used = np.unique(tested[tested >= 0])
+        for column in used.tolist():
+            features = term.owners[column]
+            unknown = sorted(features - place.keys())
+            if unknown:
+                return f"feature '{unknown[0]}' belongs to no player"
+            names = sorted({problem.players.names[place[feature]] for feature in features})
+            if len(names) > 1:
+                listed = ", ".join(f"'{name}'" for name in names[:4]) + (", ..." if len(names) > 4 else "")  # noqa: PLR2004 (enough to recognise)
+                return (
+                    f"column {column} that reaches the model mixes the players {listed}, so their shares need sampling"
+                )
+    return ""
+
+
+def chunks(rows: int, most: int) -> Iterator[slice]:
+    """Consecutive slices of at most `most` rows that cover all of them."""
+    for start in range(0, rows, most):
+        yield slice(start, min(start + most, rows))
+
+
+def finished(
+    *, method: str, values: NDArray[np.float64], base: float, outputs: NDArray[np.float64], detail: str
+) -> Attribution:
+    """Checks exact values against the model's outputs and packs them.
+
+    Raises:
+        ModelOutputError: If a number is not finite.
+        AdditivityError: If values and base value do not sum to the output within `TOLERANCE`.
+    """
+    finite = np.isfinite(outputs) & np.isfinite(values).all(axis=1)
+    if not np.isfinite(base) or not finite.all():
+        where = "the background" if not np.isfinite(base) else f"row {int(np.flatnonzero(~finite)[0])}"
+        msg = f"the model's number for {where} is not finite; a missing value may reach a model that takes none"
+        raise ModelOutputError(msg)
+    gap = np.abs(base + values.sum(axis=1) - outputs)
+    scale = np.maximum.reduce([np.ones(len(outputs)), np.abs(outputs), np.abs(values).sum(axis=1) + abs(base)])
+    if (gap > TOLERANCE * scale).any():
+        row = int(np.argmax(gap / scale))
+        total = base + float(values[row].sum())
+        msg = (
+            f"base value and attributions of row {row} sum to {total:.9g} but the model's output is {outputs[row]:.9g} "
+            f"(difference {gap[row]:.3g}, allowed {TOLERANCE * scale[row]:.3g}), so the values are not returned; "
+            "use method 'permutation' for this model and report it"
+        )
+        raise AdditivityError(msg)
+    return Attribution(
+        values=values,
+        base_values=np.full(len(outputs), base),
+        outputs=outputs,
+        standard_errors=np.zeros_like(values),
+        method=method,
+        exact=True,
+        model_evaluations=np.ones(len(outputs), dtype=np.int64),
+        detail=detail,
+    )
