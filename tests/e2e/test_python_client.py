@@ -20,6 +20,7 @@ from xaisvc.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 MODEL = "german-credit-logistic"
 AUDIENCES = {"data_scientist", "business_manager", "relationship_manager", "fraud_analyst", "customer"}
@@ -60,10 +61,8 @@ def test_columns_frames_and_rows_are_the_same_question(client: xaisvc.Client, ap
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_the_service_answers_what_the_library_answers(client: xaisvc.Client, applicants: Rows) -> None:
-    from xaisvc.demo import bundle_path
-
-    batch = xaisvc.Explainer(bundle_path(MODEL), device="cpu").explain(applicants, seed=3)
+def test_the_service_answers_what_the_library_answers(client: xaisvc.Client, applicants: Rows, bundles: Path) -> None:
+    batch = xaisvc.Explainer(bundles / MODEL, device="cpu").explain(applicants, seed=3)
 
     reply = client.explain(MODEL, applicants, seed=3)
 

@@ -35,5 +35,6 @@ function toValue(value) {
   if (value === null || value === undefined) return { missing: {} };
   if (typeof value === "boolean") return { boolean: value };
   if (typeof value === "string") return { text: value };
+  if (typeof value !== "number") throw new TypeError(`a ${typeof value} is no number, text, boolean or missing value`);
   return Number.isSafeInteger(value) ? { integer: value } : { number: value };
 }

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import io
+import json
+import threading
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc.aio
+import pytest
+
+from xaisvc.config import Settings
+from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome
+from xaisvc.errors import NotFoundError
+from xaisvc.server.app import start
+from xaisvc.telemetry import make_logger
+from xaisvc.types import (
+    BundleDescription,
+    Digests,
+    ExplainedOutput,
+    ExplanationRecord,
+    Feature,
+    Kind,
+    Output,
+    PlayerValue,
+    RecordedAttribution,
+    Space,
+    TensorColumn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from xaisvc.engine.commands import ExplainCommand, ViewRequest
+    from xaisvc.server.app import RunningServer
+
+
+def a_record(record_id: str = "r1", **changes: object) -> ExplanationRecord:
+    values: dict[str, object] = {
+        "id": record_id,
+        "created_at": "2026-03-01T12:00:00.250Z",
+        "bundle": "loans",
+        "bundle_version": "1.0.0",
+        "digests": Digests(model="aa", background="bb", schema="cc"),
+        "device": "cpu",
+        "answer_version": 1,
+        "row": {"age": 41.0, "purpose": "car", "savings": None},
+        "output": ExplainedOutput(
+            id="default", prediction=0.25, prediction_space=Space.PROBABILITY, band="low", adverse=False
+        ),
+        "attribution": RecordedAttribution(
+            method="tree",
+            exact=True,
+            value_function="interventional",
+            space=Space.LOG_ODDS,
+            base_value=-1.0,
+            output=-1.1,
+            players_kind="features",
+            players=(PlayerValue(player="age", features=("age",), value=-0.1, portfolio_mean_abs=0.2),),
+            model_evaluations=0,
+            seed=0,
+        ),
+    }
+    return ExplanationRecord(**{**values, **changes})  # type: ignore[arg-type]
+
+
+A_MODEL = ModelInfo(
+    description=BundleDescription(
+        name="loans",
+        version="1.0.0",
+        owner="Credit",
+        purpose="Decides",
+        out_of_scope="Nothing else",
+        features=(Feature(id="age", kind=Kind.INTEGER, source=TensorColumn(tensor="age")),),
+        outputs=(Output(id="default", tensor="probabilities", target=1),),
+    ),
+    digests=Digests(model="aa", background="bb", schema="cc"),
+    device="cpu",
+    methods=("tree", "kernel"),
+    exact_methods=("tree",),
+    background_rows=100,
+)
+AN_AUDIENCE = AudienceInfo(
+    id="customer", label="Customer", purpose="Understands", languages=("en", "nl"), formats=("text", "html")
+)
+
+
+@dataclass
+class FakeService:
+    """Stands in for the engine: explains every row by the same record, or does what a test tells it."""
+
+    commands: list[ExplainCommand] = field(default_factory=list)
+    on_explain: Callable[[ExplainCommand], tuple[RowOutcome, ...]] | None = None
+
+    def explain(self, command: ExplainCommand) -> tuple[RowOutcome, ...]:
+        self.commands.append(command)
+        if self.on_explain is not None:
+            return self.on_explain(command)
+        count = len(command.rows) if isinstance(command.rows, list) else len(next(iter(command.rows.values())))
+        return tuple(
+            RowOutcome(index=i, record=a_record(f"r{i}"), views=tuple(map(self._view, command.views)))
+            for i in range(count)
+        )
+
+    def get_explanation(self, record_id: str) -> ExplanationRecord:
+        if record_id != "r1":
+            raise NotFoundError("there is no explanation with this id")
+        return a_record()
+
+    def render_view(self, record_id: str, view: ViewRequest) -> RenderedView:
+        self.get_explanation(record_id)
+        return self._view(view)
+
+    def list_models(self) -> tuple[ModelInfo, ...]:
+        return (A_MODEL,)
+
+    def get_model(self, name: str) -> ModelInfo:
+        if name != "loans":
+            raise NotFoundError(f"there is no model '{name}'")
+        return A_MODEL
+
+    def list_audiences(self) -> tuple[AudienceInfo, ...]:
+        return (AN_AUDIENCE,)
+
+    @staticmethod
+    def _view(view: ViewRequest) -> RenderedView:
+        return RenderedView(
+            audience=view.audience,
+            format=view.format,
+            language=view.language,
+            media_type="text/html",
+            content=f"for {view.audience}",
+            status="complete",
+        )
+
+
+@dataclass
+class Served:
+    """A running server on a free port, a channel to it, and what it logged."""
+
+    running: RunningServer
+    channel: grpc.aio.Channel
+    stream: io.StringIO
+
+    @property
+    def target(self) -> str:
+        return self.running.address
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        found = [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        return [event for event in found if event["event"] == name]
+
+
+@pytest.fixture
+def record() -> Callable[..., ExplanationRecord]:
+    return a_record
+
+
+@pytest.fixture
+def model_info() -> ModelInfo:
+    return A_MODEL
+
+
+@pytest.fixture
+def audience_info() -> AudienceInfo:
+    return AN_AUDIENCE
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def serving() -> Callable[..., object]:
+    """An asynchronous context manager: `async with serving(service, max_rows=5) as served`."""
+
+    @asynccontextmanager
+    async def serve(service: FakeService, **changes: object) -> AsyncIterator[Served]:
+        stream = io.StringIO()
+        settings = Settings(port=0, **changes)  # type: ignore[arg-type]
+        running = await start(settings, service, make_logger("json", settings.log_level, stream))  # type: ignore[arg-type]
+        async with grpc.aio.insecure_channel(running.address) as channel:
+            try:
+                yield Served(running, channel, stream)
+            finally:
+                await running.stop(1.0)
+
+    return serve
+
+
+@pytest.fixture
+def gate() -> AsyncIterator[threading.Event]:
+    """Work can wait for this event; it is set at the end of the test at the latest, so that no thread is left."""
+    event = threading.Event()
+    yield event
+    event.set()

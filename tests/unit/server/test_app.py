@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from xaisvc.config import Settings
+from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
+from xaisvc.server.app import SERVICES, start
+from xaisvc.telemetry import make_logger
+from xaisvc.v1 import explanations_pb2 as pb
+from xaisvc.v1 import explanations_pb2_grpc, models_pb2
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Awaitable, Callable
+
+EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
+SECRET = "Q7-secret-value"  # noqa: S105 - a value to look for in logs
+REQUEST = pb.ExplainRequest(model="loans", rows=[pb.Row(values={"age": pb.Value(integer=41)})])
+
+
+async def failure(call: Awaitable[object]) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+def reason(error: grpc.aio.AioRpcError) -> str:
+    status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert any([detail.Unpack(info) for detail in status.details])  # noqa: C419 - unpack each of them
+    return info.reason
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the condition belongs to another thread
+            await asyncio.sleep(0.01)
+
+
+async def test_answers_every_row_and_logs_sizes_only(serving: Any, service: Any) -> None:
+    request = pb.ExplainRequest(
+        model="loans",
+        rows=[pb.Row(values={"purpose": pb.Value(text=SECRET)})] * 3,
+        audiences=["customer"],
+        formats=["text", "html"],
+    )
+
+    async with serving(service) as served:
+        response = await explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(request)
+        (line,) = served.events("call")
+
+    assert [result.index for result in response.results] == [0, 1, 2]
+    assert [view.format for view in response.results[2].explanation.views] == ["text", "html"]
+    assert (line["method"], line["code"], line["rows"], line["records"]) == (EXPLAIN, "OK", 3, 3)
+    assert line["milliseconds"] >= 0
+    assert SECRET not in served.stream.getvalue()
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05ab", b"\x0a\x02\xff\xfe"], ids=["random", "truncated", "utf8"])
+@pytest.mark.parametrize("method", [EXPLAIN, "/grpc.health.v1.Health/Check"])
+async def test_malformed_bytes_are_an_invalid_argument(serving: Any, service: Any, raw: bytes, method: str) -> None:
+    async with serving(service) as served:
+        error = await failure(served.channel.unary_unary(method)(raw))
+        again = await explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST)
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reason(error) == "INVALID_REQUEST"
+    assert "request: the bytes are no" in error.details()
+    assert "protobuf" not in error.details()
+    assert len(again.results) == 1
+
+
+async def test_malformed_bytes_to_streams_are_an_invalid_argument(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        watch = served.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"\xff")
+        watch_error = await failure(watch.read())
+        reflect = served.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(
+            iter([b"\xff"])
+        )
+        reflect_error = await failure(reflect.read())
+
+    assert watch_error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reflect_error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_unknown_methods_are_unimplemented(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        for method in ("/xaisvc.v1.ExplanationService/Nothing", "/no.Such/Method"):
+            assert (await failure(served.channel.unary_unary(method)(b""))).code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_an_oversized_request_is_refused(serving: Any, service: Any) -> None:
+    async with serving(service, max_message_bytes=1024) as served:
+        error = await failure(served.channel.unary_unary(EXPLAIN)(bytes(2048)))
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert service.commands == []
+
+
+async def test_an_oversized_answer_is_refused_with_what_to_do(serving: Any, service: Any) -> None:
+    rows = [pb.Row(values={"age": pb.Value(integer=1)})] * 20
+
+    async with serving(service, max_message_bytes=1024) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        error = await failure(stub.Explain(pb.ExplainRequest(model="loans", rows=rows)))
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "ask for fewer rows, audiences or formats at once" in error.details()
+
+
+async def test_too_many_rows_are_refused_before_the_engine_sees_them(serving: Any, service: Any) -> None:
+    async with serving(service, max_rows=2) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        error = await failure(stub.Explain(pb.ExplainRequest(model="loans", rows=[pb.Row()] * 3)))
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error.details() == "rows: 3 rows are more than the 2 that one request may bring; split the request"
+    assert service.commands == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "expected"),
+    [
+        (InvalidRequestError.of("method", "unknown"), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        (LimitExceededError("too much"), grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
+        (StoreError("the disk is full"), grpc.StatusCode.UNAVAILABLE, "RECORDS_UNAVAILABLE"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_expected_errors_keep_their_words(
+    serving: Any, service: Any, raised: Exception, code: grpc.StatusCode, expected: str
+) -> None:
+    def fail(_: object) -> tuple[()]:
+        raise raised
+
+    service.on_explain = fail
+    async with serving(service) as served:
+        error = await failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
+
+    assert (error.code(), error.details(), reason(error)) == (code, str(raised), expected)
+
+
+@pytest.mark.parametrize(("level", "text_is_logged"), [("info", False), ("debug", True)])
+async def test_unexpected_errors_tell_a_correlation_id_only(
+    serving: Any,
+    service: Any,
+    level: str,
+    text_is_logged: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    def fail(_: object) -> tuple[()]:
+        raise ZeroDivisionError(SECRET)
+
+    service.on_explain = fail
+    async with serving(service, log_level=level) as served:
+        error = await failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
+        (logged,) = served.events("failure")
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert reason(error) == "INTERNAL"
+    assert logged["correlation_id"] in error.details()
+    assert SECRET not in error.details()
+    assert logged["error"] == "ZeroDivisionError"
+    assert any(" fail" in frame for frame in logged["frames"])
+    assert (SECRET in served.stream.getvalue()) is text_is_logged
+
+
+async def test_an_engine_that_loses_a_row_is_an_internal_error(serving: Any, service: Any) -> None:
+    service.on_explain = lambda _: ()
+    async with serving(service) as served:
+        error = await failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("/xaisvc.v1.ExplanationService/GetExplanation", pb.GetExplanationRequest(id="nope")),
+        ("/xaisvc.v1.ExplanationService/RenderView", pb.RenderViewRequest(id="nope", audience="customer")),
+        ("/xaisvc.v1.ModelService/GetModel", models_pb2.GetModelRequest(name="nope")),
+    ],
+)
+async def test_what_is_not_there_is_not_found(serving: Any, service: Any, method: str, message: Any) -> None:
+    async with serving(service) as served:
+        error = await failure(served.channel.unary_unary(method)(message.SerializeToString()))
+
+    assert (error.code(), reason(error)) == (grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "message", "field"),
+    [
+        ("/xaisvc.v1.ExplanationService/GetExplanation", pb.GetExplanationRequest(), "id"),
+        ("/xaisvc.v1.ExplanationService/RenderView", pb.RenderViewRequest(audience="customer"), "id"),
+        ("/xaisvc.v1.ExplanationService/RenderView", pb.RenderViewRequest(id="r1"), "audience"),
+        ("/xaisvc.v1.ModelService/GetModel", models_pb2.GetModelRequest(), "name"),
+    ],
+)
+async def test_what_is_not_named_is_asked_for(
+    serving: Any, service: Any, method: str, message: Any, field: str
+) -> None:
+    async with serving(service) as served:
+        error = await failure(served.channel.unary_unary(method)(message.SerializeToString()))
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details().startswith(f"{field}: no ")
+
+
+async def test_a_deadline_ends_the_wait_and_waiting_work_never_starts(
+    serving: Any, service: Any, gate: threading.Event
+) -> None:
+    def wait(command: object) -> tuple[()]:
+        del command
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service, workers=1) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        running = asyncio.ensure_future(failure(stub.Explain(REQUEST, timeout=0.2)))
+        await eventually(lambda: len(service.commands) == 1)
+        waiting = asyncio.ensure_future(failure(stub.Explain(REQUEST, timeout=0.2)))
+
+        assert (await running).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert (await waiting).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await eventually(lambda: len(served.events("call")) == 2)
+
+        gate.set()
+        service.on_explain = None
+        await stub.Explain(REQUEST, timeout=5)
+
+    assert len(service.commands) == 2  # the first and the last: the one in between left before its turn
+    assert [event["code"] for event in served.events("call")] == ["CANCELLED", "CANCELLED", "OK"]
+
+
+async def test_health_answers_while_all_workers_are_busy(serving: Any, service: Any, gate: threading.Event) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service, workers=1) as served:
+        call = asyncio.ensure_future(
+            failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
+        )
+        await eventually(lambda: len(service.commands) == 1)
+        health = health_pb2_grpc.HealthStub(served.channel)
+        states = {
+            name: (await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
+            for name in ("", *SERVICES)
+        }
+        gate.set()
+        await call
+
+    assert set(states.values()) == {health_pb2.HealthCheckResponse.SERVING}
+
+
+async def test_health_of_an_unknown_service_is_not_found(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        health = health_pb2_grpc.HealthStub(served.channel)
+        error = await failure(health.Check(health_pb2.HealthCheckRequest(service="no.Such")))
+
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_stop_lets_calls_finish_refuses_new_ones_and_tells_watchers(
+    serving: Any, service: Any, gate: threading.Event
+) -> None:
+    def wait(command: object) -> object:
+        gate.wait(10)
+        service.on_explain = None
+        return service.explain(command)
+
+    service.on_explain = wait
+    async with serving(service) as served:
+        health = health_pb2_grpc.HealthStub(served.channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        call = asyncio.ensure_future(stub.Explain(REQUEST))
+        await eventually(lambda: len(service.commands) == 1)
+
+        stopping = asyncio.ensure_future(served.running.stop(30.0))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        async with grpc.aio.insecure_channel(served.target) as other:
+            refused = await failure(explanations_pb2_grpc.ExplanationServiceStub(other).Explain(REQUEST, timeout=5))
+        gate.set()
+        async with asyncio.timeout(10):  # far below the grace time: the open watcher must not hold the server
+            left_running = await stopping
+
+        assert refused.code() is grpc.StatusCode.UNAVAILABLE
+        assert len((await call).results) == 1
+        assert left_running == 0
+
+
+async def test_a_stop_does_not_wait_longer_than_its_grace(serving: Any, service: Any, gate: threading.Event) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        call = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
+        await eventually(lambda: len(service.commands) == 1)
+        began_s = time.monotonic()
+        left_running = await served.running.stop(0.1)
+
+        assert left_running == 1
+        assert time.monotonic() - began_s < 5  # the work itself would have taken 10
+        assert (await call).code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+
+
+async def test_reflection_lists_the_services_when_it_is_on(serving: Any, service: Any) -> None:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+
+    async with serving(service) as served:
+        call = reflection_pb2_grpc.ServerReflectionStub(served.channel).ServerReflectionInfo(iter([request]))
+        names = {entry.name for entry in (await call.read()).list_services_response.service}
+    async with serving(service, reflection=False) as served:
+        call = reflection_pb2_grpc.ServerReflectionStub(served.channel).ServerReflectionInfo(iter([request]))
+        error = await failure(call.read())
+
+    assert set(SERVICES) <= names
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_second_service_on_the_port_fails_loudly(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        with pytest.raises(InvalidRequestError, match=rf"port: 127.0.0.1:{served.running.port} cannot be listened on"):
+            await start(Settings(port=served.running.port), service, make_logger())
+
+
+async def test_an_open_address_is_warned_about(serving: Any, service: Any) -> None:
+    async with serving(service, host="0.0.0.0") as served:  # noqa: S104 - what the test is about
+        assert [event["host"] for event in served.events("unprotected")] == ["0.0.0.0"]  # noqa: S104 - as above
+    async with serving(service) as served:
+        assert served.events("unprotected") == []

@@ -1,0 +1,196 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from xaisvc.client.answers import ExplainReply, audience_info, model_info, record, reply, view
+from xaisvc.client.failures import failures_told
+from xaisvc.client.requests import explain_request
+from xaisvc.client.settings import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, DEFAULT_TIMEOUT_S, POLL_S, channel_options
+from xaisvc.errors import ServiceUnreachableError
+from xaisvc.v1 import (
+    audiences_pb2,
+    audiences_pb2_grpc,
+    explanations_pb2,
+    explanations_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from xaisvc.client.requests import Rows
+    from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView
+    from xaisvc.types import Budget, ExplanationRecord, Space
+
+
+class Client:
+    """A blocking client; safe to use from several threads.
+
+    Args:
+        target: Host and port of the service.
+        timeout_s: How long each call may take, in seconds.
+        max_message_bytes: Largest message that is sent or received.
+
+    Example:
+        with Client() as client:
+            reply = client.explain("german-credit-boosting", rows, audiences=["customer"])
+            print(reply[0].view("customer").content)
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._target = target
+        self._timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(target, options=channel_options(max_message_bytes))
+        self._explanations = explanations_pb2_grpc.ExplanationServiceStub(self._channel)
+        self._models = models_pb2_grpc.ModelServiceStub(self._channel)
+        self._audiences = audiences_pb2_grpc.AudienceServiceStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; calls after this fail."""
+        self._channel.close()
+
+    def explain(  # noqa: PLR0913 - every choice a caller has, all but model and rows by name
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        output: str | None = None,
+        space: Space | str | None = None,
+        method: str = "auto",
+        players: str | Mapping[str, Sequence[str]] = "features",
+        budget: Budget | None = None,
+        seed: int = 0,
+        audiences: Sequence[str] = (),
+        formats: Sequence[str] = ("html",),
+        language: str = "en",
+    ) -> ExplainReply:
+        """Explains rows. A row that is wrong gets its own error in the reply and harms no other.
+
+        Args:
+            model: Name of the model.
+            rows: A list of mappings, a mapping of columns, or a DataFrame (columns travel packed).
+            output: Id of the output; the model's default for None.
+            space: Unit to explain it in; the output's own for None.
+            method: Name of the attribution method.
+            players: `features`, `concepts`, `clusters`, or a mapping of name to feature ids.
+            budget: Coalitions for each row, `ErrorTarget` or `Deadline`.
+            seed: Seed of sampled methods.
+            audiences: Audiences to write views for.
+            formats: Formats of those views.
+            language: Language of those views.
+
+        Raises:
+            NotFoundError: If the model or the output is not known.
+            InvalidInputError: If the request is wrong as a whole; its violations name the fields.
+            ServiceError: If the service could not be reached, took too long or failed.
+        """
+        request = explain_request(
+            model,
+            rows,
+            output=output,
+            space=space,
+            method=method,
+            players=players,
+            budget=budget,
+            seed=seed,
+            audiences=audiences,
+            formats=formats,
+            language=language,
+        )
+        with failures_told(self._target, self._timeout_s):
+            response = self._explanations.Explain(request, timeout=self._timeout_s)
+        return reply(response)
+
+    def get_explanation(self, record_id: str) -> ExplanationRecord:
+        """A stored explanation.
+
+        Raises:
+            NotFoundError: If there is none with this id.
+        """
+        request = explanations_pb2.GetExplanationRequest(id=record_id)
+        with failures_told(self._target, self._timeout_s):
+            response = self._explanations.GetExplanation(request, timeout=self._timeout_s)
+        return record(response.explanation)
+
+    def render_view(
+        self,
+        record_id: str,
+        audience: str,
+        format: str = "html",  # noqa: A002 - the protocol's word
+        language: str = "en",
+    ) -> RenderedView:
+        """A view of a stored explanation.
+
+        Raises:
+            NotFoundError: If the explanation or the audience is not known.
+            InvalidRequestError: If the audience does not have this format or language.
+        """
+        request = explanations_pb2.RenderViewRequest(id=record_id, audience=audience, format=format, language=language)
+        with failures_told(self._target, self._timeout_s):
+            response = self._explanations.RenderView(request, timeout=self._timeout_s)
+        return view(response.view)
+
+    def list_models(self) -> tuple[ModelInfo, ...]:
+        """Every model that is served."""
+        with failures_told(self._target, self._timeout_s):
+            response = self._models.ListModels(models_pb2.ListModelsRequest(), timeout=self._timeout_s)
+        return tuple(model_info(model) for model in response.models)
+
+    def get_model(self, name: str) -> ModelInfo:
+        """One model.
+
+        Raises:
+            NotFoundError: If it is not served.
+        """
+        with failures_told(self._target, self._timeout_s):
+            response = self._models.GetModel(models_pb2.GetModelRequest(name=name), timeout=self._timeout_s)
+        return model_info(response.model)
+
+    def list_audiences(self) -> tuple[AudienceInfo, ...]:
+        """Every audience that views can be written for."""
+        with failures_told(self._target, self._timeout_s):
+            response = self._audiences.ListAudiences(audiences_pb2.ListAudiencesRequest(), timeout=self._timeout_s)
+        return tuple(audience_info(audience) for audience in response.audiences)
+
+    def wait_until_ready(self, timeout_s: float = 10.0) -> None:
+        """Returns as soon as the service says that it is serving.
+
+        Raises:
+            ServiceUnreachableError: If it did not within `timeout_s` seconds.
+        """
+        end_s = time.monotonic() + timeout_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            try:
+                answer = self._health.Check(health_pb2.HealthCheckRequest(), timeout=left_s, wait_for_ready=True)
+            except grpc.RpcError:
+                answer = None
+            if answer is not None and answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            time.sleep(min(POLL_S, max(left_s, 0.0)))
+        raise ServiceUnreachableError(f"{self._target} was not ready to serve within {timeout_s:g} s")

@@ -1,0 +1,76 @@
+"""Failed calls become the library's errors, with the fields that the service named."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from xaisvc import errors
+from xaisvc.wire import DOMAIN, REASON_TO_ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+@contextmanager
+def failures_told(target: str, timeout_s: float) -> Iterator[None]:
+    """Turns gRPC's errors into the library's.
+
+    Args:
+        target: Whom the client asks.
+        timeout_s: How long it waits, in seconds.
+    """
+    try:
+        yield
+    except grpc.RpcError as error:
+        metadata = dict(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()))
+        details = metadata.get(_DETAILS_KEY)
+        restored = _restored(details) if isinstance(details, bytes) else None
+        raise restored or _judged(error.code(), target, timeout_s) from None
+
+
+def _judged(code: grpc.StatusCode, target: str, timeout_s: float) -> errors.XaisvcError:
+    """The error for a status that gRPC itself gave: nobody there, too late, too large."""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return errors.ServiceUnreachableError(
+            f"nothing answers at {target}; start the service there with `xaisvc serve`, or give its address as target"
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.ServiceTimeoutError(
+            f"{target} did not answer within {timeout_s:g} s; send fewer rows, lower the budget or raise timeout_s"
+        )
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return errors.LimitExceededError(
+            "the request or its answer has more bytes than the service or this client allows; send fewer rows or ask "
+            "for fewer views at once, or raise max_message_bytes"
+        )
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return errors.ServiceError(f"what listens at {target} does not know this call: is it xaisvc of this version?")
+    return errors.ServiceError(f"the call to {target} failed with {code.name}")
+
+
+def _restored(details: bytes) -> errors.XaisvcError | None:
+    """The error that the service raised; None if the details are not ours."""
+    try:
+        status = status_pb2.Status.FromString(details)
+        info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        for detail in status.details:
+            detail.Unpack(info)
+            detail.Unpack(bad_request)
+    except DecodeError:
+        return None
+    if info.domain != DOMAIN:
+        return None
+    cls = REASON_TO_ERROR.get(info.reason, errors.ServiceError)
+    if not issubclass(cls, errors.InvalidInputError):
+        return cls(status.message)
+    violations = [errors.FieldViolation(v.field, v.reason, v.description) for v in bad_request.field_violations]
+    if issubclass(cls, errors.InvalidRowsError):
+        return cls(violations)
+    return cls(status.message, violations)

@@ -1,0 +1,209 @@
+"""The settings of the service: flags, then XAISVC_* variables, then a TOML file, then the defaults below.
+
+A name that is not known is refused wherever it stands, because a misspelt limit would otherwise not limit anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args, get_type_hints
+
+from xaisvc.errors import FieldViolation, InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "XAISVC_"
+CONFIG_VARIABLE = "XAISVC_CONFIG"
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set about a service.
+
+    Attributes:
+        models: Folders, each a bundle or a folder of bundles.
+        audiences_dir: Folder of audiences; None for those that come with xaisvc.
+        host: Address to listen on. Anything but a loopback address is open to whoever can reach it.
+        port: Port to listen on; 0 lets the system choose.
+        port_file: File to write the bound port to once the service answers; None for none.
+        data_dir: Folder of the records; made if it is missing.
+        device: What models run on: `auto`, `cpu` or `cuda`. `cuda` never falls back.
+        threads: Threads inside one call of a model; 1 keeps the outputs of trees equal for every batch size.
+        memory_limit_bytes: Largest GPU memory arena; 0 for no limit.
+        deterministic: Whether models run with kernels that give the same bits for the same input.
+        workers: Requests that are computed at the same time.
+        max_rows: Most rows in one request.
+        max_message_bytes: Largest request that is read and largest answer that is sent.
+        reflection: Whether clients such as grpcurl may ask for the protocol.
+        grace_seconds: How long a shutdown waits for requests that are being answered.
+        log_format: `json`, `console`, or `auto` for console on a terminal and JSON elsewhere.
+        log_level: `debug`, `info`, `warning` or `error`. `debug` may log values of rows when something fails.
+    """
+
+    models: tuple[Path, ...] = ()
+    audiences_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8765
+    port_file: Path | None = None
+    data_dir: Path = Path("xaisvc-data")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 1
+    memory_limit_bytes: int = 0
+    deterministic: bool = True
+    workers: int = 4
+    max_rows: int = 1000
+    max_message_bytes: int = 16 * _MIB
+    reflection: bool = True
+    grace_seconds: float = 10.0
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+_SMALLEST: Mapping[str, float] = {
+    "port": 0,
+    "threads": 1,
+    "memory_limit_bytes": 0,
+    "workers": 1,
+    "max_rows": 1,
+    "max_message_bytes": 1024,
+    "grace_seconds": 0,
+}
+_LARGEST: Mapping[str, float] = {
+    "port": 65535,
+    "threads": 1024,
+    "workers": 1024,
+    "max_message_bytes": 1024 * _MIB,  # gRPC itself takes no more than 2 GiB
+    "grace_seconds": 86400,
+}
+_TRUTH_VALUES: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def load_settings(
+    config: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Puts the settings together.
+
+    Args:
+        config: TOML file; by default the one that XAISVC_CONFIG names, or none. Paths in it are relative to its folder.
+        flags: Name to value, for the flags that were given.
+        environment: Environment variables; those of the process by default. XAISVC_MODELS separates folders by `:`.
+
+    Raises:
+        InvalidInputError: If a name is not known or a value does not fit; names the source, the setting and the remedy.
+    """
+    variables = {
+        name: value
+        for name, value in (os.environ if environment is None else environment).items()
+        if name.startswith(PREFIX)
+    }
+    named = variables.pop(CONFIG_VARIABLE, "")
+    path = config or (Path(named) if named else None)
+    chosen: dict[str, object] = {}
+    if path is not None:
+        for name, value in _read_file(path).items():
+            _check_name(name, name, str(path))
+            chosen[name] = _relative(_parse(name, value, f"{path}: {name}"), path.parent)
+    for variable, text in variables.items():
+        name = variable.removeprefix(PREFIX).lower()
+        _check_name(name, variable, "environment", PREFIX)
+        chosen[name] = _parse(name, _from_text(name, text, variable), variable)
+    for name, value in (flags or {}).items():
+        flag = "--" + name.replace("_", "-")
+        _check_name(name, flag, "flags")
+        chosen[name] = _parse(name, value, flag)
+    return Settings(**chosen)  # type: ignore[arg-type] # every value was checked against its field by _parse
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _refused(str(path), f"the settings file cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _refused(str(path), f"the settings file is no TOML: {error}") from error
+
+
+def _check_name(name: str, written: str, source: str, prefix: str = "") -> None:
+    known = [field.name for field in fields(Settings)]
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = (
+        f"did you mean {prefix}{close[0].upper() if prefix else close[0]}?" if close else f"known: {', '.join(known)}"
+    )
+    raise _refused(written, f"there is no such setting ({source}); {hint}", "UNKNOWN_SETTING")
+
+
+def _from_text(name: str, text: str, variable: str) -> object:
+    """The value that the text of an environment variable stands for."""
+    hint = _hints()[name]
+    try:
+        if hint is int:
+            return int(text)
+        if hint is float:
+            return float(text)
+        if hint is bool:
+            return _TRUTH_VALUES[text.lower()]
+    except (ValueError, KeyError):
+        kind = {int: "a whole number", float: "a number", bool: "true or false"}[hint]
+        raise _refused(variable, f"'{text}' is not {kind}") from None
+    return [part for part in text.split(os.pathsep) if part] if name == "models" else text
+
+
+def _parse(name: str, value: object, written: str) -> object:
+    """The value as its field's type, or an error."""
+    hint = _hints()[name]
+    if hint == tuple[Path, ...]:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(part, (str, Path)) for part in value):
+            raise _refused(written, "must be a list of folders")
+        return tuple(Path(part) for part in value)
+    if hint in (Path, Path | None):
+        if not isinstance(value, (str, Path)) or not str(value):
+            raise _refused(written, "must be a path")
+        return Path(value)
+    if hint in (int, float):
+        return _parse_number(name, value, written, whole=hint is int)
+    if hint in (bool, str):
+        if not isinstance(value, hint):
+            raise _refused(written, "must be true or false" if hint is bool else "must be a text")
+        return value
+    choices = get_args(hint)
+    if value not in choices:
+        raise _refused(written, f"'{value}' is not one of {', '.join(choices)}")
+    return value
+
+
+def _parse_number(name: str, value: object, written: str, *, whole: bool) -> float:
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise _refused(written, "must be a whole number" if whole else "must be a number")
+    low, high = _SMALLEST[name], _LARGEST.get(name, float("inf"))
+    if not low <= value <= high:
+        bound = f"from {low} to {high}" if name in _LARGEST else f"at least {low}"
+        raise _refused(written, f"{value} does not fit; it must be {bound}")
+    return value if whole else float(value)
+
+
+def _hints() -> dict[str, type]:
+    return get_type_hints(Settings)
+
+
+def _relative(value: object, folder: Path) -> object:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, tuple):
+        return tuple(folder / part for part in value)
+    return value
+
+
+def _refused(written: str, text: str, reason: str = "INVALID_SETTING") -> InvalidInputError:
+    return InvalidInputError(f"{written}: {text}", (FieldViolation(written, reason, text),))

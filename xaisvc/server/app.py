@@ -1,0 +1,240 @@
+"""Composes the service, starts it, and stops it without losing an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import secrets
+import signal
+import sys
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+from grpc_reflection.v1alpha import reflection
+
+from xaisvc.engine.service import ServiceLimits, build_service
+from xaisvc.errors import InvalidRequestError
+from xaisvc.records import SqliteRecordStore
+from xaisvc.runtimes import OrtRuntime, RuntimeSettings
+from xaisvc.server.health import Health
+from xaisvc.server.interceptors import Edge, InFlight
+from xaisvc.server.servicers import AudienceServicer, ExplanationServicer, ModelServicer
+from xaisvc.server.workers import Workers
+from xaisvc.telemetry import Event, library_logs, make_logger
+from xaisvc.v1 import (
+    audiences_pb2,
+    audiences_pb2_grpc,
+    explanations_pb2,
+    explanations_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from xaisvc.config import Settings
+    from xaisvc.engine.service import ExplanationService
+    from xaisvc.telemetry import Logger
+
+RECORDS_FILE = "records.sqlite3"
+HANDSHAKE_TIMEOUT_MS = 5000
+DELIVERY_S = 0.5
+"""Time for the last answers to leave once they have been computed."""
+EXIT_ABANDONED = 1
+
+SERVICES = tuple(
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in (
+        (explanations_pb2, "ExplanationService"),
+        (models_pb2, "ModelService"),
+        (audiences_pb2, "AudienceService"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that answers.
+
+    Attributes:
+        address: Host and port that it listens on.
+        port: The bound port.
+    """
+
+    address: str
+    port: int
+    _server: grpc.aio.Server
+    _health: Health
+    _in_flight: InFlight
+    _workers: Workers
+
+    async def stop(self, grace_s: float) -> int:
+        """Refuses new calls at once, lets those in progress finish, and closes.
+
+        Args:
+            grace_s: How long to wait for calls in progress, in seconds.
+
+        Returns:
+            Pieces of work that were still running at the end of the grace time, 0 for a clean stop.
+        """
+        await self._health.drain()
+        stopping = asyncio.ensure_future(self._server.stop(grace_s))
+        idle = asyncio.ensure_future(self._in_flight.wait_idle())
+        await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
+        if idle.done():
+            # Health watchers never end by themselves and would hold the server for the whole grace time.
+            await self._server.stop(min(grace_s, DELIVERY_S))
+        idle.cancel()
+        await stopping
+        self._workers.close()
+        return self._workers.running
+
+
+def run(settings: Settings) -> int:
+    """Loads the models, opens the records, and serves until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code: 0 after a clean stop.
+
+    Raises:
+        InvalidRequestError: If no model is named or the address cannot be used.
+        BundleError: If a bundle cannot be loaded.
+        StoreError: If the records cannot be opened.
+    """
+    if not settings.models:
+        raise InvalidRequestError.of("models", "no bundle is named; use --models DIR or XAISVC_MODELS")
+    runtime = OrtRuntime(
+        RuntimeSettings(
+            threads=settings.threads,
+            memory_limit_bytes=settings.memory_limit_bytes or None,
+            deterministic=settings.deterministic,
+        )
+    )
+    with closing(SqliteRecordStore(settings.data_dir / RECORDS_FILE)) as store:
+        service = build_service(
+            settings.models,
+            record_store=store,
+            device=settings.device,
+            runtime=runtime,
+            limits=ServiceLimits(max_rows=settings.max_rows),
+            audiences_dir=settings.audiences_dir,
+        )
+        service.warm_up()
+        return serve(settings, service)
+
+
+def serve(settings: Settings, service: ExplanationService, logger: Logger | None = None) -> int:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        settings: Where and how.
+        service: The use cases.
+        logger: Where events go; standard error by default.
+
+    Returns:
+        The exit code: 0 after a clean stop.
+    """
+    log = logger or make_logger(settings.log_format, settings.log_level)
+    with library_logs(log):
+        left_running = asyncio.run(_serve_until_signal(settings, service, log))
+    if left_running:
+        # Python would wait for these threads at its end, however long they take. Their records, if any, are either
+        # complete or absent.
+        log.warning(Event.ABANDONED, running=left_running)
+        sys.stderr.flush()
+        os._exit(EXIT_ABANDONED)
+    return 0
+
+
+async def _serve_until_signal(settings: Settings, service: ExplanationService, logger: Logger) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = await start(settings, service, logger)
+    try:
+        if settings.port_file is not None:
+            _write_port(settings, running.port)
+        models = [info.description.name for info in service.list_models()]
+        logger.info(Event.SERVING, address=running.address, port=running.port, models=models, pid=os.getpid())
+        await stop.wait()
+        logger.info(Event.DRAINING, grace_seconds=settings.grace_seconds)
+    finally:
+        left_running = await running.stop(settings.grace_seconds)
+        if settings.port_file is not None:
+            settings.port_file.unlink(missing_ok=True)
+    logger.info(Event.STOPPED)
+    return left_running
+
+
+async def start(settings: Settings, service: ExplanationService, logger: Logger) -> RunningServer:
+    """Starts a server in the running event loop.
+
+    Raises:
+        InvalidRequestError: If the address cannot be used.
+    """
+    in_flight = InFlight()
+    workers = Workers(settings.workers)
+    edge = Edge(
+        logger=logger,
+        clock=time.monotonic,
+        new_id=lambda: secrets.token_hex(8),
+        in_flight=in_flight,
+        max_message_bytes=settings.max_message_bytes,
+    )
+    server = grpc.aio.server(
+        interceptors=(edge,),
+        options=(
+            ("grpc.so_reuseport", 0),  # or a second service would share the port and half of the calls
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),  # checked by Edge, with a text that says what to do
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+        ),
+    )
+    explanations_pb2_grpc.add_ExplanationServiceServicer_to_server(
+        ExplanationServicer(service, workers, max_rows=settings.max_rows), server
+    )
+    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service, workers), server)
+    audiences_pb2_grpc.add_AudienceServiceServicer_to_server(AudienceServicer(service, workers), server)
+    health = Health(SERVICES)
+    await health.serve_on(server)
+    if settings.reflection:
+        reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port = server.add_insecure_port(f"{host}:{settings.port}")
+    except RuntimeError as error:
+        raise InvalidRequestError.of(
+            "port", f"{host}:{settings.port} cannot be listened on: it is taken or not allowed; choose another"
+        ) from error
+    if not _is_loopback(settings.host):
+        logger.warning(
+            Event.UNPROTECTED,
+            host=settings.host,
+            text="not a loopback address: whoever reaches it can ask; put a proxy with TLS and access rights before it",
+        )
+    await server.start()
+    return RunningServer(f"{host}:{port}", port, server, health, in_flight, workers)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+def _write_port(settings: Settings, port: int) -> None:
+    """Writes the port in one step, so that a reader sees all of it or no file."""
+    path = settings.port_file
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(f"{port}\n", encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,220 @@
+"""The edge of every call: bytes become a message or a clear refusal, errors become statuses, each call is logged once.
+
+Deserialisers run here and not inside gRPC, which would answer a malformed message with UNKNOWN and its own class names.
+Values of a request never reach the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+
+from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
+from xaisvc.server import convert
+from xaisvc.server.status import internal_status, status_of
+from xaisvc.telemetry import Event, frames
+from xaisvc.v1 import explanations_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from typing import NoReturn, TypeAlias
+
+    from google.protobuf.message import Message
+    from google.rpc import status_pb2
+
+    from xaisvc.telemetry import Logger
+
+    Context: TypeAlias = grpc.aio.ServicerContext[object, object]
+    Handler: TypeAlias = grpc.RpcMethodHandler[object, object]
+
+
+class InFlight:
+    """Counts calls in progress, so that a shutdown can tell when the last one has been answered."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def count(self) -> int:
+        """Calls in progress."""
+        return self._count
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Counts one call for as long as the block runs."""
+        self._count += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if self._count == 0:
+                self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Returns when no call is in progress."""
+        await self._idle.wait()
+
+
+class Edge(grpc.aio.ServerInterceptor):
+    """Wraps every method of every service on the server, health and reflection included.
+
+    Args:
+        logger: Where each call leaves its line.
+        clock: Monotonic clock in seconds.
+        new_id: Makes correlation ids.
+        in_flight: Counts the calls with one answer.
+        max_message_bytes: Largest answer that is sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        logger: Logger,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        in_flight: InFlight,
+        max_message_bytes: int,
+    ) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._new_id = new_id
+        self._in_flight = in_flight
+        self._max_message_bytes = max_message_bytes
+
+    async def intercept_service(  # type: ignore[override] # the stub is generic where gRPC calls with any message
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Replaces a method's handler by one that takes bytes; unknown methods stay unknown."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method))
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._unary_stream(handler, method), response_serializer=handler.response_serializer
+            )
+        return grpc.stream_stream_rpc_method_handler(
+            self._stream_stream(handler, method), response_serializer=handler.response_serializer
+        )
+
+    def _unary_unary(self, handler: Handler, method: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        behaviour = cast("Callable[[object, Context], Awaitable[Message]]", handler.unary_unary)
+
+        async def call(raw: bytes, context: Context) -> bytes:
+            started_s = self._clock()
+            sizes: dict[str, int] = {}
+            code = grpc.StatusCode.OK
+            try:
+                with self._in_flight.call():
+                    request = _decoded(handler, raw, method)
+                    if isinstance(request, explanations_pb2.ExplainRequest):
+                        sizes["rows"] = convert.row_count(request)
+                    response = await behaviour(request, context)
+                    if isinstance(response, explanations_pb2.ExplainResponse):
+                        sizes["records"] = sum(result.HasField("explanation") for result in response.results)
+                    return self._encoded(response)
+            except asyncio.CancelledError:
+                code = grpc.StatusCode.CANCELLED
+                raise
+            except Exception as error:  # noqa: BLE001 - the last line before gRPC, which would show the text to callers
+                code, status = self._judged(error, method)
+                return await _refuse(context, error, status)
+            finally:
+                milliseconds = round((self._clock() - started_s) * 1000, 3)
+                self._logger.info(Event.CALL, method=method, code=code.name, milliseconds=milliseconds, **sizes)
+
+        return call
+
+    def _unary_stream(self, handler: Handler, method: str) -> Callable[[bytes, Context], Awaitable[None]]:
+        behaviour = cast("Callable[[object, Context], Awaitable[None]]", handler.unary_stream)
+
+        async def call(raw: bytes, context: Context) -> None:
+            try:
+                await behaviour(_decoded(handler, raw, method), context)
+            except Exception as error:  # noqa: BLE001 - as above
+                await _refuse(context, error, self._judged(error, method)[1])
+
+        return call
+
+    def _stream_stream(
+        self, handler: Handler, method: str
+    ) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[object]]:
+        behaviour = cast("Callable[[AsyncIterator[object], Context], AsyncIterator[object]]", handler.stream_stream)
+
+        async def requests(raws: AsyncIterator[bytes]) -> AsyncIterator[object]:
+            async for raw in raws:
+                yield _decoded(handler, raw, method)
+
+        async def call(raws: AsyncIterator[bytes], context: Context) -> AsyncIterator[object]:
+            try:
+                async for response in behaviour(requests(raws), context):
+                    yield response
+            except Exception as error:  # noqa: BLE001 - as above
+                await _refuse(context, error, self._judged(error, method)[1])
+
+        return call
+
+    def _encoded(self, response: Message) -> bytes:
+        raw = response.SerializeToString()
+        if len(raw) > self._max_message_bytes:
+            raise LimitExceededError(
+                f"the answer has {len(raw)} bytes and the service sends {self._max_message_bytes} at most; "
+                "ask for fewer rows, audiences or formats at once"
+            )
+        return raw
+
+    def _judged(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
+        """The status of an error; what nobody expected goes to the log under an id of its own."""
+        if isinstance(error, XaisvcError):
+            status = status_of(error)
+        else:
+            correlation_id = self._new_id()
+            status = internal_status(correlation_id)
+            if not isinstance(error, grpc.aio.AbortError):
+                self._logger.error(
+                    Event.FAILURE,
+                    correlation_id=correlation_id,
+                    method=method,
+                    error=type(error).__qualname__,
+                    frames=frames(error),
+                )
+                self._logger.debug(Event.FAILURE_TEXT, correlation_id=correlation_id, text=str(error))
+        return _code(status), status
+
+
+def _decoded(handler: Handler, raw: bytes, method: str) -> object:
+    if handler.request_deserializer is None:
+        return raw
+    try:
+        return handler.request_deserializer(raw)
+    except DecodeError:
+        name = method.rpartition("/")[2]
+        raise InvalidRequestError.of(
+            "request",
+            f"the bytes are no {name}Request of this protocol; encode the message with the .proto files of the service",
+            reason="MALFORMED",
+        ) from None
+
+
+def _code(status: status_pb2.Status) -> grpc.StatusCode:
+    return next(code for code in grpc.StatusCode if code.value[0] == status.code)
+
+
+async def _refuse(context: Context, error: Exception, status: status_pb2.Status) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):  # a servicer of gRPC's own has refused already
+        raise error
+    await context.abort_with_status(rpc_status.to_status(status))
+    raise AssertionError  # abort_with_status has raised

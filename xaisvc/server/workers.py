@@ -1,0 +1,44 @@
+"""Threads for blocking work, so that the event loop stays free for the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+class Workers:
+    """A bounded number of threads. Work whose caller has gone away before its turn never starts.
+
+    Args:
+        threads: Pieces of work that run at the same time.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="xaisvc-worker")
+        self._running = 0
+
+    @property
+    def running(self) -> int:
+        """Pieces of work that run now, whether or not somebody still waits for them."""
+        return self._running
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Runs blocking work in a thread and waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._counted, work)
+
+    def _counted(self, work: Callable[[], _T]) -> _T:
+        self._running += 1
+        try:
+            return work()
+        finally:
+            self._running -= 1
+
+    def close(self) -> None:
+        """Takes no more work. What runs goes on; what waits is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

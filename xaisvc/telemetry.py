@@ -1,0 +1,96 @@
+"""Logs: their form and the names of their events, in one place.
+
+No event carries a value of a row. Texts of unexpected exceptions may hold such values, so they are logged at level
+`debug` only; the frames of their tracebacks always are.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from structlog.typing import FilteringBoundLogger, Processor
+
+    Logger: TypeAlias = FilteringBoundLogger
+
+LogFormat = Literal["auto", "json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Event(StrEnum):
+    """Every event of the service's log."""
+
+    SERVING = "serving"
+    UNPROTECTED = "unprotected"
+    CALL = "call"
+    FAILURE = "failure"
+    FAILURE_TEXT = "failure_text"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    ABANDONED = "abandoned"
+    LIBRARY = "library"
+
+
+def make_logger(form: LogFormat = "auto", level: LogLevel = "info", stream: TextIO | None = None) -> Logger:
+    """A logger that writes one line for each event.
+
+    Args:
+        form: `json`, `console`, or `auto` for console on a terminal and JSON elsewhere.
+        level: Events below it are dropped.
+        stream: Where lines go; standard error by default.
+    """
+    target = stream or sys.stderr
+    if form == "auto":
+        form = "console" if target.isatty() else "json"
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    )
+    logger: Logger = structlog.wrap_logger(
+        structlog.WriteLogger(target),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+    )
+    return logger
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where an exception came from, one text for each frame, without any value."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+class _Forwarder(logging.Handler):
+    """Puts the log records of libraries into the service's log."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.warning(Event.LIBRARY, library=record.name, severity=record.levelname.lower(), text=record.msg)
+
+
+@contextmanager
+def library_logs(logger: Logger) -> Iterator[None]:
+    """Sends what libraries log as warnings or worse to `logger` while the block runs, without their arguments."""
+    handler = _Forwarder(logger)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
