@@ -1,0 +1,140 @@
+"""The five pages in a real browser: nothing runs over the edge of a phone, and what should be read is there."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.views.cases import CORRELATED, make_description, make_record
+from xaisvc.views import build_view, load_audiences, render_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xaisvc.types import ExplanationRecord
+
+pytestmark = pytest.mark.browser
+
+PHONE_WIDTH = 420
+DESK_WIDTH = 1100
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",  # tests may run as root in a container, where the sandbox cannot start
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=5000",
+)
+
+# A headless window has a least width, so the page is put into a frame of the width wanted. The frame's document is of
+# the same origin as this one, which may therefore measure it, while the page's own policy stays in force.
+PROBE = """<!DOCTYPE html><meta charset="utf-8"><body>
+<iframe id="f" style="width:{width}px;height:9000px;border:0" srcdoc="{page}"></iframe><pre id="out"></pre>
+<script>
+const frame = document.getElementById("f");
+frame.onload = () => {{
+  const doc = frame.contentDocument, root = doc.documentElement;
+  const inside = (e) => e.closest(".scroll") && !e.matches(".scroll");
+  const over = [...doc.body.querySelectorAll("*")].filter((e) => !inside(e))
+    .filter((e) => e.getBoundingClientRect().right > root.clientWidth + 1 || e.getBoundingClientRect().left < -1)
+    .map((e) => e.outerHTML.slice(0, 90));
+  const crossing = [...doc.querySelectorAll("svg g")].filter((g) => {{
+    const boxes = [...g.querySelectorAll("text, rect")].map((e) => e.getBoundingClientRect());
+    return boxes.some((a, i) => boxes.slice(i + 1).some((b) =>
+      a.right > b.left + 1 && b.right > a.left + 1 && a.bottom > b.top + 4 && b.bottom > a.top + 4));
+  }}).length;
+  document.getElementById("out").textContent = JSON.stringify({{
+    width: root.clientWidth, scroll: root.scrollWidth, over: over, crossing: crossing, ran: frame.contentWindow.ran || 0,
+    text: doc.body.innerText, tables: doc.querySelectorAll("table").length, charts: doc.querySelectorAll("svg rect").length
+  }});
+}};
+</script>
+"""
+
+MUST_SAY = {
+    "data_scientist": ["Attributions", "credit_amount", "raised the output", "a1a1a1", "They do not show"],
+    "business_manager": ["In short", "Accounts and savings", "usually", "Not meant for", "Before you sign off"],
+    "relationship_manager": ["Next step", "What counted against", "Overdrawn", "You may say", "Keep inside the bank"],
+    "fraud_analyst": ["Do not disclose", "The evidence", "Signals of concern", "Signals of normal behaviour"],
+    "customer": ["What we decided", "The main reasons", "48 months", "Your rights", "rec-7f3a"],
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    return found
+
+
+def _measure(chromium: str, folder: Path, page: str, width: int) -> dict[str, object]:
+    probe = folder / "probe.html"
+    probe.write_text(PROBE.format(width=width, page=html.escape(page)), encoding="utf-8")
+    ran = subprocess.run(  # noqa: S603 - the browser of this machine, on a page of ours
+        [
+            chromium,
+            *SWITCHES,
+            f"--user-data-dir={folder / 'profile'}",
+            "--window-size=1200,3200",
+            "--dump-dom",
+            probe.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = re.search(r'<pre id="out">(.+?)</pre>', ran.stdout, re.DOTALL)
+    assert found, "the page was not measured"
+    measured: dict[str, object] = json.loads(html.unescape(found.group(1)))
+    return measured
+
+
+def _page(name: str, record: ExplanationRecord) -> str:
+    return render_view(build_view(record, make_description(), load_audiences()[name]), "html")
+
+
+@pytest.mark.parametrize("width", [PHONE_WIDTH, DESK_WIDTH])
+@pytest.mark.parametrize("name", MUST_SAY)
+def test_a_page_fits_and_says_what_it_must(chromium: str, tmp_path: Path, name: str, width: int) -> None:
+    record = make_record(
+        caveats=(replace(CORRELATED, players=("duration_months", "credit_amount")),), adverse=name != "customer"
+    )
+    record = make_record(adverse=False, values={"duration_months": -0.9}) if name == "customer" else record
+    measured = _measure(chromium, tmp_path, _page(name, record), width)
+
+    assert width == measured["width"]
+    assert width == measured["scroll"]
+    assert [] == measured["over"]
+    assert 0 == measured["crossing"]
+    for expected in MUST_SAY[name]:
+        assert expected in str(measured["text"])
+    assert bool(measured["charts"]) is (name in {"data_scientist", "business_manager"})
+
+
+def test_the_probe_sees_a_page_that_is_too_wide(chromium: str, tmp_path: Path) -> None:
+    page = _page("customer", make_record(adverse=False)).replace("</h1>", '</h1><p style="width:900px">wide</p>')
+    measured = _measure(chromium, tmp_path, page, PHONE_WIDTH)
+
+    assert measured["over"]
+
+
+def test_the_policy_stops_a_script_that_got_into_a_page(chromium: str, tmp_path: Path) -> None:
+    script = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
+    page = _page("customer", make_record(adverse=False)).replace("</h1>", f"</h1>{script}")
+    open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+
+    assert 0 == _measure(chromium, tmp_path, page, PHONE_WIDTH)["ran"]
+    assert 0 != _measure(chromium, tmp_path, open_page, PHONE_WIDTH)["ran"]

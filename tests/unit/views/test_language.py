@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from xaisvc.types import Feature, Kind, TensorColumn
+from xaisvc.views import Audience
+from xaisvc.views.language import Language, exact
+
+
+@pytest.fixture
+def english(audiences: dict[str, Audience]) -> Language:
+    return Language(audiences["customer"].catalogue("en"))
+
+
+def _feature(kind: Kind, unit: str | None = None) -> Feature:
+    return Feature(
+        id="f",
+        kind=kind,
+        source=TensorColumn(tensor="f"),
+        unit=unit,
+        categories=("A1", "A2"),
+        category_labels={"en": {"A1": "Overdrawn"}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "value", "expected"),
+    [
+        (Kind.INTEGER, None, 3.0, "3"),
+        (Kind.INTEGER, "months", 24.0, "24 months"),
+        (Kind.INTEGER, "months", 1.0, "1 month"),
+        (Kind.NUMERIC, "EUR", 5951.0, "\u20ac5,951"),
+        (Kind.NUMERIC, "EUR", 5951.5, "\u20ac5,951.50"),
+        (Kind.NUMERIC, "DM", 5951.0, "5,951 DM"),
+        (Kind.NUMERIC, "%", 12.5, "12.5%"),
+        (Kind.NUMERIC, None, 0.123456, "0.12"),
+        (Kind.NUMERIC, None, 0.000123, "0.000123"),
+        (Kind.NUMERIC, None, -1234567.0, "-1,234,567"),
+        (Kind.BOOLEAN, None, 1.0, "Yes"),
+        (Kind.BOOLEAN, None, 0.0, "No"),
+        (Kind.DATE, None, 0.0, "1 January 1970"),
+        (Kind.DATE, None, 12418.0, "1 January 2004"),
+        (Kind.DATE, None, 1e12, "1,000,000,000,000"),
+        (Kind.CATEGORY, None, "A1", "Overdrawn"),
+        (Kind.CATEGORY, None, "A2", "A2"),
+        (Kind.CATEGORY, None, None, "Not given"),
+        (Kind.NUMERIC, "EUR", None, "Not given"),
+    ],
+)
+def test_values_are_written_as_people_write_them(
+    english: Language, kind: Kind, unit: str | None, value: float | str | None, expected: str
+) -> None:
+    assert expected == english.value(_feature(kind, unit), value)
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.0, "0%"), (0.004, "less than 1%"), (0.305, "30%"), (0.996, "more than 99%"), (1.0, "100%")],
+)
+def test_shares_are_whole_percents_that_never_claim_none_or_all(english: Language, share: float, expected: str) -> None:
+    assert expected == english.percent(share)
+
+
+def test_a_list_is_joined_in_words(english: Language) -> None:
+    assert "a, b and c" == english.join(["a", "b", "c"])
+    assert "a" == english.join(["a"])
+
+
+def test_a_time_is_dated_in_utc_and_other_text_stays(english: Language) -> None:
+    assert "4 March 2026" == english.day("2026-03-03T23:30:00-05:00")
+    assert "soon" == english.day("soon")
+
+
+def test_exact_numbers_carry_twelve_digits_and_a_point() -> None:
+    assert "0.123456789012" == exact(0.1234567890123456)
+    assert "1200" == exact(1200.0)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.views.cases import make_description, make_record
+from xaisvc.errors import AudienceError
+from xaisvc.views import Audience, build_view, load_audiences, render_view
+from xaisvc.views.audience import Action
+from xaisvc.views.loader import audiences_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return shutil.copytree(audiences_folder(), tmp_path / "audiences")
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_five_audiences_come_with_labels_purposes_languages_and_formats(audiences: Mapping[str, Audience]) -> None:
+    assert [
+        "business_manager",
+        "customer",
+        "data_scientist",
+        "fraud_analyst",
+        "relationship_manager",
+    ] == list(audiences)
+    for audience in audiences.values():
+        assert audience.label
+        assert audience.purpose.endswith(".")
+        assert "en" in audience.languages
+        assert {"html", "markdown", "text", "json"} <= set(audience.formats)
+
+
+def test_a_feature_without_a_class_is_shown_to_data_scientists_only(audiences: Mapping[str, Audience]) -> None:
+    feature = make_description().feature("unlisted_fact")
+
+    assert {"data_scientist"} == {name for name, a in audiences.items() if a.action(feature) is Action.SHOW}
+
+
+def test_a_class_is_shown_only_if_both_files_say_so(folder: Path) -> None:
+    _replace(folder / "customer" / "audience.yaml", "clearance: [public, customer_own]", "clearance: [public]")
+    audience = load_audiences(folder)["customer"]
+
+    assert Action.HIDE is audience.actions["customer_own"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "match"),
+    [
+        (
+            "customer/audience.yaml",
+            "layout: letter",
+            "layout: letter\ncolour: red",
+            r"customer/audience.yaml:\d+: colour: unknown key 'colour'; known here: schema, id",
+        ),
+        (
+            "customer/audience.yaml",
+            "{type: decision}",
+            "{type: decission}",
+            r"customer/audience.yaml:\d+: sections.0.type: unknown section type 'decission'; known: attributions",
+        ),
+        (
+            "customer/audience.yaml",
+            "maximum: 4",
+            "maximum: many",
+            r"sections.2.maximum: must be a whole number, 0 or more",
+        ),
+        ("customer/audience.yaml", "floor: 0.1", "floor: 10", r"sections.2.floor: is a share"),
+        (
+            "customer/audience.yaml",
+            "maximum: 4",
+            "most: 4",
+            r"sections.2.most: unknown key 'most'; known here: type, id",
+        ),
+        (
+            "customer/audience.yaml",
+            "- {type: text, id: limits, style: fine}",
+            "- {type: text, id: rights, style: fine}",
+            r"sections.6.id: 'rights' is used twice",
+        ),
+        ("customer/audience.yaml", "style: steps", "style: dance", r"sections.4.style: must be one of: paragraph"),
+        ("customer/audience.yaml", "style: steps", "style: [steps]", r"sections.4.style: must be one of: paragraph"),
+        (
+            "customer/audience.yaml",
+            "[public, customer_own]",
+            "[public, internal]",
+            r"clearance.1: classes.yaml does not grant 'internal' to this audience \(it says 'hold'\)",
+        ),
+        ("customer/audience.yaml", "[public, customer_own]", "[secret]", r"unknown sensitivity class 'secret'"),
+        (
+            "customer/audience.yaml",
+            "held:\n  - {type: text, id: held}",
+            "held:\n  - {type: decision}",
+            r"must be 'text'",
+        ),
+        ("customer/audience.yaml", "held:", "unheld:", r"unknown key 'unheld'"),
+        ("customer/audience.yaml", "id: customer", "id: client", r"id: must be the folder's name 'customer'"),
+        ("customer/audience.yaml", "audience/v1", "audience/v2", r"schema: must be 'xaisvc.audience/v1'"),
+        ("customer/audience.yaml", "version: 1", "version: one", r"version: must be a whole number, 1 or more"),
+        ("customer/audience.yaml", "layout: letter", "layout: poem", r"layout: must be one of: report, brief"),
+        ("customer/audience.yaml", "text, json, pdf", "text, papyrus", r"formats.3: must be one of: html, markdown"),
+        ("customer/audience.yaml", "languages: [en]", "languages: [en, nl]", r"messages/nl.yaml: the file is missing"),
+        ("customer/audience.yaml", "label: {en: Customer}", "label: {de: Kunde}", r"label.de: unknown key 'de'"),
+        ("customer/audience.yaml", "[ml_jargon, probability, causal]", "[slang]", r"wording.banned.0: must be one of"),
+        ("customer/audience.yaml", "max_grade: 7.5", "max_grade: low", r"max_grade: must be a number"),
+        (
+            "customer/messages/en.yaml",
+            "    title: What we decided\n",
+            "",
+            r"customer/audience.yaml:\d+: sections.decision: messages/en.yaml has no 'decision.title'",
+        ),
+        (
+            "customer/messages/en.yaml",
+            "    title: What we decided",
+            "    title: What we decided\n    titel: twice",
+            r"customer/messages/en.yaml:\d+: messages.decision.titel: no section of this audience uses this message",
+        ),
+        (
+            "customer/messages/en.yaml",
+            "on {date:date}. We are sorry",
+            "on {day:date}. We are sorry",
+            r"messages.decision.adverse: nobody fills the slot 'day'; this message may use: reference, date",
+        ),
+        ("customer/messages/en.yaml", "title: What we decided", "title: Your score", r"says 'score', which is banned"),
+        ("customer/messages/en.yaml", "title: What we decided", "title: Top 3", r"holds a number; numbers come from"),
+        ("customer/messages/en.yaml", "{date:date}. The", "{date:day}. The", r"unknown type 'day'"),
+        (
+            "messages/en.yaml",
+            "locale: en_GB",
+            "locale: xx_YY",
+            r"messages/en.yaml:\d: locale: 'xx_YY' is no known locale",
+        ),
+        ("messages/en.yaml", '"yes": "Yes"', '"yes": ""', r"messages.words.yes: must be a text that is not empty"),
+        ("messages/en.yaml", "    not_given: Not given\n", "", r"has no 'words.not_given'; add it"),
+        ("classes.yaml", "    aml: closed\n", "", r"audiences.relationship_manager: says nothing about: aml"),
+        (
+            "classes.yaml",
+            "aml: closed",
+            "aml: maybe",
+            r"audiences.relationship_manager.aml: must be one of: show, hide",
+        ),
+        ("classes.yaml", "  customer:", "  nobody:", r"audiences.nobody: there is no folder 'nobody'"),
+        ("lexicon/en.yaml", "guilt:\n  - fraudster", "guilt:\n  - 7", r"lexicon/en.yaml:\d+: guilt.0: must be a text"),
+    ],
+)
+def test_a_mistake_is_refused_with_file_line_and_field(folder: Path, file: str, old: str, new: str, match: str) -> None:
+    _replace(folder / file, old, new)
+
+    with pytest.raises(AudienceError, match=match):
+        load_audiences(folder)
+
+
+def test_an_audience_without_a_row_in_classes_is_refused(folder: Path) -> None:
+    shutil.copytree(folder / "customer", folder / "guest")
+    _replace(folder / "guest" / "audience.yaml", "id: customer", "id: guest")
+
+    with pytest.raises(AudienceError, match=r"classes.yaml has no row for this audience"):
+        load_audiences(folder)
+
+
+def test_a_folder_without_a_declaration_is_refused(folder: Path) -> None:
+    (folder / "empty").mkdir()
+
+    with pytest.raises(AudienceError, match=r"empty/audience.yaml: the file is missing"):
+        load_audiences(folder)
+
+
+def test_a_folder_that_is_not_there_or_holds_nothing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AudienceError, match="the audiences folder 'nowhere' does not exist"):
+        load_audiences(tmp_path / "nowhere")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(AudienceError, match="'bare' holds no audience"):
+        load_audiences(tmp_path / "bare")
+
+
+def test_the_sentences_of_a_bank_are_data_too(folder: Path) -> None:
+    _replace(folder / "customer" / "messages" / "en.yaml", "title: About your request", "title: From your own bank")
+    view = build_view(make_record(adverse=False), make_description(), load_audiences(folder)["customer"])
+
+    assert render_view(view, "text").startswith("From your own bank\n")

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.views.cases import CORRELATED, make_description, make_open_description, make_record
+from xaisvc.views import build_view, render_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.views import Audience
+
+
+@pytest.mark.parametrize("name", ["business_manager", "customer", "relationship_manager", "fraud_analyst"])
+def test_lines_are_short_but_for_tables(audiences: Mapping[str, Audience], name: str) -> None:
+    description = make_open_description()
+    view = build_view(make_record(description=description), description, audiences[name])
+    lines = [line for line in render_view(view, "text").splitlines() if "  " not in line.strip()]
+
+    assert max(map(len, lines)) <= 78
+
+
+def test_a_letter_reads_like_this(audiences: Mapping[str, Audience]) -> None:
+    description = make_open_description()
+    view = build_view(make_record(description=description), description, audiences["customer"])
+
+    assert render_view(view, "text").startswith(
+        """About your request
+==================
+3 March 2026 · your reference rec-7f3a
+
+What we decided
+---------------
+We looked at your request on 3 March 2026. We are sorry: the decision was not
+in your favour.
+
+How we used a computer
+----------------------
+A computer model looked at your information and gave an outcome. People at the
+bank set the rule for how we use that outcome. You can ask for a person to
+look at it again.
+
+The main reasons
+----------------
+These points counted most against your request. The strongest comes first.
+
+  1. Accounts and savings
+     Checking account  Overdrawn
+     Savings           Little
+  2. The loan asked for: Duration of the loan and Amount of the loan
+     Duration of the loan  48 months
+
+Your information
+----------------
+"""
+    )
+
+
+def test_a_table_too_wide_for_lines_becomes_paragraphs(audiences: Mapping[str, Audience]) -> None:
+    text = render_view(
+        build_view(make_record(caveats=(CORRELATED,)), make_description(), audiences["data_scientist"]), "text"
+    )
+
+    assert "Kind                 Severity" in text
+    wide = CORRELATED.__class__(kind="long_story", severity=CORRELATED.severity, message="word " * 60)
+    text = render_view(
+        build_view(make_record(caveats=(wide,)), make_description(), audiences["data_scientist"]), "text"
+    )
+
+    assert "  Kind: long_story\n  Severity: care\n" in text

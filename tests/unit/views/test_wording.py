@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from xaisvc.views.wording import find_banned, longest_sentence, reading_grade, sentences
+
+
+def test_banned_terms_are_found_as_whole_words_in_any_case() -> None:
+    assert ("SHAP", "due to") == find_banned("Due to shap values.", ["SHAP", "due to", "LIME"])
+    assert not find_banned("The shape of limestone features", ["SHAP", "LIME", "feature"])
+    assert not find_banned("a non-feature", ["feature"])
+
+
+def test_sentences_and_their_longest() -> None:
+    text = "One two three. Four five? Six: seven eight nine ten!"
+
+    assert 4 == len(sentences(text))
+    assert 4 == longest_sentence(text)
+    assert 0 == longest_sentence("")
+
+
+def test_the_grade_tells_plain_words_from_jargon() -> None:
+    plain = "We looked at your request. We said no. You can ask us to look again."
+    hard = "Multidimensional creditworthiness considerations necessitated unfavourable determination notification."
+
+    assert reading_grade(plain) < 3  # two-syllable words at most, six words a sentence
+    assert reading_grade(hard) > 20
+    assert 0.0 == reading_grade("")

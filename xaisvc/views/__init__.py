@@ -1,0 +1,19 @@
+"""Views: what each audience sees of an explanation record, as a value and as a document."""
+
+from xaisvc.views.audience import Audience
+from xaisvc.views.build import build_view
+from xaisvc.views.document import View, ViewStatus
+from xaisvc.views.loader import load_audiences
+from xaisvc.views.render import FORMATS, media_type, render_view, to_pdf
+
+__all__ = [
+    "FORMATS",
+    "Audience",
+    "View",
+    "ViewStatus",
+    "build_view",
+    "load_audiences",
+    "media_type",
+    "render_view",
+    "to_pdf",
+]

@@ -1,0 +1,83 @@
+"""Builds the view of one record for one audience. A pure function: equal arguments, equal view, on every machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xaisvc.views.audience import OnUnreliable
+from xaisvc.views.context import SectionContext, ViewContext
+from xaisvc.views.document import Notice, Section, View, ViewStatus
+from xaisvc.views.language import Language
+from xaisvc.views.reliability import Level
+from xaisvc.views.sections.letter import HeldForReviewError
+from xaisvc.views.selection import is_closed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xaisvc.types import BundleDescription, ExplanationRecord
+    from xaisvc.views.audience import Audience, SectionSpec
+    from xaisvc.views.document import Block
+
+
+def build_view(
+    record: ExplanationRecord, description: BundleDescription, audience: Audience, language: str = "en"
+) -> View:
+    """Builds what `audience` sees of `record`.
+
+    Args:
+        record: The record.
+        description: The bundle that the record was made with.
+        audience: The reader; see `load_audiences`.
+        language: Code of the language.
+
+    Raises:
+        InvalidRequestError: If the audience has no view in `language`; the message lists those it has.
+        NotFoundError: If the record names a feature or an output that the bundle does not have.
+    """
+    words = Language(audience.catalogue(language))
+    context = ViewContext(record=record, description=description, audience=audience, language=words)
+    if is_closed(description, audience):
+        return _view(context, ViewStatus.NOT_AVAILABLE, audience.closed)
+    if audience.on_unreliable is OnUnreliable.HOLD and context.reliability.level is Level.UNRELIABLE:
+        return _view(context, ViewStatus.HELD_FOR_REVIEW, audience.held)
+    try:
+        return _view(context, ViewStatus.COMPLETE, audience.sections)
+    except HeldForReviewError:
+        return _view(context, ViewStatus.HELD_FOR_REVIEW, audience.held)
+
+
+def _view(context: ViewContext, status: ViewStatus, specs: Sequence[SectionSpec]) -> View:
+    audience, language = context.audience, context.language
+    return View(
+        id=f"{context.record.id}/{audience.id}/{language.code}",
+        record_id=context.record.id,
+        audience=audience.id,
+        audience_label=audience.labels[language.code],
+        audience_version=audience.version,
+        language=language.code,
+        status=status,
+        title=_header(context, "view.title"),
+        subtitle=_header(context, "view.subtitle"),
+        layout=audience.layout,
+        formats=audience.formats,
+        sections=tuple(_section(SectionContext(view=context, spec=spec)) for spec in specs),
+    )
+
+
+def _header(context: ViewContext, key: str) -> str:
+    return context.language.filled(key, **context.common)
+
+
+def _section(context: SectionContext) -> Section:
+    spec = context.spec
+    blocks: tuple[Block, ...]
+    if (
+        spec.builder.reasons
+        and context.is_unreliable
+        and context.view.audience.on_unreliable is OnUnreliable.NO_REASONS
+    ):
+        blocks = (Notice(tone="stop", title=context.say("no_reasons.title"), text=context.say("no_reasons.text")),)
+    else:
+        blocks = spec.builder.build(context)
+    return Section(id=spec.id, type=spec.builder.type, title=context.say("title"), blocks=blocks)

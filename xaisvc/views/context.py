@@ -1,0 +1,142 @@
+"""What a section is built from: one record, its bundle, its audience, and the words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from xaisvc.types import Adverse
+from xaisvc.views.document import Fact
+from xaisvc.views.reliability import Level, Reliability, assess
+from xaisvc.views.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.types import BundleDescription, ExplanationRecord, Feature, Output
+    from xaisvc.views.audience import Audience, SectionSpec
+    from xaisvc.views.catalogue import SlotValue
+    from xaisvc.views.entries import Entry
+    from xaisvc.views.entries import Level as EntryLevel
+    from xaisvc.views.language import Language
+    from xaisvc.views.selection import Selection, Sign
+
+COMMON_SLOTS = ("reference", "date", "bundle", "version", "owner", "purpose", "out_of_scope", "output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewContext:
+    """Everything that the sections of one view share.
+
+    Attributes:
+        record: The record.
+        description: The bundle that the record was made with.
+        audience: The reader.
+        language: The words.
+    """
+
+    record: ExplanationRecord
+    description: BundleDescription
+    audience: Audience
+    language: Language
+
+    @cached_property
+    def output(self) -> Output:
+        """The declaration of the explained output."""
+        return self.description.output(self.record.output.id)
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How far this audience may rely on the record."""
+        return assess(self.record, self.description, self.audience, self.language)
+
+    @cached_property
+    def common(self) -> Mapping[str, SlotValue]:
+        """Slots that every sentence may use."""
+        description = self.description
+        return {
+            "reference": self.record.id,
+            "date": self.record.created_at,
+            "bundle": description.name,
+            "version": description.version,
+            "owner": description.owner,
+            "purpose": description.purpose,
+            "out_of_scope": description.out_of_scope,
+            "output": self.output.label(self.language.code),
+        }
+
+    @cached_property
+    def against(self) -> Sign | None:
+        """Sign of attributions that counted against the person; None if no direction of the output is bad."""
+        if self.output.adverse is None:
+            return None
+        return 1 if self.output.adverse is Adverse.HIGHER else -1
+
+    @property
+    def band(self) -> str:
+        """Name of the record's band; empty without bands."""
+        found = next((band for band in self.output.bands if band.id == self.record.output.band), None)
+        return found.label(self.language.code) if found else ""
+
+    def selection(self, level: EntryLevel) -> Selection:
+        """What the audience may see at a level."""
+        return self._by_concept if level == "concept" else self._by_feature
+
+    @cached_property
+    def _by_concept(self) -> Selection:
+        return select(self.record, self.description, self.audience, self.language, "concept")
+
+    @cached_property
+    def _by_feature(self) -> Selection:
+        return select(self.record, self.description, self.audience, self.language, "feature")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionContext:
+    """A view's context as one section sees it: messages are looked up under its id, then its type, then as they are."""
+
+    view: ViewContext
+    spec: SectionSpec
+
+    def sentences(self, key: str, **slots: SlotValue) -> tuple[str, ...]:
+        """The sentences under `key`, with their slots filled."""
+        catalogue = self.view.language.catalogue
+        found = catalogue.find(*message_keys(self.spec, key))
+        if found is None:
+            # The loader has checked every key that a section declares, so this is a mistake in the section's code.
+            msg = f"section '{self.spec.id}' uses the message '{key}' without declaring it"
+            raise KeyError(msg)
+        values = {**self.view.common, **slots}
+        return tuple(message.fill(values, self.view.language) for message in found)
+
+    def say(self, key: str, **slots: SlotValue) -> str:
+        """The sentences under `key` as one text."""
+        return " ".join(self.sentences(key, **slots))
+
+    def direction(self, value: float) -> str:
+        """Which way an attribution counted, in the audience's words."""
+        against = self.view.against
+        if against is None:
+            return self.say("direction.raised" if value > 0 else "direction.lowered")
+        return self.say("direction.against" if value * against > 0 else "direction.favour")
+
+    def fact(self, feature: Feature, note: str = "") -> Fact:
+        """A feature's value in the record's row, in words."""
+        language = self.view.language
+        value = language.value(feature, self.view.record.row[feature.id])
+        return Fact(label=feature.label(language.code), value=value, note=note)
+
+    def entry_facts(self, entry: Entry) -> tuple[Fact, ...]:
+        """The values behind an entry, those that carry its direction."""
+        return tuple(self.fact(feature) for feature in entry.facts() if feature.id in self.view.record.row)
+
+    @property
+    def is_unreliable(self) -> bool:
+        """Whether reasons must not be given."""
+        return self.view.reliability.level is Level.UNRELIABLE
+
+
+def message_keys(spec: SectionSpec, key: str) -> tuple[str, ...]:
+    """The places where a section's message may stand, nearest first."""
+    return tuple(dict.fromkeys((f"{spec.id}.{key}", f"{spec.builder.type}.{key}", key)))

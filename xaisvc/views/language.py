@@ -1,0 +1,140 @@
+"""Numbers, units, dates and lists in the reader's language. The only place that knows Babel."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, cast
+
+from xaisvc.types import Kind
+from xaisvc.views.document import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from babel import Locale
+
+    from xaisvc.types import Feature
+    from xaisvc.views.catalogue import Catalogue, SlotValue
+
+_EPOCH = date(1970, 1, 1)
+_SMALL = 0.01
+_LARGE_DAYS = 2_900_000  # the year 9999, the last that a date can be written for
+
+
+class Language:
+    """Words values for one catalogue. Holds no state but its locale."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.code = catalogue.language
+
+    @cached_property
+    def locale(self) -> Locale:
+        """Babel's data of the locale; loaded when first used."""
+        return _locale(self.catalogue.locale)
+
+    def word(self, key: str) -> str:
+        """A fixed word or sentence without slots, for example `words.yes`."""
+        return self.catalogue.messages[key][0].literal
+
+    def slot(self, kind: str, value: SlotValue) -> str:
+        """A value as its slot type asks for; see `catalogue.SLOT_TYPES`."""
+        if kind == "list":
+            return self.join([value] if isinstance(value, str) else cast("Sequence[str]", value))
+        if kind == "date":
+            return self.day(str(value))
+        if isinstance(value, str):
+            return clean(value)
+        number = float(cast("float", value))
+        if kind == "integer":
+            return self.number(round(number))
+        if kind == "percent":
+            return self.percent(number)
+        return exact(number) if kind == "exact" else self.number(number)
+
+    def number(self, value: float) -> str:
+        """A number with the locale's separators: whole numbers without decimals, others with at most two."""
+        from babel.numbers import format_decimal  # noqa: PLC0415 - heavy: loaded when used
+
+        if not math.isfinite(value):
+            return str(value)
+        pattern = "#,##0.##" if abs(value) >= _SMALL or value == 0 else "#,##0.######"
+        return str(format_decimal(value, format=pattern, locale=self.locale))
+
+    def percent(self, share: float) -> str:
+        """A share in [0, 1] as whole percent; a share that rounds to none or all of it is worded as such."""
+        from babel.numbers import format_percent  # noqa: PLC0415 - heavy: loaded when used
+
+        if 0 < share < _SMALL:
+            return self.filled("words.less_than", share=_SMALL)
+        if 1 - _SMALL < share < 1:
+            return self.filled("words.more_than", share=1 - _SMALL)
+        return str(format_percent(share, format="#,##0%", locale=self.locale))
+
+    def day(self, moment: str) -> str:
+        """An ISO 8601 time as a date in words, in UTC; a text that is no time stays as it is."""
+        try:
+            found = datetime.fromisoformat(moment)
+        except ValueError:
+            return clean(moment)
+        return self._date((found.astimezone(UTC) if found.tzinfo else found).date())
+
+    def join(self, items: Sequence[str]) -> str:
+        """`a, b and c`."""
+        from babel.lists import format_list  # noqa: PLC0415 - heavy: loaded when used
+
+        return str(format_list([clean(item) for item in items], locale=self.locale))
+
+    def filled(self, key: str, **slots: SlotValue) -> str:
+        """The first sentence under `key`, with its slots filled."""
+        return self.catalogue.messages[key][0].fill(slots, self)
+
+    def value(self, feature: Feature, value: float | str | None) -> str:
+        """A feature's value as the person concerned would write it."""
+        if value is None:
+            return self.word("words.not_given")
+        if isinstance(value, str):
+            return clean(feature.category_label(value, self.code))
+        if feature.kind is Kind.BOOLEAN:
+            return self.word("words.yes" if value else "words.no")
+        if feature.kind is Kind.DATE:
+            inside = math.isfinite(value) and abs(value) < _LARGE_DAYS
+            return self._date(_EPOCH + timedelta(days=value)) if inside else self.number(value)
+        return self.quantity(value, feature.unit)
+
+    def quantity(self, value: float, unit: str | None) -> str:
+        """A number with its unit: a known unit in the right plural, a currency as the locale writes it."""
+        from babel.numbers import format_currency  # noqa: PLC0415 - heavy: loaded when used
+
+        if not unit:
+            return self.number(value)
+        if unit in self.locale.currencies:
+            if float(value).is_integer():
+                pattern = self.locale.currency_formats["standard"].pattern.replace(".00", "")
+                return str(format_currency(value, unit, format=pattern, locale=self.locale, currency_digits=False))
+            return str(format_currency(value, unit, locale=self.locale))
+        plural = f"units.{unit}.{self.locale.plural_form(abs(value))}"
+        for key in (plural, f"units.{unit}.other"):
+            if key in self.catalogue.messages:
+                return self.filled(key, n=value)
+        return f"{self.number(value)}{'' if unit == '%' else ' '}{clean(unit)}"
+
+    def _date(self, day: date) -> str:
+        from babel.dates import format_date  # noqa: PLC0415 - heavy: loaded when used
+
+        return str(format_date(day, format="long", locale=self.locale))
+
+
+def exact(value: float) -> str:
+    """A number for data scientists: twelve significant digits at most, a point as separator, in every language."""
+    return format(value, ".12g")
+
+
+@lru_cache(maxsize=32)
+def _locale(name: str) -> Locale:
+    """The locale `name`; loading one takes milliseconds, so it is kept."""
+    from babel import Locale  # noqa: PLC0415 - heavy: loaded when used
+
+    return Locale.parse(name)

@@ -1,0 +1,253 @@
+"""Reads the audiences folder and refuses whatever does not fit together, with file, line and field."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from xaisvc.errors import AudienceError
+from xaisvc.types import Sensitivity
+from xaisvc.views.audience import UNCLASSIFIED, Action, Audience, Layout, OnUnreliable
+from xaisvc.views.loader_messages import Words, check_messages, read_catalogue
+from xaisvc.views.loader_sections import read_sections
+from xaisvc.views.render import FORMATS
+from xaisvc.views.wording import ReadingLimits
+from xaisvc.views.yamlfile import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from enum import StrEnum
+
+    from xaisvc.views.yamlfile import Value
+
+    _Policy: TypeAlias = Mapping[str, Mapping[str, Action]]
+
+AUDIENCE_SCHEMA = "xaisvc.audience/v1"
+CLASSES_SCHEMA = "xaisvc.classes/v1"
+CLASSES = (*(sensitivity.value for sensitivity in Sensitivity), UNCLASSIFIED)
+LAYOUTS = ("report", "brief", "card", "case", "letter")
+_SHARED_FOLDERS = ("lexicon", "messages")
+_ID = re.compile(r"[a-z][a-z0-9_]*")
+_KEYS = (
+    "schema",
+    "id",
+    "version",
+    "label",
+    "purpose",
+    "questions",
+    "clearance",
+    "languages",
+    "formats",
+    "layout",
+    "on_unreliable",
+    "caveats",
+    "wording",
+    "sections",
+    "held",
+    "closed",
+)
+_E = TypeVar("_E", bound="StrEnum")
+
+
+def audiences_folder() -> Path:
+    """The folder that comes with xaisvc: inside the installed package, or at the top of a checkout.
+
+    Raises:
+        AudienceError: If it is in neither place.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_audiences", package.parent / "audiences"):
+        if (folder / "classes.yaml").is_file():
+            return folder
+    raise AudienceError("the audiences folder is missing from this installation; install xaisvc again")
+
+
+def load_audiences(path: Path | None = None) -> Mapping[str, Audience]:
+    """Reads every audience of a folder.
+
+    Args:
+        path: The folder; None for the one that comes with xaisvc.
+
+    Returns:
+        Audience id to audience, in alphabetical order.
+
+    Raises:
+        AudienceError: If a file is missing, holds an unknown key or section type, lacks a message, or shows a class
+            that `classes.yaml` does not grant. The message names file, line and field.
+    """
+    root = (path or audiences_folder()).resolve()
+    if not root.is_dir():
+        raise AudienceError(f"the audiences folder '{root.name}' does not exist")
+    folders = sorted(
+        f for f in root.iterdir() if f.is_dir() and f.name not in _SHARED_FOLDERS and f.name[0] not in "._"
+    )
+    if not folders:
+        raise AudienceError(f"the audiences folder '{root.name}' holds no audience; add a folder with audience.yaml")
+    policy = _read_policy(root, {folder.name for folder in folders})
+    shared: dict[str, Words] = {}
+    lexicons: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    found = {}
+    for folder in folders:
+        declaration = read_yaml(folder / "audience.yaml", root)
+        for language in _languages(declaration):
+            if language not in shared:
+                shared[language] = read_catalogue(root / "messages" / f"{language}.yaml", root)
+                lexicons[language] = _read_lexicon(root / "lexicon" / f"{language}.yaml", root)
+        found[folder.name] = _read_audience(declaration, root, folder.name, policy, shared, lexicons)
+    return MappingProxyType(found)
+
+
+def _languages(file: YamlFile) -> tuple[str, ...]:
+    return file.texts("languages", file.content.get("languages"))
+
+
+def _read_policy(root: Path, audiences: set[str]) -> _Policy:
+    file = read_yaml(root / "classes.yaml", root)
+    file.only("", file.content, ("schema", "audiences"))
+    if file.content.get("schema") != CLASSES_SCHEMA:
+        raise file.error("schema", f"must be '{CLASSES_SCHEMA}'")
+    table = file.mapping("audiences", file.content.get("audiences"))
+    policy: dict[str, dict[str, Action]] = {}
+    for name, row_value in table.items():
+        field = f"audiences.{name}"
+        if name not in audiences:
+            raise file.error(field, f"there is no folder '{name}'")
+        row = file.mapping(field, row_value)
+        file.only(field, row, CLASSES)
+        missing = [c for c in CLASSES if c not in row]
+        if missing:
+            raise file.error(field, f"says nothing about: {', '.join(missing)}")
+        policy[name] = {c: _word(file, f"{field}.{c}", row[c], Action) for c in CLASSES}
+    return policy
+
+
+def _read_lexicon(path: Path, root: Path) -> Mapping[str, tuple[str, ...]]:
+    file = read_yaml(path, root)
+    return {name: file.texts(name, terms) for name, terms in file.content.items()}
+
+
+def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
+    file: YamlFile,
+    root: Path,
+    folder: str,
+    policy: _Policy,
+    shared: Mapping[str, Words],
+    lexicons: Mapping[str, Mapping[str, tuple[str, ...]]],
+) -> Audience:
+    content = file.content
+    file.only("", content, _KEYS)
+    if content.get("schema") != AUDIENCE_SCHEMA:
+        raise file.error("schema", f"must be '{AUDIENCE_SCHEMA}'")
+    identifier = file.text("id", content.get("id"))
+    if identifier != folder or not _ID.fullmatch(identifier):
+        raise file.error("id", f"must be the folder's name '{folder}', in small letters, digits and underscores")
+    languages = _languages(file)
+    actions = _actions(file, policy.get(identifier))
+    on_unreliable = _word(file, "on_unreliable", content.get("on_unreliable"), OnUnreliable)
+    held = read_sections(file, "held", content["held"], fixed=True) if "held" in content else ()
+    closed = read_sections(file, "closed", content["closed"], fixed=True) if "closed" in content else ()
+    if not held and (Action.HOLD in actions.values() or on_unreliable is OnUnreliable.HOLD):
+        raise file.error("held", "must list what a view says that is held for review, because views can be held")
+    if not closed and Action.CLOSED in actions.values():
+        raise file.error("closed", "must list what is said instead of a view, because a class closes the view")
+    sections = read_sections(file, "sections", content.get("sections"))
+    banned, reading = _wording(file, languages, lexicons)
+    words = {
+        language: shared[language].joined(
+            read_catalogue(root / folder / "messages" / f"{language}.yaml", root, shared[language])
+        )
+        for language in languages
+    }
+    for language, found in words.items():
+        check_messages(file, found, (*sections, *held, *closed), banned[language])
+    return Audience(
+        id=identifier,
+        version=_whole(file, "version", content.get("version"), least=1),
+        labels=_translated(file, "label", languages),
+        purposes=_translated(file, "purpose", languages),
+        questions=file.texts("questions", content.get("questions")),
+        actions=MappingProxyType(actions),
+        sections=sections,
+        held=held,
+        closed=closed,
+        on_unreliable=on_unreliable,
+        caveats=_whole(file, "caveats", content.get("caveats"), least=0),
+        banned=MappingProxyType(banned),
+        reading=MappingProxyType(reading),
+        layout=cast("Layout", _one_of(file, "layout", content.get("layout"), LAYOUTS)),
+        formats=tuple(
+            _one_of(file, f"formats.{i}", name, (*FORMATS, "pdf"))
+            for i, name in enumerate(file.items("formats", content.get("formats")))
+        ),
+        catalogues=MappingProxyType({language: found.catalogue() for language, found in words.items()}),
+    )
+
+
+def _actions(file: YamlFile, row: Mapping[str, Action] | None) -> dict[str, Action]:
+    """What happens to each class: shown only if the audience asks for it and `classes.yaml` grants it."""
+    if row is None:
+        raise file.error("id", "classes.yaml has no row for this audience; add one, its default is to hide")
+    asked = file.texts("clearance", file.content.get("clearance"))
+    for i, name in enumerate(asked):
+        field = f"clearance.{i}"
+        if name not in CLASSES:
+            raise file.error(field, f"unknown sensitivity class '{name}'; known: {', '.join(CLASSES)}")
+        if row[name] is not Action.SHOW:
+            raise file.error(field, f"classes.yaml does not grant '{name}' to this audience (it says '{row[name]}')")
+    return {
+        name: Action.HIDE if action is Action.SHOW and name not in asked else action for name, action in row.items()
+    }
+
+
+def _wording(
+    file: YamlFile, languages: Iterable[str], lexicons: Mapping[str, Mapping[str, tuple[str, ...]]]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, ReadingLimits]]:
+    wording = file.mapping("wording", file.content.get("wording"))
+    file.only("wording", wording, ("banned", "reading"))
+    limits = file.mapping("wording.reading", wording.get("reading", {}))
+    names = wording.get("banned") or []
+    if not isinstance(names, list):
+        raise file.error("wording.banned", "must be a list of lexicons")
+    banned: dict[str, tuple[str, ...]] = {}
+    reading: dict[str, ReadingLimits] = {}
+    for language in languages:
+        lexicon = lexicons[language]
+        banned[language] = tuple(
+            term
+            for i, name in enumerate(names)
+            for term in lexicon[_one_of(file, f"wording.banned.{i}", name, tuple(lexicon))]
+        )
+        field = f"wording.reading.{language}"
+        limit = file.mapping(field, limits.get(language, {}))
+        file.only(field, limit, ("max_sentence_words", "max_grade"))
+        grade = limit.get("max_grade", 0)
+        if not isinstance(grade, int | float) or grade < 0:
+            raise file.error(f"{field}.max_grade", "must be a number, 0 or more")
+        words = _whole(file, f"{field}.max_sentence_words", limit.get("max_sentence_words", 0), least=0)
+        reading[language] = ReadingLimits(max_sentence_words=words, max_grade=float(grade))
+    file.only("wording.reading", limits, languages)
+    return banned, reading
+
+
+def _translated(file: YamlFile, field: str, languages: Iterable[str]) -> Mapping[str, str]:
+    texts = file.mapping(field, file.content.get(field))
+    file.only(field, texts, languages)
+    return MappingProxyType({lang: file.text(f"{field}.{lang}", texts.get(lang)) for lang in languages})
+
+
+def _one_of(file: YamlFile, field: str, value: Value, known: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise file.error(field, f"must be one of: {', '.join(known)}")
+    return value
+
+
+def _word(file: YamlFile, field: str, value: Value, kind: type[_E]) -> _E:
+    return kind(_one_of(file, field, value, tuple(member.value for member in kind)))
+
+
+def _whole(file: YamlFile, field: str, value: Value, *, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise file.error(field, f"must be a whole number, {least} or more")
+    return value

@@ -1,0 +1,128 @@
+"""A view as plain text for terminals, mails and systems that know nothing else."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from xaisvc.views.document import BarChart, Bullets, Facts, Notice, Paragraph, Reasons, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from xaisvc.views.document import Block, Fact, View
+
+WIDTH = 78
+_BAR_CELLS = 24
+_MAX_LABEL = 34
+_MAX_TABLE = 150
+_TONES = {"info": "Note", "care": "Take care", "stop": "Stop"}
+
+
+def render(view: View) -> str:
+    """The view in lines of at most 78 characters, but for tables."""
+    lines = [*_wrap(view.title), "=" * min(len(view.title), WIDTH), *_wrap(view.subtitle)]
+    for section in view.sections:
+        lines.append("")
+        if section.title:
+            lines += [section.title, "-" * len(section.title)]
+        for i, block in enumerate(section.blocks):
+            if i:
+                lines.append("")
+            lines += _block(block)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _block(block: Block) -> list[str]:  # noqa: PLR0911 - one way out for each type of block
+    if isinstance(block, Paragraph):
+        return _wrap(block.text)
+    if isinstance(block, Notice):
+        return _wrap(f"[{_TONES[block.tone]}] {block.title} {block.text}".rstrip())
+    if isinstance(block, Bullets):
+        return _bullets(block)
+    if isinstance(block, Facts):
+        return ([f"{block.title}:"] if block.title else []) + _facts(block.rows, "  ")
+    if isinstance(block, Reasons):
+        return _reasons(block)
+    if isinstance(block, Table):
+        return _table(block)
+    return _chart(block)
+
+
+def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_long_words=False
+    ) or ([first.rstrip()] if first else [])
+
+
+def _bullets(block: Bullets) -> list[str]:
+    lines = [f"{block.title}:"] if block.title else []
+    for i, item in enumerate(block.items, start=1):
+        mark = f"  {i}. " if block.ordered else "  - "
+        lines += _wrap(item, mark, " " * len(mark))
+    return lines
+
+
+def _facts(rows: Sequence[Fact], indent: str) -> list[str]:
+    width = min(max((len(row.label) for row in rows), default=0), _MAX_LABEL)
+    lines = []
+    for row in rows:
+        value = f"{row.value} ({row.note})" if row.note else row.value
+        rest = " " * (len(indent) + width + 2)
+        if len(row.label) > width:
+            lines += [*_wrap(row.label, indent, indent), *_wrap(value, rest)]
+        else:
+            lines += _wrap(value, f"{indent}{row.label:<{width}}  ", rest)
+    return lines
+
+
+def _reasons(block: Reasons) -> list[str]:
+    lines = [f"{block.title}:"] if block.title else []
+    if not block.items:
+        return lines + _wrap(block.empty, "  ")
+    for i, reason in enumerate(block.items, start=1):
+        head = f"  {i}. "
+        text = f"{reason.label}: {reason.own_value}" if reason.own_value else reason.label
+        text = f"{text} ({reason.direction})" if reason.direction else text
+        lines += _wrap(text, head, " " * len(head))
+        lines += [] if reason.own_value else _facts(reason.facts, " " * len(head))
+        lines += _wrap(reason.note, " " * len(head)) if reason.note else []
+    return lines
+
+
+def _table(block: Table) -> list[str]:
+    texts = [[column.label for column in block.columns], *([cell.text for cell in row] for row in block.rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(block.columns))]
+    if sum(widths) + 2 * len(widths) > _MAX_TABLE:
+        return [block.caption, *_records(block)]
+
+    def line(cells: Iterable[str]) -> str:
+        parts = [
+            cell.rjust(width) if column.numeric else cell.ljust(width)
+            for cell, width, column in zip(cells, widths, block.columns, strict=True)
+        ]
+        return "  ".join(parts)
+
+    rule = "  ".join("-" * width for width in widths)
+    return [block.caption, "", line(texts[0]), rule, *(line(row) for row in texts[1:])]
+
+
+def _records(block: Table) -> list[str]:
+    """A table too wide for lines: one paragraph for each row."""
+    lines = []
+    for row in block.rows:
+        lines.append("")
+        for column, cell in zip(block.columns, row, strict=True):
+            lines += _wrap(f"{column.label}: {cell.text}", "  ", "    ")
+    return lines
+
+
+def _chart(block: BarChart) -> list[str]:
+    longest = max((abs(bar.value) for bar in block.bars), default=0.0)
+    width = min(max((len(bar.label) for bar in block.bars), default=0), _MAX_LABEL)
+    lines = [block.title, ""]
+    for bar in block.bars:
+        cells = round(_BAR_CELLS * abs(bar.value) / longest) if longest > 0 else 0
+        label = bar.label if len(bar.label) <= width else bar.label[: width - 3] + "..."
+        lines.append(f"  {label:<{width}}  {'#' * cells:<{_BAR_CELLS}}  {bar.text}")
+    return lines

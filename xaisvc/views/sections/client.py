@@ -1,0 +1,145 @@
+"""Sections for whoever talks to the client: what to do next, whether the data can be right, what may be said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from xaisvc.types import Sensitivity
+from xaisvc.views.document import Bullets, Fact, Facts, Notice, Paragraph
+from xaisvc.views.reliability import Level
+from xaisvc.views.selection import visible_features
+from xaisvc.views.support import position
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.views.context import SectionContext
+    from xaisvc.views.document import Block
+
+
+def unusual_facts(context: SectionContext) -> tuple[Fact, ...]:
+    """Visible features that are missing or outside the range that the model has seen, with what is remarkable."""
+    found = []
+    for feature in visible_features(context.view.description, context.view.audience):
+        if feature.id not in context.view.record.row:
+            continue
+        where = position(context.view.record, feature)
+        if where in {"missing", "above", "below", "new"}:
+            note = context.say(f"support.{where}", bound=_bound(context, feature.observed_range, where, feature.unit))
+            found.append(context.fact(feature, note))
+    return tuple(found)
+
+
+def _bound(context: SectionContext, seen: tuple[float, float] | None, where: str, unit: str | None) -> str:
+    if seen is None or where in {"missing", "new"}:
+        return ""
+    return context.view.language.quantity(seen[1] if where == "above" else seen[0], unit)
+
+
+SUPPORT_MESSAGES = {"support.missing": (), "support.new": (), "support.above": ("bound",), "support.below": ("bound",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextStep:
+    """What the model suggests, as a band or in words, and what to do first."""
+
+    type: ClassVar[str] = "next_step"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "adverse": (),
+        "favourable": (),
+        "undecided": (),
+        "band": ("band",),
+        "steps_adverse": (),
+        "steps_favourable": (),
+        "steps_undecided": (),
+        "steps_data": (),
+        "steps_unreliable": (),
+        **SUPPORT_MESSAGES,
+    }
+    reasons: ClassVar[bool] = False
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """The suggestion, the band, and the steps in order."""
+        view = context.view
+        outcome = {True: "adverse", False: "favourable", None: "undecided"}[view.record.output.adverse]
+        if view.reliability.level is Level.UNRELIABLE:
+            return (
+                Notice(tone="stop", title=context.say("steps_unreliable")),
+                Paragraph(text=context.say(outcome)),
+            )
+        lead = context.say(outcome)
+        if view.band:
+            lead = f"{lead} {context.say('band', band=view.band)}"
+        steps = (*context.sentences("steps_data"),) if unusual_facts(context) else ()
+        return (
+            Paragraph(text=lead, role="lead"),
+            Bullets(items=(*steps, *context.sentences(f"steps_{outcome}")), ordered=True),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCheck:
+    """Facts that are missing or unlike anything the model has seen, before any reason is read."""
+
+    type: ClassVar[str] = "data_check"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "fine": (), "found": (), **SUPPORT_MESSAGES}
+    reasons: ClassVar[bool] = False
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """The facts to check, or the sentence that there are none."""
+        found = unusual_facts(context)
+        if not found:
+            return (Notice(tone="info", title=context.say("fine")),)
+        return (Notice(tone="care", title=context.say("found")), Facts(rows=found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaySay:
+    """Which of the reasons may be talked about with the client, and what stays inside.
+
+    Attributes:
+        classes: Sensitivity classes whose facts may be said.
+        maximum: Most reasons named.
+        floor: Least share of the visible influence for a reason.
+    """
+
+    type: ClassVar[str] = "may_say"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "may": ("facts",),
+        "may_none": (),
+        "internal": ("facts",),
+        "always": (),
+        "may_title": (),
+        "internal_title": (),
+    }
+    reasons: ClassVar[bool] = True
+
+    classes: tuple[str, ...] = ("public", "customer_own")
+    maximum: int = 5
+    floor: float = 0.05
+
+    def __post_init__(self) -> None:
+        known = [sensitivity.value for sensitivity in Sensitivity]
+        unknown = [name for name in self.classes if name not in known]
+        if unknown:
+            raise ValueError(f"unknown sensitivity class '{unknown[0]}'; known: {', '.join(known)}")
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """Two lists: to say, and not to say."""
+        allowed = {Sensitivity(name) for name in self.classes}
+        selection = context.view.selection("concept")
+        entries = [e for e in selection.entries if abs(e.value) >= self.floor * selection.total and e.value]
+        may: list[str] = []
+        internal: list[str] = []
+        for entry in entries[: self.maximum]:
+            open_ = all(member.feature.sensitivity in allowed for member in entry.members)
+            (may if open_ else internal).append(entry.label)
+        say = context.sentences("may", facts=tuple(may)) if may else context.sentences("may_none")
+        keep = context.sentences("internal", facts=tuple(internal)) if internal else ()
+        return (
+            Bullets(title=context.say("may_title"), items=say),
+            Bullets(title=context.say("internal_title"), items=(*keep, *context.sentences("always"))),
+        )

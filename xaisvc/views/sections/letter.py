@@ -1,0 +1,143 @@
+"""Sections of a letter to the person concerned: the decision, its main reasons, their own information."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from xaisvc.errors import XaisvcError
+from xaisvc.views.document import Facts, Paragraph, Reason, Reasons
+from xaisvc.views.selection import Rule, visible_features
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.views.context import SectionContext
+    from xaisvc.views.document import Block, Side
+    from xaisvc.views.entries import Entry
+    from xaisvc.views.selection import Sign
+
+
+class HeldForReviewError(XaisvcError):
+    """A section cannot be given truthfully, so the whole view is held for a person. Never leaves `views`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided, and when."""
+
+    type: ClassVar[str] = "decision"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "adverse": (), "favourable": (), "undecided": ()}
+    reasons: ClassVar[bool] = False
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """One paragraph."""
+        outcome = {True: "adverse", False: "favourable", None: "undecided"}[context.view.record.output.adverse]
+        return (Paragraph(text=context.say(outcome), role="lead"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalReasons:
+    """The main reasons, strongest first: against the person if the decision was, for them if it was in their favour.
+
+    The rule: entries of the decision's direction, by size, the first `maximum` above the floor. A list that would not
+    be the true beginning of that order, because a principal reason must be withheld, is not given at all.
+
+    Attributes:
+        maximum: Most reasons.
+        floor: Least share of the visible influence for a reason.
+        certainty: Least ratio of a reason's size to its standard error.
+    """
+
+    type: ClassVar[str] = "principal_reasons"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "adverse": (),
+        "favourable": (),
+        "undecided": (),
+        "none": (),
+        "together": (),
+        "direction.against": (),
+        "direction.favour": (),
+        "direction.raised": (),
+        "direction.lowered": (),
+    }
+    reasons: ClassVar[bool] = True
+
+    maximum: int = 4
+    floor: float = 0.05
+    certainty: float = 2.0
+
+    @property
+    def _rule(self) -> Rule:
+        return Rule(maximum=self.maximum, floor=self.floor, certainty=self.certainty)
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """One list.
+
+        Raises:
+            HeldForReviewError: If the decision is adverse and its true first reasons cannot all be shown, or if there
+                are none to show.
+        """
+        adverse = context.view.record.output.adverse
+        if adverse is None or context.view.against is None:
+            return self._undecided(context)
+        against = context.view.against
+        sign: Sign = against if adverse else -1 if against > 0 else 1
+        selection = context.view.selection("concept")
+        entries = selection.reasons(sign, self._rule)
+        if adverse and (not entries or selection.misses_principal(against, entries, self._rule)):
+            raise HeldForReviewError
+        side: Side = "against" if adverse else "for"
+        return self._blocks(context, "adverse" if adverse else "favourable", entries, side)
+
+    def _undecided(self, context: SectionContext) -> tuple[Block, ...]:
+        """What weighed most in either direction, when no decision is known; it may still be an adverse one."""
+        selection = context.view.selection("concept")
+        found = [*selection.reasons(1, self._rule), *selection.reasons(-1, self._rule)]
+        entries = tuple(entry for entry in selection.entries if entry in found)[: self.maximum]
+        against = context.view.against
+        if against is not None:
+            shown = [entry for entry in entries if entry.value * against > 0]
+            if selection.misses_principal(against, shown, self._rule):
+                raise HeldForReviewError
+        return self._blocks(context, "undecided", entries, "none")
+
+    @staticmethod
+    def _blocks(context: SectionContext, lead: str, entries: tuple[Entry, ...], side: Side) -> tuple[Block, ...]:
+        items = tuple(
+            Reason(
+                label=entry.label,
+                direction=context.direction(entry.value) if side == "none" else "",
+                facts=context.entry_facts(entry),
+                note=context.say("together") if entry.moves_together else "",
+            )
+            for entry in entries
+        )
+        reasons = Reasons(title="", items=items, empty=context.say("none"), side=side)
+        return (Paragraph(text=context.say(lead)), reasons) if items else (reasons,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnInformation:
+    """The person's own information that went into the model, and how to put it right."""
+
+    type: ClassVar[str] = "own_information"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "intro": (), "none": (), "correct": ()}
+    reasons: ClassVar[bool] = False
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """The facts, then what to do if one is wrong."""
+        view = context.view
+        rows = tuple(
+            context.fact(feature)
+            for feature in visible_features(view.description, view.audience)
+            if feature.id in view.record.row
+        )
+        if not rows:
+            return (Paragraph(text=context.say("none")),)
+        return (
+            Paragraph(text=context.say("intro")),
+            Facts(rows=rows),
+            Paragraph(text=context.say("correct")),
+        )
