@@ -7,7 +7,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ from xaisvc.types import Deadline, ErrorTarget, Settings, Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -63,12 +63,14 @@ class Explainer:
     """Explains the decisions of one bundle on one device. Safe to use from several threads.
 
     Example:
-        >>> import xaisvc
-        >>> from xaisvc.demo import bundle_path, load_applicants
-        >>> explainer = xaisvc.Explainer(bundle_path("german-credit-boosting"), device="cpu")
-        >>> batch = explainer.explain([load_applicants()[0].row])
-        >>> batch.method, batch.exact
-        ('tree', True)
+        >>> from xaisvc.demo.cases import BUNDLES, load_cases
+        >>> explainer = Explainer(BUNDLES / "german-credit-boosting", device="cpu")
+        >>> batch = explainer.explain([load_cases()[0].row])
+        >>> batch.method, batch.exact, batch.space.value
+        ('tree', True, 'log_odds')
+        >>> largest = max(batch[0].values, key=batch[0].values.get)
+        >>> largest
+        'duration_months'
     """
 
     def __init__(
@@ -250,9 +252,10 @@ def _parse_space(space: Space | str | None) -> Space | None:
         raise InvalidRequestError.of("space", f"'{space}' is not one of {known}") from None
 
 
-def _check_budget(budget: Budget | None) -> None:
+def _check_budget(budget: object) -> None:
     if budget is None:
         return
+    size: float
     if isinstance(budget, ErrorTarget):
         size, name, unit = budget.standard_error, "ErrorTarget", "a standard error in the unit of the output"
     elif isinstance(budget, Deadline):
@@ -267,7 +270,7 @@ def _check_budget(budget: Budget | None) -> None:
         raise InvalidRequestError.of("budget", f"{name} must be positive and finite ({unit}), got {size}")
 
 
-def _check_seed(seed: int) -> None:
+def _check_seed(seed: object) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
         raise InvalidRequestError.of("seed", "must be a whole number of at most 64 bits")
 

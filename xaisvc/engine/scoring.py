@@ -75,6 +75,8 @@ class ColumnMatrix:
     def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
         """Runs the preprocessing of the graph; see `ColumnFunction`."""
         feeds = encode_rows(self._description, self._model.inputs, rows)
-        matrix = np.asarray(self._model.run(feeds, [self._tensor])[self._tensor])
-        matrix = matrix.reshape(len(rows), -1)
-        return matrix if matrix.dtype == np.float64 else matrix.astype(np.float32, copy=False)
+        matrix = np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]).reshape(len(rows), -1)
+        # Routing must compare in the type the graph computes in: double models stay double, all others are float.
+        if matrix.dtype == np.float64:
+            return matrix.astype(np.float64, copy=False)
+        return matrix.astype(np.float32, copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution import METHODS
@@ -22,7 +23,7 @@ from xaisvc.records import decode_description, decode_record, encode_description
 from xaisvc.views import media_type, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from xaisvc.engine.batch import Explanation
@@ -233,7 +234,7 @@ def _explain_each(explainer: Explainer, command: ExplainCommand, rows: Table) ->
 
 
 def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]) -> int:
-    if hasattr(rows, "keys"):
+    if isinstance(rows, Mapping):
         return max((len(column) for column in rows.values()), default=0)
     return len(rows)
 

@@ -88,7 +88,7 @@ def test_unknown_names_list_the_known_ones(explainer: Explainer, bundle_dir: Pat
         explainer.explain(ROWS, output="z")
     with pytest.raises(InvalidRequestError, match="space: 'percent' is not one of probability, log_odds, raw"):
         explainer.explain(ROWS, space="percent")
-    with pytest.raises(InvalidRequestError, match="'shapley'.*kernel"):
+    with pytest.raises(InvalidRequestError, match=r"'shapley'.*kernel"):
         explainer.explain(ROWS, method="shapley")
     with pytest.raises(InvalidRequestError, match="device: 'tpu' is not one of auto, cpu, cuda"):
         Explainer(bundle_dir, "tpu")  # type: ignore[arg-type]
