@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from xaisvc.bundles.check_data import check_background
+from xaisvc.bundles.check_description import check_description
 from xaisvc.bundles.check_inputs import check_inputs
 from xaisvc.bundles.drift import compare
 from xaisvc.bundles.findings import CheckReport, Finding
@@ -51,7 +52,8 @@ def check_bundle(bundle: Bundle, *, inputs: Sequence[TensorInfo], score: Score) 
     Returns:
         What was found; nothing is raised for a bundle that is wrong.
     """
-    findings = check_inputs(bundle.description, inputs)
+    findings = check_description(bundle.description)
+    findings += check_inputs(bundle.description, inputs)
     findings += check_background(bundle)
     if any(finding.level == "error" for finding in findings):
         findings.append(

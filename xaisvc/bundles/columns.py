@@ -92,7 +92,8 @@ def parse_column(feature: Feature, values: NDArray[np.generic]) -> tuple[Column,
     elif values.dtype.kind in "fiub":
         numbers = reader.numeric_array(values)
     else:
-        numbers = reader.objects(_as_objects(values))
+        objects = _as_objects(values)
+        numbers = objects.astype(np.float64) if _all_plain(objects) else reader.objects(objects)
     reader.check(numbers)
     numbers[reader.bad] = np.nan
     return numbers, reader.problems
@@ -241,6 +242,12 @@ def _listed(feature: Feature) -> str:
     shown = ", ".join(f"'{value}'" for value in feature.categories[:_SHOWN_CATEGORIES])
     more = len(feature.categories) - _SHOWN_CATEGORIES
     return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _all_plain(values: NDArray[np.object_]) -> bool:
+    """Whether all values are Python floats, or all are integers that float64 holds exactly: the common case, fast."""
+    kinds = set(map(type, values))
+    return kinds == {float} or (kinds == {int} and min(values) >= -MAX_WHOLE and max(values) <= MAX_WHOLE)
 
 
 def _as_objects(values: NDArray[np.generic]) -> NDArray[np.object_]:

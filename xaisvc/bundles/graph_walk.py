@@ -34,7 +34,6 @@ _SIZE_INPUTS = {
     "BlackmanWindow": (0,),
     "MelWeightMatrix": (0, 1),
     "AffineGrid": (1,),
-    "ImageDecoder": (),
 }
 _SIZE_ATTRIBUTES = {
     "RandomNormal": ("shape",),
@@ -42,7 +41,6 @@ _SIZE_ATTRIBUTES = {
     "Multinomial": ("sample_size",),
     "Tile": ("tiles",),
     "Pad": ("pads", "paddings"),
-    "OneHotEncoder": (),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xaisvc.bundles import check_bundle, check_model, draft_description, load_bundle, write_bundle
+from xaisvc.bundles import check_bundle, check_model, draft_description, load_bundle, read_data, write_bundle
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleError
 from xaisvc.graphs import list_outputs
@@ -46,7 +46,7 @@ def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle 
     """
     content = model if isinstance(model, bytes) else _read_model(Path(model))
     check_model(content)
-    frame = _read_frame(background, "background")
+    frame = read_data(background) if isinstance(background, str | Path) else background
     loaded = OrtRuntime().load(content, device="cpu")
     folder = Path(path)
     description = draft_description(
@@ -54,8 +54,9 @@ def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle 
         inputs=loaded.inputs,
         outputs=list_outputs(content),
         background=frame,
+        model=content,
     )
-    rows = None if reference is None else _read_frame(reference, "reference")
+    rows = read_data(reference) if isinstance(reference, str | Path) else reference
     write_bundle(folder, description=description, model=content, background=frame, reference=rows, overwrite=overwrite)
     return load_bundle(folder)
 
@@ -78,20 +79,6 @@ def _read_model(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BundleError(f"cannot read the model: {error.strerror or 'not readable'}", file=str(path)) from error
-
-
-def _read_frame(source: pd.DataFrame | str | Path, what: str) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - heavy: loaded when used
-
-    if isinstance(source, pd.DataFrame):
-        return source
-    path = Path(source)
-    try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except OSError as error:
-        raise BundleError(f"cannot read the {what}: {error.strerror or 'not readable'}", file=str(path)) from error
-    except (ValueError, pd.errors.ParserError) as error:
-        raise BundleError(f"the {what} is neither CSV nor parquet that can be read", file=str(path)) from error
 
 
 def _name_of(folder: Path) -> str:

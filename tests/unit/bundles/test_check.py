@@ -21,6 +21,7 @@ from xaisvc.types import (
     Feature,
     Kind,
     Output,
+    Sensitivity,
     Space,
     Table,
     TensorColumn,
@@ -63,7 +64,8 @@ def bundle(folder: Path) -> Bundle:
     rows = loaded.background.take(list(range(5)) * 5)
     columns = dict(rows.columns)
     columns["age"] = np.linspace(18, 90, 25).round()
-    return replace(loaded, background=Table(columns))
+    features = tuple(replace(feature, sensitivity=Sensitivity.PUBLIC) for feature in loaded.description.features)
+    return replace(loaded, background=Table(columns), description=replace(loaded.description, features=features))
 
 
 def test_a_sound_bundle_has_no_warning_and_no_error(bundle: Bundle, inputs: tuple[TensorInfo, ...]) -> None:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xaisvc.bundles.check_description import check_description
+from xaisvc.bundles.draft import TO_FILL
+from xaisvc.types import Sensitivity
+
+if TYPE_CHECKING:
+    from xaisvc.types import BundleDescription
+
+
+def complete(description: BundleDescription) -> BundleDescription:
+    features = tuple(replace(feature, sensitivity=Sensitivity.PUBLIC) for feature in description.features)
+    return replace(description, features=features)
+
+
+def test_a_complete_description_needs_no_word(description: BundleDescription) -> None:
+    assert check_description(complete(description)) == []
+
+
+def test_drafted_texts_are_named(description: BundleDescription) -> None:
+    draft = replace(complete(description), owner=f"{TO_FILL}: who", purpose=f"{TO_FILL}: what")
+
+    (finding,) = check_description(draft)
+    assert (finding.level, finding.name) == ("warning", "description")
+    assert finding.message == "owner, purpose still say 'TO FILL'; readers are shown them"
+
+
+def test_features_that_only_data_scientists_see_are_named(description: BundleDescription) -> None:
+    (finding,) = check_description(description)
+
+    assert finding.message == (
+        "4 of 5 features have no sensitivity class (age, member, job, since), "
+        "so nobody but data scientists is shown them"
+    )
+
+
+def test_an_output_without_a_decision_is_named(description: BundleDescription) -> None:
+    output = replace(description.outputs[0], threshold=None)
+
+    (finding,) = check_description(replace(complete(description), outputs=(output,)))
+    assert finding.name == "output 'default_risk'"
+    assert "has no adverse direction or no threshold" in finding.message
