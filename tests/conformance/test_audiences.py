@@ -22,7 +22,7 @@ from tests.unit.views.pages import Page
 from xaisvc.types import Caveat, Severity
 from xaisvc.views import FORMATS, Audience, View, ViewStatus, build_view, load_audiences, render_view
 from xaisvc.views.audience import Action
-from xaisvc.views.document import Bullets, Facts, Notice, Paragraph, Reasons
+from xaisvc.views.document import Bullets, Notice, Paragraph, Reasons
 from xaisvc.views.loader import audiences_folder
 from xaisvc.views.wording import find_banned, longest_sentence, reading_grade
 
@@ -159,7 +159,7 @@ def test_no_banned_term_reaches_the_reader(audience: Audience, view: View) -> No
         rendered = render_view(view, form)
         text = " ".join(Page(rendered).texts) if form == "html" else rendered
 
-        assert () == find_banned(text, audience.banned["en"])
+        assert find_banned(text, audience.banned["en"]) == ()
 
 
 def test_no_raw_name_reaches_readers_outside_data_science(audience: Audience, view: View) -> None:
@@ -225,8 +225,8 @@ def test_opposing_evidence_is_never_an_empty_list(view: View) -> None:
 def test_pages_are_well_formed(view: View) -> None:
     page = Page(render_view(view, "html"))
 
-    assert [] == page.problems
-    assert "en" == page.tags("html")[0][1]["lang"]
+    assert page.problems == []
+    assert page.tags("html")[0][1]["lang"] == "en"
 
 
 def test_rendering_twice_gives_the_same_bytes(
@@ -261,9 +261,7 @@ def test_every_number_that_a_customer_reads_is_in_the_record(audiences: Mapping[
     after = build_view(changed, description, audiences["customer"])
 
     assert {"48", "5,951", "2", "3", "2026", "1", "2004", "7"} == _numerals(render_view(before, "text"))
-    assert {"61", "7,083", "4", "28", "2031", "13", "June", "2017", "9999"} - {"June"} == _numerals(
-        render_view(after, "text")
-    )
+    assert {"61", "7,083", "4", "28", "2031", "13", "2017", "9999"} == _numerals(render_view(after, "text"))
 
 
 def test_sentences_hold_no_numbers_of_their_own(audience: Audience) -> None:
@@ -292,4 +290,4 @@ def test_every_shared_sentence_is_used_by_somebody(audiences: Mapping[str, Audie
     shared = load_audiences()["data_scientist"].catalogues["en"].messages
     own = {"prediction", "caveats", "attributions", "checks", "method_limits", "reproduction"}
 
-    assert [] == [key for key in shared if key not in used and key.split(".")[0] not in used | own]
+    assert [key for key in shared if key not in used and key.split(".")[0] not in used | own] == []

@@ -6,16 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import numpy as np
 import pytest
 
 import xaisvc
 from xaisvc.errors import LimitExceededError
 from xaisvc.v1 import explanations_pb2 as pb
+from xaisvc.wire import value_to_wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,11 +38,35 @@ def code_of(target: str, method: str, message: bytes) -> grpc.StatusCode:
     return caught.value.code()  # type: ignore[no-any-return, attr-defined]
 
 
-def test_hostile_bytes_are_refused_and_the_service_goes_on(service: Any, applicants: Rows) -> None:
-    valid = pb.ExplainRequest(model=MODEL, rows=[pb.Row(values={"a": pb.Value(text="b")})]).SerializeToString()
-    hostile = [b"\xff" * 10, valid[:-3], b"\x0a\x02\xff\xfe", b"\x12" * 5000, bytes(100)]
+def hostile_messages(count: int) -> list[bytes]:
+    """Random bytes, and a valid request with bytes changed or cut off; the same on every run."""
+    rng = np.random.default_rng(1)
+    row = pb.Row(values={"purpose": pb.Value(text="used_car"), "amount_dm": pb.Value(number=1.0)})
+    valid = pb.ExplainRequest(model=MODEL, rows=[row] * 3, audiences=["customer"]).SerializeToString()
+    found = [rng.bytes(int(rng.integers(1, 200))) for _ in range(count)]
+    for _ in range(count):
+        changed = bytearray(valid)
+        for place in rng.integers(0, len(valid), 3):
+            changed[place] = int(rng.integers(0, 256))
+        found.append(bytes(changed))
+    return found + [valid[: int(cut)] for cut in rng.integers(1, len(valid), count)]
 
-    assert {code_of(service.target, EXPLAIN, message) for message in hostile} == {grpc.StatusCode.INVALID_ARGUMENT}
+
+def test_hostile_bytes_are_refused_and_the_service_goes_on(service: Any, applicants: Rows) -> None:
+    codes: Counter[grpc.StatusCode] = Counter()
+
+    with grpc.insecure_channel(service.target) as channel:
+        call = channel.unary_unary(EXPLAIN)
+        for message in hostile_messages(100):
+            outcome = call.future(message, timeout=30)
+            codes[outcome.code()] += 1
+
+    assert set(codes) <= {
+        grpc.StatusCode.OK,  # still a request, with rows that do not fit
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,  # a model or an audience of another name
+    }
+    assert codes[grpc.StatusCode.INVALID_ARGUMENT] > 100  # random bytes at least
     with xaisvc.Client(service.target) as client:
         assert len(client.explain(MODEL, applicants).records) == len(applicants)
 
@@ -85,27 +110,49 @@ def test_flags_hold_nothing_is_logged_and_a_signal_ends_it(
         assert not (tmp_path / "port").exists()
 
 
-def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, applicants: Rows, tmp_path: Path) -> None:
-    replies: list[object] = []
+def begin_long_call(channel: grpc.Channel, applicants: Rows, seconds: float) -> Any:
+    """A call that takes its whole budget of seconds; it has reached the service when this returns."""
+    request = pb.ExplainRequest(model=MODEL, method="permutation")
+    request.budget.deadline.FromMilliseconds(int(seconds * 1000))
+    for applicant in applicants:
+        values = request.rows.add().values
+        for name, value in applicant.items():
+            values[name].CopyFrom(value_to_wire(value))
+    call = channel.unary_unary(EXPLAIN).future(request.SerializeToString())
+    channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=30)  # sent after the first on one connection
+    return call
 
-    with service_process(tmp_path) as service, xaisvc.Client(service.target) as client:
-        client.wait_until_ready()
-        call = threading.Thread(
-            target=lambda: replies.append(
-                # Refining four rows until the time is up takes the whole second of the budget.
-                client.explain(MODEL, applicants, method="permutation", budget=xaisvc.Deadline(1.0))
-            )
-        )
-        call.start()
-        time.sleep(0.3)
+
+def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, applicants: Rows, tmp_path: Path) -> None:
+    with service_process(tmp_path) as service, grpc.insecure_channel(service.target) as channel:
+        call = begin_long_call(channel, applicants, 1.0)
         service.signal(signal.SIGTERM)
         service.signal(signal.SIGTERM)  # asking twice changes nothing
-        call.join()
+        response = pb.ExplainResponse.FromString(call.result())
 
         assert service.exit_code() == 0
         events = [event["event"] for event in service.events]
         assert events == ["serving", "call", "draining", "call", "stopped"]  # the first call asks for health
-        assert len(replies[0].records) == len(applicants)  # type: ignore[attr-defined]
+        assert all(result.HasField("explanation") for result in response.results)
+        assert len(response.results) == len(applicants)
+
+
+def test_work_beyond_the_grace_time_is_abandoned_and_told(
+    service_process: Any, applicants: Rows, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("grace_seconds = 0.2\n")
+    with (
+        service_process(tmp_path, "--config", settings) as service,
+        grpc.insecure_channel(service.target) as channel,
+    ):
+        call = begin_long_call(channel, applicants, 60.0)
+        service.signal(signal.SIGTERM)
+
+        assert service.exit_code() == 1  # long before the minute that the budget allows
+        assert service.events[-1]["event"] == "abandoned"
+        assert service.events[-1]["running"] == 1
+        assert call.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,6 @@ def fit_pairs(
     projection = inverse - np.outer(along, along) / along.sum()
     even_share = np.full(p, total / p)
     values = even_share + projection @ (weighted.T @ (differences - signs @ even_share))
-    values += (total - values.sum()) / p
 
     sampled = signs[-len(draws) :]
     one_draw = weights[-len(draws) :] / draws

@@ -119,8 +119,6 @@ class _Walk:
         if fresh > 0:
             self._contributions = np.concatenate([self._contributions, self._contributions_of(fresh)])
         values = self._contributions.mean(axis=0)
-        total = self._game.everyone - self._game.none
-        values += (total - values.sum()) / p
         if p == 2:  # noqa: PLR2004 - one order and its reverse are all orders of two players
             return Estimate(values=values, standard_errors=np.zeros(p), exact=True)
         errors = self._contributions.std(axis=0, ddof=1) / np.sqrt(len(self._contributions))

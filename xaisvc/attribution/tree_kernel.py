@@ -30,6 +30,9 @@ MOST_PLAYERS = 62
 """Players on one path: one bit each in a signed 64-bit pattern, which numba keeps integer through every operation."""
 
 _LEAF, _LEQ, _LT, _GTE, _GT, _EQ, _NEQ = range(7)
+_WORTH_SORTING = 8
+"""From this many rows on, equal background patterns are brought together; before, going through all is quicker."""
+
 _FIRST, _DONE = 0, 2
 """Phases of a branch: neither child walked yet, and both."""
 
@@ -110,11 +113,14 @@ def _share_leaf(value, row_bits, back_bits, path, used, gain, loss, values, shar
     """Adds one leaf's Shapley values, summed over the background, to `values`."""
     everyone = (np.int64(1) << np.int64(used)) - np.int64(1)
     rows = row_bits.size
+    if rows == 0:
+        return
     order = np.arange(rows)
     own_bits = row_bits.copy()
     _sort(own_bits, order)
     ordered = back_bits.copy()
-    _sort(ordered, np.arange(ordered.size))
+    if rows >= _WORTH_SORTING:
+        _sort(ordered, np.arange(ordered.size))
     i = 0
     while i < rows:
         own = own_bits[i]

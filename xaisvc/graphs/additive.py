@@ -11,7 +11,8 @@ from xaisvc.graphs.affine import Affine, Atom, expand, take_linear_apart
 from xaisvc.graphs.build import with_matrices
 from xaisvc.graphs.graph import Graph
 from xaisvc.graphs.links import Links
-from xaisvc.graphs.provenance import Tracer, is_column_wise
+from xaisvc.graphs.provenance import Tracer
+from xaisvc.graphs.rules import is_column_wise
 from xaisvc.graphs.scorer import find_target
 from xaisvc.graphs.scores import TREE_OPS, is_model_node, read_scores
 from xaisvc.graphs.trees import join_trees, read_trees
@@ -186,8 +187,8 @@ class _Reader:
         joins = sum(1 for i in before if self._graph.nodes[i].op_type in _MIXING)
         if joins:
             layers = f"{joins} {'layer' if joins == 1 else 'layers'} of weights"
-            return f"the number explained depends on a {node.op_type} over {layers}, which is not a sum over features"
-        return f"the number explained comes from a {node.op_type} that mixes features, which is not a sum over features"
+            return f"the number explained passes through {node.op_type} after {layers}, so it is no sum over features"
+        return f"the number explained comes from {node.op_type}, which mixes features, so it is no sum over features"
 
     def _finish(self) -> AdditiveGraph | NotAdditive:
         widths: dict[str, int] = {}

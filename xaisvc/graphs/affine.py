@@ -7,13 +7,16 @@ the columns that something else made: the atoms.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xaisvc.graphs.graph import ML_DOMAIN, floats_attribute, int_attribute, ints_attribute
+from xaisvc.graphs.provenance import Origins
 from xaisvc.graphs.rearrange import data_operands, rearrange
 from xaisvc.graphs.scores import LINEAR_OPS, is_model_node, read_scores
 
@@ -186,9 +189,9 @@ def _matrix(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step |
     layout = tracer.layout(node.input[0])
     weights = graph.constant(node.input[1])
     rank = 2
-    if layout is None or len(layout) != 1 or weights is None or weights.ndim != rank:
+    if layout is None or len(layout) != 1 or weights is None or weights.ndim not in {1, rank}:
         return None
-    matrix = weights.astype(np.float64)
+    matrix = weights[:, None] if weights.ndim == 1 else weights
     alpha, constant = 1.0, 0.0
     if node.op_type == "Gemm":
         if int_attribute(node, "transA", 0):
@@ -199,10 +202,10 @@ def _matrix(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step |
             added = graph.constant(node.input[rank])
             if added is None:
                 return None
-            constant = _float(node, "beta") * float(_broadcast(added, matrix.shape[1:])[atom.column])
+            constant = _float(node, "beta") * _number(added, matrix.shape[1:], atom.column)
     if matrix.shape[0] != layout[0] or atom.column >= matrix.shape[1]:
         return None
-    column = alpha * matrix[:, atom.column]
+    column = alpha * matrix[:, atom.column].astype(np.float64)
     parts = tuple((Atom(node.input[0], i), float(weight)) for i, weight in enumerate(column))
     return Step(constant, parts)
 
@@ -211,40 +214,48 @@ def _float(node: NodeProto, name: str) -> float:
     return next((float(attribute.f) for attribute in node.attribute if attribute.name == name), 1.0)
 
 
-def _broadcast(constant: NDArray[np.generic], layout: tuple[int, ...]) -> NDArray[np.float64]:
-    """A constant operand as one number per column. A leading batch of 1 is dropped.
+def _number(constant: NDArray[np.generic], layout: tuple[int, ...], column: int) -> float:
+    """The number of a constant operand that broadcasting puts at `column`. A leading batch of 1 is dropped.
 
     Raises:
         ValueError: If it varies along the rows or does not fit.
     """
-    array = constant.astype(np.float64)
+    array = constant
     if array.ndim > len(layout):
         if array.ndim != len(layout) + 1 or array.shape[0] != 1:
             msg = "varies along the rows"
             raise ValueError(msg)
         array = array[0]
-    return np.broadcast_to(array, layout).ravel()
+    return float(np.broadcast_to(array, layout).flat[column])
 
 
 def _moved(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step | None:
     """Finds where a column came from by moving numbered columns the way the node does."""
+    if atom.tensor not in tracer.origins:
+        tracer.origins[atom.tensor] = _origins(graph, tracer, node, atom.tensor)
+    origins = tracer.origins[atom.tensor]
+    if origins is None or atom.column >= origins.numbers.size:
+        return None
+    number = int(origins.numbers[atom.column])
+    place = bisect_right(origins.starts, number) - 1
+    return Step(0.0, ((Atom(origins.names[place], number - origins.starts[place]), 1.0),))
+
+
+def _origins(graph: Graph, tracer: Tracer, node: NodeProto, tensor: str) -> Origins | None:
     names = data_operands(graph, node)
     layouts = [tracer.layout(name) for name in names]
     if not names or any(layout is None for layout in layouts):
         return None
-    entries, origins, start = [], [], 0
-    for name, layout in zip(names, layouts, strict=True):
-        size = prod(layout or ())
-        entries.append(np.arange(start, start + size).reshape(1, *(layout or ())))
-        origins.append((start, name))
-        start += size
+    starts = [0, *accumulate(prod(layout or ()) for layout in layouts)]
+    entries = [
+        np.arange(start, end).reshape(1, *(layout or ()))
+        for (start, end), layout in zip(pairwise(starts), layouts, strict=True)
+    ]
     moved = rearrange(graph, node, list(entries))
-    place = list(node.output).index(atom.tensor)
-    if moved is None or place >= len(moved) or atom.column >= moved[place].size:
+    place = list(node.output).index(tensor)
+    if moved is None or place >= len(moved):
         return None
-    number = int(moved[place].ravel()[atom.column].item())
-    first, name = max(origin for origin in origins if origin[0] <= number)
-    return Step(0.0, ((Atom(name, number - first), 1.0),))
+    return Origins(tuple(names), tuple(starts[:-1]), moved[place].ravel().astype(np.int64))
 
 
 def _operand(tracer: Tracer, name: str, layout: tuple[int, ...], column: int) -> Atom | None:
@@ -253,7 +264,7 @@ def _operand(tracer: Tracer, name: str, layout: tuple[int, ...], column: int) ->
     if own is None or len(own) != len(layout):
         return None
     places = np.broadcast_to(np.arange(prod(own)).reshape(own), layout)
-    return Atom(name, int(places.ravel()[column]))
+    return Atom(name, int(places.flat[column]))
 
 
 def _sum(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step | None:
@@ -269,7 +280,7 @@ def _sum(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step | No
         value = graph.constant(name)
         if value is not None:
             try:
-                constant += sign * float(_broadcast(value, layout)[atom.column])
+                constant += sign * _number(value, layout, atom.column)
             except ValueError:
                 return None
             continue
@@ -290,7 +301,7 @@ def _scale(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step | 
     if layout is None or value is None or graph.is_constant(left):
         return None
     try:
-        factor = float(_broadcast(value, layout)[atom.column])
+        factor = _number(value, layout, atom.column)
     except ValueError:
         return None
     part = _operand(tracer, left, layout, atom.column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,10 +144,12 @@ class Graph:
         if fold is None or len(known) < len(operands) or sum(operand.size for operand in known) > _FOLD_LIMIT:
             return None
         try:
+            if _folded_size(node, known) > _FOLD_LIMIT:
+                return None
             folded = np.asarray(fold(node, known))
         except (ValueError, IndexError, TypeError, ZeroDivisionError):
             return None
-        return folded if folded.size <= _FOLD_LIMIT else None
+        return folded
 
     def needed_nodes(self, tensors: Iterable[str]) -> list[int]:
         """Places of the nodes that the given tensors depend on, in the graph's order."""
@@ -240,6 +243,15 @@ def _constant_value(node: NodeProto) -> Array | None:
         if name in {"value_floats", "value_ints", "value_strings"}:
             return np.asarray(value, dtype=np.float32 if name == "value_floats" else None)
     return None
+
+
+def _folded_size(node: NodeProto, operands: list[Array]) -> int:
+    """Number of elements of a folded node, or an upper bound of it."""
+    if node.op_type in {"Add", "Sub", "Mul", "Div"}:
+        return prod(np.broadcast_shapes(operands[0].shape, operands[1].shape))
+    if node.op_type == "Gather":
+        return operands[0].size * operands[1].size
+    return sum(operand.size for operand in operands)
 
 
 def _axes(node: NodeProto, operands: list[Array]) -> tuple[int, ...] | None:

@@ -7,64 +7,37 @@ other way round. A node whose rule is not known makes every output column depend
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xaisvc.errors import BundleError
-from xaisvc.graphs.graph import ML_DOMAIN, Graph, class_labels, int_attribute, ints_attribute, node_inputs
+from xaisvc.graphs.graph import Graph, node_inputs
 from xaisvc.graphs.rearrange import data_operands, rearrange
+from xaisvc.graphs.rules import NOBODY, RULES, Columns, Mixed, Owners, Trace, applied, filled, is_width, union
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
     from onnx import NodeProto
 
     from xaisvc.types import TensorColumn
 
-Owners = frozenset[str]
-"""The ids of the features that a column depends on."""
-
-NOBODY: Owners = frozenset()
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """A tensor of n rows whose columns are told apart.
+class Origins:
+    """Where the columns of a moved tensor come from.
 
     Attributes:
-        owners: One `frozenset` of feature ids per column, as an object array of shape (1, ...): the tensor's own shape
-            with a batch of 1.
+        names: The operands, in order.
+        starts: Number of the first column of each operand, counting through all of them.
+        numbers: For each column of the tensor, the number of the column it is a copy of; int64.
     """
 
-    owners: NDArray[np.object_]
-
-    @property
-    def everybody(self) -> Owners:
-        """The features that any column depends on."""
-        return _union(self.owners.ravel())
-
-
-@dataclass(frozen=True, slots=True)
-class Mixed:
-    """A tensor whose layout is not known, or which is not laid out in rows.
-
-    Attributes:
-        everybody: The features that any of its numbers may depend on.
-    """
-
-    everybody: Owners
-
-
-Trace: TypeAlias = Columns | Mixed
-
-Rule: TypeAlias = "Callable[[Graph, NodeProto, list[Trace]], list[Trace] | None]"
-"""How one kind of node hands features on: one trace per output, or None to claim nothing.
-
-It is given one trace per input; constants own nothing.
-"""
+    names: tuple[str, ...]
+    starts: tuple[int, ...]
+    numbers: NDArray[np.int64]
 
 
 class Tracer:
@@ -74,11 +47,15 @@ class Tracer:
         graph: The graph.
         sources: Feature id to the input tensor and column where it enters. An input column without a feature is the
             same in every row and depends on nothing.
+
+    Attributes:
+        origins: What readers have found out about moved tensors, kept so that each is worked out once.
     """
 
     def __init__(self, graph: Graph, sources: Mapping[str, TensorColumn]) -> None:
         self._graph = graph
         self._traces: dict[str, Trace] = {}
+        self.origins: dict[str, Origins | None] = {}
         for name in graph.inputs:
             self._traces[name] = _input_trace(graph, name, sources)
         for node in graph.nodes:
@@ -108,8 +85,8 @@ class Tracer:
             return tuple(trace.owners.ravel().tolist())
         shape = self._graph.shape(tensor)
         rows_and_columns = 2
-        if shape is not None and len(shape) == rows_and_columns and shape[1] is not None:
-            return (trace.everybody,) * shape[1]
+        if shape is not None and len(shape) == rows_and_columns and is_width(shape[1]):
+            return (trace.everybody,) * (shape[1] or 0)
         return (trace.everybody,) * at_least if at_least else None
 
     def _trace_node(self, node: NodeProto) -> None:
@@ -121,10 +98,10 @@ class Tracer:
         if layouts and all(layout is not None for layout in layouts):
             entries = rearrange(graph, node, [layout for layout in layouts if layout is not None])
             found = None if entries is None else [Columns(np.asarray(entry, dtype=object)) for entry in entries]
-        rule = _RULES.get((_domain(node), node.op_type))
+        rule = RULES.get((_domain(node), node.op_type))
         if found is None and rule is not None:
-            found = rule(graph, node, traces)
-        everybody = _union(self(name).everybody for name in node_inputs(node))
+            found = applied(rule, graph, node, traces)
+        everybody = union(self(name).everybody for name in node_inputs(node))
         for i, name in enumerate(node.output):
             if name:
                 trace = found[i] if found is not None and i < len(found) else Mixed(everybody)
@@ -134,8 +111,8 @@ class Tracer:
         """Gives a mixed tensor its columns back where shape inference knows how many there are."""
         shape = self._graph.shape(tensor) if isinstance(trace, Mixed) else None
         rows_and_columns = 2
-        if shape is not None and len(shape) == rows_and_columns and shape[1] is not None:
-            return Columns(_filled((1, shape[1]), trace.everybody))
+        if shape is not None and len(shape) == rows_and_columns and is_width(shape[1]):
+            return Columns(filled((1, shape[1] or 0), trace.everybody))
         return trace
 
 
@@ -169,25 +146,17 @@ def _domain(node: NodeProto) -> str:
     return "" if node.domain in {"", "ai.onnx"} else node.domain
 
 
-def _union(sets: Iterable[Owners]) -> Owners:
-    return frozenset().union(*set(sets))
-
-
-def _filled(shape: tuple[int, ...], owners: Owners) -> NDArray[np.object_]:
-    array = np.empty(shape, dtype=object)
-    array[...] = owners
-    return array
-
-
 def _input_trace(graph: Graph, name: str, sources: Mapping[str, TensorColumn]) -> Trace:
     placed = {source.column: feature for feature, source in sources.items() if source.tensor == name}
     shape = graph.shape(name)
     if shape is None or len(shape) not in {1, 2}:
         return Mixed(frozenset(placed.values()))
     if len(shape) == 1:
-        return Columns(_filled((1,), frozenset(placed.values())))
+        return Columns(filled((1,), frozenset(placed.values())))
     width = shape[1] or max(placed, default=0) + 1
-    owners = _filled((1, width), NOBODY)
+    if not is_width(width):
+        return Mixed(frozenset(placed.values()))
+    owners = filled((1, width), NOBODY)
     for column, feature in placed.items():
         if column < width:
             owners[0, column] = frozenset({feature})
@@ -201,213 +170,4 @@ def _entries(graph: Graph, name: str, trace: Trace) -> NDArray[np.object_] | Non
     constant = graph.constant(name)
     if constant is None or not constant.ndim:
         return None
-    return _filled((1, *constant.shape[1:]), NOBODY)
-
-
-def _merge(first: NDArray[np.object_], second: NDArray[np.object_]) -> NDArray[np.object_]:
-    return np.asarray(np.frompyfunc(lambda a, b: a | b, 2, 1)(first, second), dtype=object)
-
-
-def _elementwise(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Each output column depends on the columns that broadcasting puts there."""
-    parts: list[NDArray[np.object_]] = []
-    constants: list[tuple[int, ...]] = []
-    for name, trace in zip(node.input, traces, strict=True):
-        if isinstance(trace, Columns):
-            parts.append(trace.owners)
-        elif name:
-            constant = graph.constant(name)
-            if constant is None:
-                return None
-            constants.append(constant.shape)
-    if not parts or len({part.ndim for part in parts}) != 1:
-        return None
-    rank = parts[0].ndim
-    for shape in constants:
-        if len(shape) > rank:
-            return None
-        if len(shape) == rank:
-            # Its first dimension runs along the rows: one of them stands for all.
-            parts.append(_filled((1, *shape[1:]), NOBODY))
-        else:
-            parts.append(_filled((1,) * (rank - len(shape)) + shape, NOBODY))
-    try:
-        return [Columns(reduce(_merge, parts))]
-    except ValueError:
-        return None
-
-
-def _first_operand(_: Graph, __: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Works on each number of the first operand alone."""
-    return [traces[0]] if isinstance(traces[0], Columns) else None
-
-
-def _one_hot(_: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Adds a dimension with one column per category."""
-    if not isinstance(traces[0], Columns):
-        return None
-    categories = 0
-    for attribute in node.attribute:
-        if attribute.name in {"cats_int64s", "cats_strings"}:
-            categories = max(categories, len(attribute.ints), len(attribute.strings))
-    owners = traces[0].owners
-    return [Columns(np.repeat(owners[..., None], categories, axis=-1))]
-
-
-def _string_normalizer(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Keeps its layout only if no stop words can drop values."""
-    if any(attribute.name == "stopwords" and attribute.strings for attribute in node.attribute):
-        return None
-    return _first_operand(graph, node, traces)
-
-
-def _matrix(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Output column j depends on the input columns whose weight to j is not zero."""
-    left = traces[0]
-    weights = graph.constant(node.input[1])
-    rank = 2
-    if not isinstance(left, Columns) or weights is None or weights.ndim != rank or left.owners.ndim != rank:
-        return None
-    if node.op_type == "Gemm":
-        extra = len(node.input) > rank and node.input[rank] and not graph.is_constant(node.input[rank])
-        if int_attribute(node, "transA", 0) or extra:
-            return None
-        weights = weights.T if int_attribute(node, "transB", 0) else weights
-    if weights.shape[0] != left.owners.shape[1]:
-        return None
-    return [Columns(_weighted(left.owners[0], weights != 0))]
-
-
-def _weighted(owners: NDArray[np.object_], used: NDArray[np.bool_]) -> NDArray[np.object_]:
-    """Unions of owners along a matrix of used weights (columns in, columns out)."""
-    found = _filled((1, used.shape[1]), NOBODY)
-    for group in set(owners.tolist()):
-        rows = np.array([owner == group for owner in owners.tolist()])
-        for column in np.flatnonzero(used[rows].any(axis=0)):
-            found[0, column] |= group
-    return found
-
-
-def _mix_last(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Keeps the layout; every column depends on all of them (Normalizer, Softmax and the like)."""
-    del graph
-    trace = traces[0]
-    if not isinstance(trace, Columns) or int_attribute(node, "axis", -1) == 0:
-        return None
-    return [Columns(_filled(trace.owners.shape, trace.everybody))]
-
-
-def _reduce(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Folds axes away (sums, means, extremes, positions of extremes) while rows stay apart."""
-    trace = traces[0]
-    if not isinstance(trace, Columns):
-        return None
-    if node.op_type in {"ArgMax", "ArgMin"}:
-        axes: list[int] | None = [int_attribute(node, "axis", 0)]
-    elif len(node.input) > 1 and node.input[1]:
-        constant = graph.constant(node.input[1])
-        axes = None if constant is None else [int(axis) for axis in constant.ravel()]
-    else:
-        axes = ints_attribute(node, "axes")
-    rank = trace.owners.ndim
-    if not axes or any(axis % rank == 0 for axis in axes if -rank <= axis < rank):
-        return None
-    owners = trace.owners
-    for axis in sorted({axis % rank for axis in axes}, reverse=True):
-        merged = reduce(_merge, np.split(owners, owners.shape[axis], axis=axis))
-        owners = merged if int_attribute(node, "keepdims", 1) else np.squeeze(merged, axis)
-    return [Columns(owners)]
-
-
-def _model_scores(columns: Callable[[NodeProto], int | None], scores: int) -> Rule:
-    """A model node: all its numbers depend on all of its input; `scores` is the place of the output with columns."""
-
-    def rule(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-        del graph
-        everybody = traces[0].everybody
-        width = columns(node)
-        per_row = Columns(_filled((1,), everybody))
-        table = Mixed(everybody) if width is None else Columns(_filled((1, width), everybody))
-        return [per_row, table] if scores else [table]
-
-    return rule
-
-
-def classifier_width(node: NodeProto) -> int | None:
-    """Columns of a classifier node's scores."""
-    labels = len(class_labels(node))
-    if node.op_type == "LinearClassifier":
-        intercepts = next((len(a.floats) for a in node.attribute if a.name == "intercepts"), 0)
-        return max(intercepts, 2 if labels == 2 else 1) if intercepts else None  # noqa: PLR2004 (one row, two classes)
-    return labels or None
-
-
-def _targets(node: NodeProto) -> int | None:
-    return int_attribute(node, "targets" if node.op_type == "LinearRegressor" else "n_targets", 1)
-
-
-def _lookup(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
-    """Gather from a constant table, one row of it per number."""
-    table = graph.constant(node.input[0])
-    if table is None or int_attribute(node, "axis", 0) != 0 or not isinstance(traces[1], Columns):
-        return None
-    owners = traces[1].owners
-    for size in table.shape[1:]:
-        owners = np.repeat(owners[..., None], size, axis=-1)
-    return [Columns(owners)]
-
-
-def _constant_shape(_: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace]:
-    """Sizes depend on the batch, never on a feature's value."""
-    del traces
-    return [Mixed(NOBODY) for _ in node.output]
-
-
-_ELEMENTWISE = frozenset(
-    {"Abs", "Acos", "Add", "And", "Asin", "Atan", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"}
-    | {"Cast", "CastLike", "Ceil", "Celu", "Clip", "Cos", "Cosh", "Div", "Elu", "Equal", "Erf", "Exp"}
-    | {"Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "IsInf", "IsNaN"}
-    | {"LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg"}
-    | {"Not", "Or", "PRelu", "Pow", "Reciprocal", "RegexFullMatch", "Relu", "Round", "Selu", "Shrink"}
-    | {"Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "StringConcat", "Sub", "Sum"}
-    | {"Tan", "Tanh", "ThresholdedRelu", "Where", "Xor"}
-)
-_REDUCE = frozenset(
-    {"ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax"}
-    | {"ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"}
-)
-_MOVES = frozenset(
-    {"Identity", "Dropout", "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Gather", "Slice"}
-    | {"Split", "Constant"}
-)
-_ENCODERS = ("Scaler", "Imputer", "LabelEncoder", "CategoryMapper", "Binarizer")
-
-
-def is_column_wise(node: NodeProto) -> bool:
-    """Whether a node works on columns one by one or combines a few of them, as hand-made features do."""
-    if node.domain == ML_DOMAIN:
-        return node.op_type in {*_ENCODERS, "OneHotEncoder", "ArrayFeatureExtractor", "FeatureVectorizer"}
-    return not node.domain and (node.op_type in _ELEMENTWISE or node.op_type in _MOVES)
-
-
-_RULES: dict[tuple[str, str], Rule] = {
-    **{("", name): _elementwise for name in _ELEMENTWISE},
-    **{("", name): _reduce for name in _REDUCE},
-    **{("", name): _mix_last for name in ("Softmax", "LogSoftmax", "Hardmax")},
-    ("", "MatMul"): _matrix,
-    ("", "Gemm"): _matrix,
-    ("", "Gather"): _lookup,
-    ("", "Shape"): _constant_shape,
-    ("", "Size"): _constant_shape,
-    ("", "StringNormalizer"): _string_normalizer,
-    **{(ML_DOMAIN, name): _first_operand for name in _ENCODERS},
-    (ML_DOMAIN, "OneHotEncoder"): _one_hot,
-    (ML_DOMAIN, "Normalizer"): _mix_last,
-    (ML_DOMAIN, "TreeEnsembleClassifier"): _model_scores(classifier_width, 1),
-    (ML_DOMAIN, "LinearClassifier"): _model_scores(classifier_width, 1),
-    (ML_DOMAIN, "SVMClassifier"): _model_scores(lambda _: None, 1),
-    (ML_DOMAIN, "TreeEnsembleRegressor"): _model_scores(_targets, 0),
-    (ML_DOMAIN, "TreeEnsemble"): _model_scores(_targets, 0),
-    (ML_DOMAIN, "LinearRegressor"): _model_scores(_targets, 0),
-    (ML_DOMAIN, "SVMRegressor"): _model_scores(lambda _: 1, 0),
-}
+    return filled((1, *constant.shape[1:]), NOBODY)

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     Mover = Callable[[Graph, NodeProto, list[Entries]], list[Entries] | None]
 
 
+MOST_COLUMNS = 1_000_000
+"""Columns of one tensor that are told apart: a hostile graph must not make the reader allocate."""
+
+
+def bounded(entries: int) -> None:
+    """Refuses more columns than are told apart.
+
+    Raises:
+        ValueError: If there are more than `MOST_COLUMNS`.
+    """
+    if entries > MOST_COLUMNS:
+        msg = "too many columns"
+        raise ValueError(msg)
+
+
 def rearrange(graph: Graph, node: NodeProto, entries: list[Entries]) -> list[Entries] | None:
     """Moves entries the way a node moves columns.
 
@@ -81,10 +96,12 @@ def _same(_: Graph, __: NodeProto, entries: list[Entries]) -> list[Entries]:
 
 def _concat(_: Graph, node: NodeProto, entries: list[Entries]) -> list[Entries]:
     axis = _axis(int_attribute(node, "axis", 1), entries[0].ndim)
+    bounded(sum(entry.size for entry in entries))
     return [np.concatenate(entries, axis=axis)]
 
 
 def _feature_vectorizer(_: Graph, __: NodeProto, entries: list[Entries]) -> list[Entries]:
+    bounded(sum(entry.size for entry in entries))
     return [np.concatenate([entry.reshape(1, -1) for entry in entries], axis=1)]
 
 
@@ -128,6 +145,7 @@ def _gather(graph: Graph, node: NodeProto, entries: list[Entries]) -> list[Entri
     if indices is None or not entries:
         return None
     axis = _axis(int_attribute(node, "axis", 0), entries[0].ndim)
+    bounded(entries[0].size // max(entries[0].shape[axis], 1) * indices.size)
     return [np.take(entries[0], indices.astype(np.int64), axis=axis)]
 
 
@@ -136,6 +154,7 @@ def _array_feature_extractor(graph: Graph, node: NodeProto, entries: list[Entrie
     rows_and_columns = 2
     if indices is None or entries[0].ndim != rows_and_columns:
         return None
+    bounded(indices.size)
     return [np.take(entries[0], indices.astype(np.int64).ravel(), axis=1)]
 
 

@@ -79,10 +79,8 @@ def read_scores(node: NodeProto) -> NodeScores | str:
         The layout, or one sentence why the node's numbers are not sums behind a known link.
     """
     transform = _transform(node)
-    if transform == "PROBIT":
-        return f"post_transform PROBIT of {node.op_type} is not a link that can be taken off"
-    if node.op_type in TREE_OPS and _aggregate(node) in {"MIN", "MAX"}:
-        return f"aggregate_function {_aggregate(node)} is not a sum"
+    if node.op_type in TREE_OPS and aggregate_function(node) in {"MIN", "MAX"}:
+        return f"aggregate_function {aggregate_function(node)} is not a sum"
     if node.op_type in CLASSIFIER_OPS:
         return _classifier(node, transform)
     targets = int_attribute(node, "targets" if node.op_type == "LinearRegressor" else "n_targets", 1)
@@ -90,7 +88,7 @@ def read_scores(node: NodeProto) -> NodeScores | str:
         return f"{node.op_type} has no targets"
     if node.op_type == "TreeEnsemble" and targets > 1 and transform != "NONE":
         return f"the ONNX standard and ONNX Runtime read post_transform {transform} of TreeEnsemble in different ways"
-    link = "none" if targets == 1 else _link(transform)
+    link = "none" if targets == 1 and transform != "PROBIT" else _link(transform)
     if link is None:
         return f"post_transform {transform} is not a link that can be taken off"
     columns = tuple(ScoreColumn(target) for target in range(targets))
@@ -208,10 +206,6 @@ def _transform(node: NodeProto) -> str:
         place = int_attribute(node, "post_transform", 0)
         return names[place] if 0 <= place < len(names) else "PROBIT"
     return text_attribute(node, "post_transform", "NONE")
-
-
-def _aggregate(node: NodeProto) -> str:
-    return aggregate_function(node)
 
 
 def aggregate_function(node: NodeProto) -> str:

@@ -130,11 +130,12 @@ class Edge(grpc.aio.ServerInterceptor):
                 code = grpc.StatusCode.CANCELLED
                 raise
             except Exception as error:  # noqa: BLE001 - the last line before gRPC, which would show the text to callers
-                code, status = self._judged(error, method)
-                return await _refuse(context, error, status)
+                failure = error
+                code, status = self._judged(error, method, context)
             finally:
                 milliseconds = round((self._clock() - started_s) * 1000, 3)
                 self._logger.info(Event.CALL, method=method, code=code.name, milliseconds=milliseconds, **sizes)
+            return await _refuse(context, failure, status)
 
         return call
 
@@ -145,7 +146,7 @@ class Edge(grpc.aio.ServerInterceptor):
             try:
                 await behaviour(_decoded(handler, raw, method), context)
             except Exception as error:  # noqa: BLE001 - as above
-                await _refuse(context, error, self._judged(error, method)[1])
+                await _refuse(context, error, self._judged(error, method, context)[1])
 
         return call
 
@@ -163,7 +164,7 @@ class Edge(grpc.aio.ServerInterceptor):
                 async for response in behaviour(requests(raws), context):
                     yield response
             except Exception as error:  # noqa: BLE001 - as above
-                await _refuse(context, error, self._judged(error, method)[1])
+                await _refuse(context, error, self._judged(error, method, context)[1])
 
         return call
 
@@ -176,23 +177,25 @@ class Edge(grpc.aio.ServerInterceptor):
             )
         return raw
 
-    def _judged(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
-        """The status of an error; what nobody expected goes to the log under an id of its own."""
+    def _judged(
+        self, error: Exception, method: str, context: Context
+    ) -> tuple[grpc.StatusCode, status_pb2.Status | None]:
+        """Code and status of an error; what nobody expected goes to the log under an id of its own."""
+        if isinstance(error, grpc.aio.AbortError):  # a servicer of gRPC's own has refused already
+            return context.code(), None
         if isinstance(error, XaisvcError):
             status = status_of(error)
-        else:
-            correlation_id = self._new_id()
-            status = internal_status(correlation_id)
-            if not isinstance(error, grpc.aio.AbortError):
-                self._logger.error(
-                    Event.FAILURE,
-                    correlation_id=correlation_id,
-                    method=method,
-                    error=type(error).__qualname__,
-                    frames=frames(error),
-                )
-                self._logger.debug(Event.FAILURE_TEXT, correlation_id=correlation_id, text=str(error))
-        return _code(status), status
+            return _code(status.code), status
+        correlation_id = self._new_id()
+        self._logger.error(
+            Event.FAILURE,
+            correlation_id=correlation_id,
+            method=method,
+            error=type(error).__qualname__,
+            frames=frames(error),
+        )
+        self._logger.debug(Event.FAILURE_TEXT, correlation_id=correlation_id, text=str(error))
+        return grpc.StatusCode.INTERNAL, internal_status(correlation_id)
 
 
 def _decoded(handler: Handler, raw: bytes, method: str) -> object:
@@ -209,12 +212,12 @@ def _decoded(handler: Handler, raw: bytes, method: str) -> object:
         ) from None
 
 
-def _code(status: status_pb2.Status) -> grpc.StatusCode:
-    return next(code for code in grpc.StatusCode if code.value[0] == status.code)
+def _code(number: int) -> grpc.StatusCode:
+    return next(code for code in grpc.StatusCode if code.value[0] == number)
 
 
-async def _refuse(context: Context, error: Exception, status: status_pb2.Status) -> NoReturn:
-    if isinstance(error, grpc.aio.AbortError):  # a servicer of gRPC's own has refused already
+async def _refuse(context: Context, error: Exception, status: status_pb2.Status | None) -> NoReturn:
+    if status is None:
         raise error
     await context.abort_with_status(rpc_status.to_status(status))
     raise AssertionError  # abort_with_status has raised

@@ -63,8 +63,8 @@ def bar_chart(chart: BarChart, identifier: str) -> Markup:
 def _legend(chart: BarChart) -> Markup:
     return Markup(
         '<g class="legend"><text x="0" y="15" fill="{}">\u25c0 {}</text>'
-        '<text x="{}%" y="15" text-anchor="end" fill="{}">{} \u25b6</text></g>'
-    ).format(BLUE, chart.below, _number(_BAR_AREA), VERMILLION, chart.above)
+        '<text x="100%" y="15" text-anchor="end" fill="{}">{} \u25b6</text></g>'
+    ).format(BLUE, chart.below, VERMILLION, chart.above)
 
 
 def _bar(bar: Bar, y: int, scale: _Scale, up: str) -> Markup:

@@ -100,6 +100,23 @@ def test_missing_values_are_drawn_and_compared() -> None:
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)
+def test_the_model_is_asked_about_whole_numbers_where_the_background_holds_no_others(name: str) -> None:
+    background = np.column_stack([np.arange(60.0) ** 2, np.linspace(0, 1, 60)])
+    asked: list[np.ndarray] = []
+
+    def model(matrix: np.ndarray) -> np.ndarray:
+        asked.append(matrix)
+        return matrix[:, 0]
+
+    rows = table(np.array([[5.0, 0.3]]))
+    METHODS[name].attribute(matrix_problem(model, background), rows, settings(rows, budget=500))
+    sample = np.concatenate(asked)
+
+    assert (sample[:, 0] == np.round(sample[:, 0])).all()
+    assert (sample[:, 1] != np.round(sample[:, 1])).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
 def test_a_category_unknown_to_the_background_is_explained_too(name: str) -> None:
     problem, row = _mixed_problem()
     strange = Table({**row.columns, "job": np.array(["astronaut"], dtype=object)})

@@ -8,10 +8,14 @@ import numpy as np
 import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from xaisvc.types import TreeMode
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from xaisvc.graphs.trees import TreeSum
 
 ML = "ai.onnx.ml"
 MODES = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ")
@@ -180,3 +184,31 @@ def version_5(*, double: bool = False, aggregate: int = 1, transform: int = 0, t
         leaf_weights=helper.make_tensor("w", kind, [4], [1.0, 2.0, -3.0, 0.5]),
         membership_values=helper.make_tensor("b", kind, [3], [1.0, 4.0, np.nan]),
     )
+
+
+def walk(sum_: TreeSum, x: NDArray[Any]) -> NDArray[np.float64]:
+    """The trees followed node by node, one row at a time, in the dtype of the row."""
+    trees = sum_.trees
+    found = np.full(len(x), sum_.constant)
+    tests: dict[int, Callable[[Any, Any], Any]] = {
+        TreeMode.LEQ: lambda a, t: a <= t,
+        TreeMode.LT: lambda a, t: a < t,
+        TreeMode.GTE: lambda a, t: a >= t,
+        TreeMode.GT: lambda a, t: a > t,
+        TreeMode.EQ: lambda a, t: a == t,
+        TreeMode.NEQ: lambda a, t: a != t,
+    }
+    for root in trees.roots:
+        for i, row in enumerate(x):
+            node = int(root)
+            while trees.mode[node] != TreeMode.LEAF:
+                value, mode = row[trees.column[node]], trees.mode[node]
+                if np.isnan(value):
+                    holds = trees.missing_true[node]
+                elif mode == TreeMode.MEMBER:
+                    holds = float(value) in trees.members[node]
+                else:
+                    holds = tests[int(mode)](value, trees.threshold[node])
+                node = int(trees.true_child[node] if holds else trees.false_child[node])
+            found[i] += trees.leaf_value[node]
+    return found

@@ -139,6 +139,11 @@ CASES: dict[str, tuple[list[NodeProto], dict[str, Any], list[str]]] = {
         {"W": np.array([[1, 0], [0, 1], [0, 2]], np.float32)},
         ["a", "bc"],
     ),
+    "weights in a plain vector": (
+        [node("MatMul", ["X", "w"], ["t"]), node("Unsqueeze", ["t", "one"])],
+        {"w": np.array([1, 0, 2], np.float32), "one": [1]},
+        ["ac"],
+    ),
     "dense layer, transposed": (
         [node("Gemm", ["X", "W", "B"], transB=1)],
         {"W": np.array([[1, 0, 0], [0, 0, 0]], np.float32), "B": np.ones(2, np.float32)},
@@ -189,7 +194,7 @@ def test_a_column_that_changes_with_a_feature_names_it(name: str, seed: int) -> 
         place = (slice(None), source.column) if source.tensor != "V" else slice(None)
         changed[source.tensor][place] = other[source.tensor][place]
         after = run(model, {name_: changed[name_] for name_ in feeds_used}, "Y")
-        assert answer.ndim == 2  # noqa: PLR2004  all cases answer with a matrix
+        assert answer.ndim == 2
         assert answer.shape[1] == len(traced)
         moved = np.flatnonzero((answer != after).any(axis=0))
         assert all(feature in traced[column] for column in moved)
@@ -216,6 +221,16 @@ def test_a_branch_reads_what_its_graphs_capture() -> None:
     model = graph([node("If", ["switch"], **branches)], INPUTS, ["Y"], {"switch": np.array(True)})  # noqa: FBT003  a tensor
 
     assert set(trace_columns(model, "Y", SOURCES)) == {frozenset("abcz")}
+
+
+def test_columns_that_multiply_are_not_told_apart_for_ever() -> None:
+    # Each node doubles the columns: 2 ** 40 of them in the end, which must cost neither time nor memory.
+    nodes = [node("Identity", ["Z"], ["t0"])]
+    nodes.extend(node("Concat", [f"t{i}", f"t{i}"], [f"t{i + 1}"], axis=1) for i in range(40))
+    nodes.append(node("ReduceMax", ["t40"], axes=[1], keepdims=1))
+    model = graph(nodes, INPUTS, ["Y"])
+
+    assert trace_columns(model, "Y", SOURCES) == (frozenset("z"),)
 
 
 def test_an_unknown_width_is_refused() -> None:

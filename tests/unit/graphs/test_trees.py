@@ -1,51 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from tests.unit.graphs.hand_made import Grove, graph, matrix_graph, run, stump, version_5
+from tests.unit.graphs.hand_made import Grove, graph, matrix_graph, run, stump, version_5, walk
 from xaisvc.errors import UnsafeModelError
 from xaisvc.graphs.trees import TreeSum, join_trees, read_trees
-from xaisvc.types import TreeMode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 # ONNX Runtime adds up to eight float32 leaves of size 1 to 3: each sum is rounded to 6e-8 of its size.
 ROUNDING = 2e-6
-
-
-def walk(sum_: TreeSum, x: NDArray[Any]) -> NDArray[np.float64]:
-    """The trees followed node by node, one row at a time, in the dtype of the row."""
-    trees = sum_.trees
-    found = np.full(len(x), sum_.constant)
-    tests: dict[int, Callable[[Any, Any], Any]] = {
-        TreeMode.LEQ: lambda a, t: a <= t,
-        TreeMode.LT: lambda a, t: a < t,
-        TreeMode.GTE: lambda a, t: a >= t,
-        TreeMode.GT: lambda a, t: a > t,
-        TreeMode.EQ: lambda a, t: a == t,
-        TreeMode.NEQ: lambda a, t: a != t,
-    }
-    for root in trees.roots:
-        for i, row in enumerate(x):
-            node = int(root)
-            while trees.mode[node] != TreeMode.LEAF:
-                value, mode = row[trees.column[node]], trees.mode[node]
-                if np.isnan(value):
-                    holds = trees.missing_true[node]
-                elif mode == TreeMode.MEMBER:
-                    holds = float(value) in trees.members[node]
-                else:
-                    holds = tests[int(mode)](value, trees.threshold[node])
-                node = int(trees.true_child[node] if holds else trees.false_child[node])
-            found[i] += trees.leaf_value[node]
-    return found
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -270,6 +270,8 @@ async def test_health_of_an_unknown_service_is_not_found(serving: Any, service: 
         error = await failure(health.Check(health_pb2.HealthCheckRequest(service="no.Such")))
 
     assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert [event["code"] for event in served.events("call")] == ["NOT_FOUND"]
+    assert served.events("failure") == []
 
 
 async def test_a_stop_lets_calls_finish_refuses_new_ones_and_tells_watchers(

@@ -50,12 +50,14 @@ def test_customer_is_told_the_adverse_reasons_of_an_adverse_decision_in_order(au
     (reasons,) = _blocks(view, "principal_reasons", Reasons)
 
     assert ViewStatus.COMPLETE is view.status
-    assert "against" == reasons.side
-    assert ["Accounts and savings", "The loan asked for: Duration of the loan and Amount of the loan"] == [
-        reason.label for reason in reasons.items
+    assert reasons.side == "against"
+    assert [reason.label for reason in reasons.items] == [
+        "Accounts and savings",
+        "The loan asked for: Duration of the loan and Amount of the loan",
     ]
-    assert [("Checking account", "Overdrawn"), ("Savings", "Little")] == [
-        (fact.label, fact.value) for fact in reasons.items[0].facts
+    assert [(fact.label, fact.value) for fact in reasons.items[0].facts] == [
+        ("Checking account", "Overdrawn"),
+        ("Savings", "Little"),
     ]
 
 
@@ -65,13 +67,13 @@ def test_customer_is_told_what_helped_after_a_favourable_decision(audiences: Aud
     (reasons,) = _blocks(view, "principal_reasons", Reasons)
 
     assert "The decision was in your favour." in _blocks(view, "decision", Paragraph)[0].text
-    assert ["History with the bank"] == [reason.label for reason in reasons.items]
+    assert [reason.label for reason in reasons.items] == ["History with the bank"]
 
 
 def test_customer_sees_own_information_in_plain_words(audiences: Audiences) -> None:
     (facts,) = _blocks(_letter(audiences), "own_information", Facts)
 
-    assert {
+    assert {row.label: row.value for row in facts.rows} == {
         "Checking account": "Overdrawn",
         "Savings": "Little",
         "Duration of the loan": "48 months",
@@ -80,7 +82,7 @@ def test_customer_sees_own_information_in_plain_words(audiences: Audiences) -> N
         "Customer since": "1 January 2004",
         "Loans you have with us": "2",
         "Telephone on file": "Yes",
-    } == {row.label: row.value for row in facts.rows}
+    }
 
 
 @pytest.mark.parametrize("name", ["age_years", "branch_note", "house_rating", "unlisted_fact"])
@@ -88,7 +90,7 @@ def test_a_principal_reason_that_must_be_withheld_holds_the_letter(audiences: Au
     view = build_view(make_record(values={name: 0.9}), make_description(), audiences["customer"])
 
     assert ViewStatus.HELD_FOR_REVIEW is view.status
-    assert ["held", "rights"] == [section.id for section in view.sections]
+    assert [section.id for section in view.sections] == ["held", "rights"]
 
 
 def test_a_withheld_reason_is_never_replaced_by_the_next_one(audiences: Audiences) -> None:
@@ -154,22 +156,22 @@ def test_relationship_manager_gets_reasons_for_the_outcome_then_against_it(audie
     view = build_view(make_record(), make_description(), audiences["relationship_manager"])
     first, second = _blocks(view, "reasons", Reasons)
 
-    assert ("against", "for") == (first.side, second.side)
-    assert "Accounts and savings" == first.items[0].label
-    assert ["History with the bank"] == [reason.label for reason in second.items]
+    assert (first.side, second.side) == ("against", "for")
+    assert first.items[0].label == "Accounts and savings"
+    assert [reason.label for reason in second.items] == ["History with the bank"]
     assert len(first.items) <= 3
     assert len(second.items) <= 2
 
     favourable = build_view(make_record(adverse=False), make_description(), audiences["relationship_manager"])
 
-    assert ["for", "against"] == [block.side for block in _blocks(favourable, "reasons", Reasons)]
+    assert [block.side for block in _blocks(favourable, "reasons", Reasons)] == ["for", "against"]
 
 
 def test_the_strongest_opposing_reason_is_given_however_small(audiences: Audiences) -> None:
     values = dict.fromkeys(NUMBERS, 0.5) | {"telephone": -0.001}
     view = build_view(make_record(values=values), make_description(), audiences["relationship_manager"])
 
-    assert ["Telephone on file"] == [reason.label for reason in _blocks(view, "reasons", Reasons)[1].items]
+    assert [reason.label for reason in _blocks(view, "reasons", Reasons)[1].items] == ["Telephone on file"]
 
 
 def test_no_opposing_reason_is_said_in_words(audiences: Audiences) -> None:
@@ -178,7 +180,7 @@ def test_no_opposing_reason_is_said_in_words(audiences: Audiences) -> None:
     )
     opposing = _blocks(view, "reasons", Reasons)[1]
 
-    assert ((), "None found among the facts shown here.") == (opposing.items, opposing.empty)
+    assert (opposing.items, opposing.empty) == ((), "None found among the facts shown here.")
 
 
 def test_the_data_check_comes_before_the_reasons_and_names_what_is_odd(audiences: Audiences) -> None:
@@ -189,11 +191,11 @@ def test_the_data_check_comes_before_the_reasons_and_names_what_is_odd(audiences
     (facts,) = _blocks(view, "data_check", Facts)
 
     assert ids.index("data_check") < ids.index("reasons")
-    assert [
+    assert [(row.label, row.value, row.note) for row in facts.rows] == [
         ("Duration of the loan", "96 months", "Higher than anything the model has seen; the highest was 72 months."),
         ("Purpose", "A49", "The model has not seen this value before."),
         ("Loans you have with us", "Not given", "Missing. The model worked without it."),
-    ] == [(row.label, row.value, row.note) for row in facts.rows]
+    ]
     assert _blocks(view, "next_step", Bullets)[0].items[0].startswith("First sort out the facts")
 
 
@@ -203,7 +205,7 @@ def test_relationship_manager_knows_what_to_say_and_what_to_keep(audiences: Audi
 
     assert "Accounts and savings" in say.items[0]
     assert "Note of the branch" not in say.items[0]
-    assert "Do not name: Note of the branch." == keep.items[0]
+    assert keep.items[0] == "Do not name: Note of the branch."
 
 
 def test_an_unreliable_explanation_gives_nobody_reasons_but_data_scientists(audiences: Audiences) -> None:
@@ -215,8 +217,8 @@ def test_an_unreliable_explanation_gives_nobody_reasons_but_data_scientists(audi
         assert bool(shown) is (name == "data_scientist"), name
     manager = build_view(record, make_description(), audiences["relationship_manager"])
 
-    assert "No reasons are shown for this client" == _blocks(manager, "reasons", Notice)[0].title
-    assert "Do not use this outcome yet. Ask for a review first." == _blocks(manager, "next_step", Notice)[0].title
+    assert _blocks(manager, "reasons", Notice)[0].title == "No reasons are shown for this client"
+    assert _blocks(manager, "next_step", Notice)[0].title == "Do not use this outcome yet. Ask for a review first."
     assert ViewStatus.HELD_FOR_REVIEW is build_view(record, make_description(), audiences["customer"]).status
 
 
@@ -230,12 +232,14 @@ def test_fraud_analyst_reads_evidence_before_any_rating(audiences: Audiences) ->
     before = render_view(replace(view, sections=view.sections[: ids.index("signals")]), "text")
     (table,) = _blocks(view, "evidence", Table)
 
-    assert ["disclosure", "evidence", "signals", "standing", "reliability", "unlike", "record"] == ids
+    assert ids == ["disclosure", "evidence", "signals", "standing", "reliability", "unlike", "record"]
     assert "High risk" not in before
     assert "83%" not in before
     assert "Risk of default" not in before
-    assert ("Amount of the loan", "€20,000", "UNUSUAL: higher than any; the highest was €18,424") == tuple(
-        cell.text for cell in table.rows[0]
+    assert tuple(cell.text for cell in table.rows[0]) == (
+        "Amount of the loan",
+        "€20,000",
+        "UNUSUAL: higher than any; the highest was €18,424",
     )
 
 
@@ -253,9 +257,9 @@ def test_signals_of_concern_come_first_whatever_the_outcome(audiences: Audiences
         view = build_view(make_record(adverse=adverse), make_description(), audiences["fraud_analyst"])
         concern, normal = _blocks(view, "signals", Reasons)
 
-        assert ("Signals of concern", "Signals of normal behaviour") == (concern.title, normal.title)
-        assert "raised concern, strongly" == concern.items[0].direction
-        assert "lowered concern, clearly" == normal.items[0].direction
+        assert (concern.title, normal.title) == ("Signals of concern", "Signals of normal behaviour")
+        assert concern.items[0].direction == "raised concern, strongly"
+        assert normal.items[0].direction == "lowered concern, clearly"
 
 
 def test_rating_comes_with_the_rank_among_past_cases(audiences: Audiences) -> None:
@@ -276,11 +280,11 @@ def test_business_manager_compares_shares_with_the_usual_ones(audiences: Audienc
     bars = {bar.label: bar for bar in chart.bars}
 
     # |0.62| + |0.21| of a visible total of 1.97; 0.41 + 0.18 of a usual total of 1.62
-    assert (0.42, 0.36, "42% (usually 36%)") == (
+    assert (
         bars["Accounts and savings"].value,
         bars["Accounts and savings"].mark,
         bars["Accounts and savings"].text,
-    )
+    ) == (0.42, 0.36, "42% (usually 36%)")
     assert all(bar.value == round(bar.value, 2) for bar in chart.bars)
     assert sum(bar.value for bar in chart.bars) <= 1.05  # each of seven shares is rounded to a hundredth
 
@@ -300,7 +304,7 @@ def test_protected_facts_that_weigh_are_an_alarm(audiences: Audiences) -> None:
         make_record(description=make_open_description()), make_open_description(), audiences["business_manager"]
     )
 
-    assert "Alarm: Age weighed in this case" == _blocks(loud, "fairness", Notice)[0].title
+    assert _blocks(loud, "fairness", Notice)[0].title == "Alarm: Age weighed in this case"
     assert "hardly weighed" in _blocks(quiet, "fairness", Notice)[0].title
     assert "uses no fact that is marked as protected" in _blocks(none, "fairness", Notice)[0].title
 
@@ -325,7 +329,7 @@ def test_few_past_cases_are_not_shown(audiences: Audiences) -> None:
 def test_data_scientist_gets_every_player_and_number(audiences: Audiences) -> None:
     record = make_record(caveats=(CORRELATED,))
     view = build_view(record, make_description(), audiences["data_scientist"])
-    _, table = (_blocks(view, "attributions", BarChart)[0], _blocks(view, "attributions", Table)[0])
+    (table,) = _blocks(view, "attributions", Table)
 
     assert {player.player: player.value for player in record.attribution.players} == {
         row[0].text: row[2].number for row in table.rows
@@ -333,7 +337,7 @@ def test_data_scientist_gets_every_player_and_number(audiences: Audiences) -> No
     assert sorted((abs(row[2].number or 0.0) for row in table.rows), reverse=True) == [
         abs(row[2].number or 0.0) for row in table.rows
     ]
-    assert "correlated_features" == _blocks(view, "caveats", Table)[0].rows[0][0].text
+    assert _blocks(view, "caveats", Table)[0].rows[0][0].text == "correlated_features"
     reproduction = {row.label: row.value for facts in _blocks(view, "reproduction", Facts) for row in facts.rows}
     assert {"Model": "a1" * 32, "Method": "tree, exact", "Seed": "0", "Value function": "interventional"}.items() <= (
         reproduction.items()
@@ -346,7 +350,7 @@ def test_data_scientist_sees_the_additivity_residual(audiences: Audiences) -> No
     view = build_view(off, make_description(), audiences["data_scientist"])
     residual = {row.label: row.value for row in _blocks(view, "checks", Facts)[0].rows}["Residual"]
 
-    assert 0.25 == pytest.approx(float(residual))
+    assert pytest.approx(float(residual)) == 0.25
 
 
 def test_lime_is_described_as_what_it_is(audiences: Audiences) -> None:
@@ -371,11 +375,6 @@ def test_lime_is_described_as_what_it_is(audiences: Audiences) -> None:
 # --- every audience, odd records
 
 
-def _with_players(record: ExplanationRecord, values: dict[str, float]) -> ExplanationRecord:
-    players = tuple(replace(p, value=values[p.player]) for p in record.attribution.players if p.player in values)
-    return replace(record, attribution=replace(record.attribution, players=players))
-
-
 def _many(description: BundleDescription, count: int) -> tuple[BundleDescription, ExplanationRecord]:
     features = tuple(
         replace(description.features[2], id=f"fact_{i}", labels={"en": f"Fact number {i}"}, concept=None)
@@ -394,53 +393,51 @@ def _many(description: BundleDescription, count: int) -> tuple[BundleDescription
     return replace(description, features=features, concepts=()), record
 
 
+def _odd_records() -> dict[str, tuple[BundleDescription, ExplanationRecord]]:
+    full, record = make_description(), make_record()
+    undecided = replace(record, output=replace(record.output, adverse=None, band=""))
+    players = record.attribution.players
+    groups = {
+        "accounts": ("checking_status", "savings_status"),
+        "loan": ("duration_months", "credit_amount", "purpose"),
+    }
+
+    def grouped(prefix: str) -> ExplanationRecord:
+        found = tuple(replace(players[0], player=prefix + name, features=members) for name, members in groups.items())
+        return replace(record, attribution=replace(record.attribution, players=found, players_kind="concepts"))
+
+    unknown = tuple(replace(player, portfolio_mean_abs=None) for player in players)
+    lower = replace(full.outputs[0], adverse=Adverse.LOWER)
+    alone = tuple(replace(feature, concept=None) for feature in full.features)
+    return {
+        "all positive": (full, make_record(values=dict.fromkeys(NUMBERS, 0.2))),
+        "all negative": (full, make_record(values=dict.fromkeys(NUMBERS, -0.2))),
+        "all zero": (full, make_record(values=dict.fromkeys(NUMBERS, 0.0))),
+        "no decision": (
+            make_description_without_decision(),
+            replace(undecided, output=replace(undecided.output, band="")),
+        ),
+        "lower is adverse": (replace(full, outputs=(lower,)), record),
+        "no concepts": (replace(full, concepts=(), features=alone), record),
+        "one player": _many(full, 1),
+        "hundred players": _many(full, 100),
+        "concepts as players": (full, grouped("")),
+        "groups of the caller": (full, grouped("my ")),
+        "no portfolio": (full, replace(record, portfolio=None)),
+        "no usual share": (full, replace(record, attribution=replace(record.attribution, players=unknown))),
+        "nothing given": (full, make_record(row=dict.fromkeys(NUMBERS))),
+        "nothing stated": (replace(full, purpose="", out_of_scope="", owner=""), record),
+        "no date": (full, replace(record, created_at="yesterday")),
+    }
+
+
+ODD = _odd_records()
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "case",
-    [
-        "all_positive", "all_negative", "zero", "no_decision", "lower_is_adverse", "no_concepts", "one", "hundred",
-        "concept_players", "custom_players", "no_portfolio", "no_usual", "missing_values", "no_purpose", "long_date",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("case", ODD)
 def test_every_audience_has_a_view_of_every_kind_of_record(audiences: Audiences, name: str, case: str) -> None:
-    description, record = make_description(), make_record()
-    if case in {"all_positive", "all_negative", "zero"}:
-        record = make_record(
-            values=dict.fromkeys(NUMBERS, {"all_positive": 0.2, "all_negative": -0.2, "zero": 0.0}[case])
-        )
-    elif case == "no_decision":
-        description = make_description_without_decision()
-        record = make_record(adverse=None)
-        record = replace(record, output=replace(record.output, band=""))
-    elif case == "lower_is_adverse":
-        output = replace(description.outputs[0], adverse=Adverse.LOWER)
-        description = replace(description, outputs=(output,))
-    elif case == "no_concepts":
-        features = tuple(replace(feature, concept=None) for feature in description.features)
-        description = replace(description, concepts=(), features=features)
-    elif case in {"one", "hundred"}:
-        description, record = _many(description, 1 if case == "one" else 100)
-    elif case in {"concept_players", "custom_players"}:
-        groups = {
-            "accounts": ("checking_status", "savings_status"),
-            "loan": ("duration_months", "credit_amount", "purpose"),
-        }
-        players = tuple(
-            replace(record.attribution.players[0], player=n if case == "concept_players" else f"my {n}", features=m)
-            for n, m in groups.items()
-        )
-        record = replace(record, attribution=replace(record.attribution, players=players, players_kind="concepts"))
-    elif case == "no_portfolio":
-        record = replace(record, portfolio=None)
-    elif case == "no_usual":
-        players = tuple(replace(player, portfolio_mean_abs=None) for player in record.attribution.players)
-        record = replace(record, attribution=replace(record.attribution, players=players))
-    elif case == "missing_values":
-        record = make_record(row=dict.fromkeys(NUMBERS))
-    elif case == "no_purpose":
-        description = replace(description, purpose="", out_of_scope="", owner="")
-    elif case == "long_date":
-        record = replace(record, created_at="yesterday")
+    description, record = ODD[case]
     view = build_view(record, description, audiences[name])
 
     for form in FORMATS:
@@ -462,7 +459,7 @@ def test_adverse_lower_turns_the_directions_round(audiences: Audiences) -> None:
         make_record(description=description), replace(description, outputs=(output,)), audiences["customer"]
     )
 
-    assert ["History with the bank"] == [r.label for r in _blocks(view, "principal_reasons", Reasons)[0].items]
+    assert [r.label for r in _blocks(view, "principal_reasons", Reasons)[0].items] == ["History with the bank"]
 
 
 def test_without_a_bad_direction_facts_raise_and_lower(audiences: Audiences) -> None:
@@ -470,9 +467,9 @@ def test_without_a_bad_direction_facts_raise_and_lower(audiences: Audiences) -> 
     description = make_description_without_decision()
     first, second = _blocks(build_view(record, description, audiences["relationship_manager"]), "reasons", Reasons)
 
-    assert ("What raised the outcome", "none") == (first.title, first.side)
-    assert "raised the outcome" == first.items[0].direction
-    assert "lowered the outcome" == second.items[0].direction
+    assert (first.title, first.side) == ("What raised the outcome", "none")
+    assert first.items[0].direction == "raised the outcome"
+    assert second.items[0].direction == "lowered the outcome"
 
 
 def test_facts_that_move_together_are_shown_once_with_a_note(audiences: Audiences) -> None:
@@ -482,8 +479,8 @@ def test_facts_that_move_together_are_shown_once_with_a_note(audiences: Audience
     view = build_view(record, description, audiences["customer"])
     (reasons,) = _blocks(view, "principal_reasons", Reasons)
 
-    assert 1 == len(reasons.items)
-    assert "These facts move together; we show them as one." == reasons.items[0].note
+    assert len(reasons.items) == 1
+    assert reasons.items[0].note == "These facts move together; we show them as one."
 
 
 def test_a_view_is_a_pure_function_of_its_arguments(audiences: Audiences) -> None:

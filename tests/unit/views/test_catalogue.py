@@ -18,11 +18,11 @@ def test_a_message_words_each_slot_by_its_type() -> None:
         "value": 0.123456789,
     }
 
-    assert "Ann has 1,200 rows on 3 March 2026: a, b and c, 0.123456789" == message.fill(slots, LANGUAGE)
+    assert message.fill(slots, LANGUAGE) == "Ann has 1,200 rows on 3 March 2026: a, b and c, 0.123456789"
 
 
 def test_double_braces_are_braces() -> None:
-    assert "{x}" == parse_message("{{x}}").fill({}, LANGUAGE)
+    assert parse_message("{{x}}").fill({}, LANGUAGE) == "{x}"
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_a_malformed_slot_is_refused(text: str, match: str) -> None:
 def test_find_takes_the_first_key_that_exists() -> None:
     catalogue = Catalogue("en", "en_GB", {"b": (parse_message("B"),), "c": (parse_message("C"),)})
 
-    assert "B" == (catalogue.find("a", "b", "c") or ())[0].literal
+    assert (catalogue.find("a", "b", "c") or ())[0].literal == "B"
     assert catalogue.find("a") is None

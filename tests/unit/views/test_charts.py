@@ -26,17 +26,17 @@ def _percent(element: ET.Element, name: str) -> float:
 def test_a_chart_names_and_describes_itself() -> None:
     root = _parsed(_chart(Bar(label="a", value=1.0, text="+1 raised")))
 
-    assert ("img", "c1-title c1-desc") == (root.attrib["role"], root.attrib["aria-labelledby"])
-    assert "Largest" == root.findtext(f"{SVG}title")
-    assert "What is shown." == root.findtext(f"{SVG}desc")
+    assert (root.attrib["role"], root.attrib["aria-labelledby"]) == ("img", "c1-title c1-desc")
+    assert root.findtext(f"{SVG}title") == "Largest"
+    assert root.findtext(f"{SVG}desc") == "What is shown."
 
 
 def test_direction_is_in_position_word_and_colour() -> None:
     root = _parsed(_chart(Bar(label="a", value=3.0, text="+3 raised"), Bar(label="b", value=-1.0, text="-1 lowered")))
     up, down = root.findall(f".//{SVG}rect")
 
-    assert (15.5, 46.5, VERMILLION) == (_percent(up, "x"), _percent(up, "width"), up.attrib["fill"])
-    assert (0.0, 15.5, BLUE) == (_percent(down, "x"), _percent(down, "width"), down.attrib["fill"])
+    assert (_percent(up, "x"), _percent(up, "width"), up.attrib["fill"]) == (15.5, 46.5, VERMILLION)
+    assert (_percent(down, "x"), _percent(down, "width"), down.attrib["fill"]) == (0.0, 15.5, BLUE)
     assert {"+3 raised", "-1 lowered"} <= {text.text for text in root.iter(f"{SVG}text")}
 
 
@@ -52,8 +52,8 @@ def test_marks_share_the_scale_of_the_bars() -> None:
     root = _parsed(_chart(Bar(label="a", value=0.2, text="20%", mark=0.4), below="", mark="usual"))
     mark = next(line for line in root.iter(f"{SVG}line") if line.attrib["class"] == "mark")
 
-    assert 31.0 == _percent(root.findall(f".//{SVG}rect")[0], "width")
-    assert 62.0 == _percent(mark, "x1")
+    assert _percent(root.findall(f".//{SVG}rect")[0], "width") == 31.0
+    assert _percent(mark, "x1") == 62.0
 
 
 def test_hostile_texts_are_inert() -> None:

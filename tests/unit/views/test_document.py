@@ -24,12 +24,12 @@ def test_clean_drops_what_changes_how_other_text_is_read(text: str, expected: st
 
 
 def test_every_text_of_a_block_is_cleaned_when_it_is_built() -> None:
-    assert "ab" == Paragraph(text="a\u202eb").text
-    assert ("ab", "c d") == Bullets(items=("a\u200bb", "c\nd")).items
-    assert "ab" == Fact(label="x", value="a\x00b").value
+    assert Paragraph(text="a\u202eb").text == "ab"
+    assert Bullets(items=("a\u200bb", "c\nd")).items == ("ab", "c d")
+    assert Fact(label="x", value="a\x00b").value == "ab"
 
 
 def test_a_reason_has_an_own_value_only_if_its_one_fact_has_its_name() -> None:
-    assert "Rents" == Reason(label="Housing", direction="", facts=(Fact(label="Housing", value="Rents"),)).own_value
+    assert Reason(label="Housing", direction="", facts=(Fact(label="Housing", value="Rents"),)).own_value == "Rents"
     assert not Reason(label="Home", direction="", facts=(Fact(label="Housing", value="Rents"),)).own_value
     assert not Reason(label="Housing", direction="").own_value

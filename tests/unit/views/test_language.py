@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from xaisvc.types import Feature, Kind, TensorColumn
-from xaisvc.views import Audience
 from xaisvc.views.language import Language, exact
+
+if TYPE_CHECKING:
+    from xaisvc.views import Audience
 
 
 @pytest.fixture
@@ -62,15 +66,15 @@ def test_shares_are_whole_percents_that_never_claim_none_or_all(english: Languag
 
 
 def test_a_list_is_joined_in_words(english: Language) -> None:
-    assert "a, b and c" == english.join(["a", "b", "c"])
-    assert "a" == english.join(["a"])
+    assert english.join(["a", "b", "c"]) == "a, b and c"
+    assert english.join(["a"]) == "a"
 
 
 def test_a_time_is_dated_in_utc_and_other_text_stays(english: Language) -> None:
-    assert "4 March 2026" == english.day("2026-03-03T23:30:00-05:00")
-    assert "soon" == english.day("soon")
+    assert english.day("2026-03-03T23:30:00-05:00") == "4 March 2026"
+    assert english.day("soon") == "soon"
 
 
 def test_exact_numbers_carry_twelve_digits_and_a_point() -> None:
-    assert "0.123456789012" == exact(0.1234567890123456)
-    assert "1200" == exact(1200.0)
+    assert exact(0.1234567890123456) == "0.123456789012"
+    assert exact(1200.0) == "1200"

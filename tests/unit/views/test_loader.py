@@ -28,13 +28,13 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 
 def test_the_five_audiences_come_with_labels_purposes_languages_and_formats(audiences: Mapping[str, Audience]) -> None:
-    assert [
+    assert list(audiences) == [
         "business_manager",
         "customer",
         "data_scientist",
         "fraud_analyst",
         "relationship_manager",
-    ] == list(audiences)
+    ]
     for audience in audiences.values():
         assert audience.label
         assert audience.purpose.endswith(".")

@@ -65,18 +65,18 @@ def test_a_caveat_that_touches_a_withheld_fact_names_nothing(audiences: Mapping[
     mixed = Caveat(kind="correlated_features", severity=Severity.CARE, players=("duration_months", "age_years"))
     found = _assess(audiences["relationship_manager"], mixed)
 
-    assert ("Some of these points move together; talk about them as one.",) == found.sentences
+    assert found.sentences == ("Some of these points move together; talk about them as one.",)
 
 
 def test_an_unknown_kind_is_worded_by_its_severity(audiences: Mapping[str, Audience]) -> None:
     audience = audiences["relationship_manager"]
 
-    assert ("Read these reasons with care.",) == _assess(audience, Caveat(kind="new", severity=Severity.CARE)).sentences
-    assert () == _assess(audience, Caveat(kind="new", severity=Severity.INFO)).sentences
+    assert _assess(audience, Caveat(kind="new", severity=Severity.CARE)).sentences == ("Read these reasons with care.",)
+    assert _assess(audience, Caveat(kind="new", severity=Severity.INFO)).sentences == ()
 
 
 def test_the_most_severe_sentences_come_first_and_are_limited(audiences: Mapping[str, Audience]) -> None:
     close = Caveat(kind="near_threshold", severity=Severity.INFO)
     found = _assess(audiences["relationship_manager"], close, CORRELATED, UNRELIABLE)
 
-    assert ("The order of the smaller points is not sure.",) == found.sentences
+    assert found.sentences == ("The order of the smaller points is not sure.",)

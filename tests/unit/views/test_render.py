@@ -24,13 +24,13 @@ def view(audiences: Mapping[str, Audience]) -> View:
 
 
 def test_each_format_has_a_media_type() -> None:
-    assert {
+    assert {name: media_type(name) for name in (*FORMATS, "pdf")} == {
         "html": "text/html; charset=utf-8",
         "markdown": "text/markdown; charset=utf-8",
         "text": "text/plain; charset=utf-8",
         "json": "application/json",
         "pdf": "application/pdf",
-    } == {name: media_type(name) for name in (*FORMATS, "pdf")}
+    }
 
 
 def test_an_unknown_format_is_refused_with_the_choices(view: View) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,9 +30,9 @@ def html(request: pytest.FixtureRequest, audiences: Mapping[str, Audience]) -> s
 def test_the_page_is_well_formed_and_self_contained(html: str) -> None:
     page = Page(html)
 
-    assert [] == page.problems
+    assert page.problems == []
     assert html.startswith("<!DOCTYPE html>\n")
-    assert [] == page.tags("script", "link", "img", "iframe", "object", "a", "form", "base")
+    assert page.tags("script", "link", "img", "iframe", "object", "a", "form", "base") == []
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on") or name in {"href", "src", "style"}], tag
     assert not re.search(r"url\(|@import|https?:", html)
@@ -48,11 +49,11 @@ def test_the_page_says_its_language_and_its_structure(html: str) -> None:
     levels = [int(tag[1]) for tag, _ in page.tags("h1", "h2", "h3", "h4")]
     identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
 
-    assert [{"lang": "en"}] == [attributes for _, attributes in page.tags("html")]
-    assert 1 == len([attributes for _, attributes in page.tags("title") if not attributes])  # charts have titles too
-    assert 1 == levels.count(1)
-    assert 1 == levels[0]
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert [attributes for _, attributes in page.tags("html")] == [{"lang": "en"}]
+    assert len([attributes for _, attributes in page.tags("title") if not attributes]) == 1  # charts have titles too
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     assert len(identifiers) == len(set(identifiers))
     for _, attributes in page.elements:
         for name in attributes.get("aria-labelledby", "").split():
@@ -66,7 +67,7 @@ def test_tables_have_captions_and_headers_and_charts_have_words(html: str) -> No
     for _, attributes in page.tags("th"):
         assert attributes["scope"] in {"col", "row"}
     for _, attributes in page.tags("svg"):
-        assert "img" == attributes["role"]
+        assert attributes["role"] == "img"
     assert len(page.tags("svg")) == len(page.tags("desc"))
 
 
@@ -91,7 +92,7 @@ def _contrast(one: str, other: str) -> float:
 
 
 def test_the_contrast_measure_knows_black_on_white() -> None:
-    assert 21.0 == pytest.approx(_contrast("#000000", "#ffffff"))
+    assert pytest.approx(_contrast("#000000", "#ffffff")) == 21.0
     assert _contrast("#e69f00", "#ffffff") < 3  # orange on white, known to fail
 
 
@@ -155,7 +156,7 @@ def test_hostile_texts_are_shown_and_do_nothing(audiences: Mapping[str, Audience
     page = Page(render_view(view, "html"))
     expected = Page(render_view(build_view(harmless, _poisoned("x"), audiences[name]), "html"))
 
-    assert [] == page.problems
+    assert page.problems == []
     assert [tag for tag, _ in expected.elements] == [tag for tag, _ in page.elements]
     for form in FORMATS:
         rendered = render_view(view, form)

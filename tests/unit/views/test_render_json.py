@@ -22,7 +22,7 @@ def test_json_holds_the_sections_in_order(audiences: Mapping[str, Audience], nam
     view = build_view(make_record(adverse=False), make_description(), audiences[name])
     document = json.loads(render_view(view, "json"))
 
-    assert "xaisvc.view/v1" == document["schema"]
+    assert document["schema"] == "xaisvc.view/v1"
     assert (view.id, name, "en", "complete") == tuple(document[key] for key in ("id", "audience", "language", "status"))
     assert [(s.id, s.type, s.title, len(s.blocks)) for s in view.sections] == [
         (s["id"], s["type"], s["title"], len(s["blocks"])) for s in document["sections"]
@@ -41,7 +41,7 @@ def test_data_scientists_get_the_exact_numbers_beside_the_words(audiences: Mappi
     )
     row = next(row for row in table["rows"] if row[0]["text"] == "purpose")
 
-    assert ("+0.123457", 0.1234567890123456) == (row[2]["text"], row[2]["number"])
+    assert (row[2]["text"], row[2]["number"]) == ("+0.123457", 0.1234567890123456)
 
 
 def test_what_is_not_finite_is_null_and_text_is_ascii(audiences: Mapping[str, Audience]) -> None:

@@ -90,7 +90,7 @@ def test_an_entry_shows_the_facts_that_carry_its_direction(audiences: Mapping[st
     entries = make_entries(record, make_description(), language, "concept")
     loan = next(e for e in entries if "duration_months" in {m.feature.id for m in e.members})
 
-    assert ["duration_months"] == [feature.id for feature in loan.facts()]
+    assert [feature.id for feature in loan.facts()] == ["duration_months"]
 
 
 def test_a_player_of_several_features_is_shown_only_if_all_may_be(audiences: Mapping[str, Audience]) -> None:
@@ -107,8 +107,8 @@ def test_a_rule_takes_material_and_certain_entries_of_one_direction(audiences: M
     selection = _selection(audiences["data_scientist"], make_record(), "feature")
     against = [entry.label for entry in selection.reasons(1, Rule(maximum=3, floor=0.05))]
 
-    assert ["Checking account", "Duration of the loan", "Savings"] == against
-    assert ["Customer since"] == [e.label for e in selection.reasons(-1, Rule(maximum=3, floor=0.1))]
+    assert against == ["Checking account", "Duration of the loan", "Savings"]
+    assert [e.label for e in selection.reasons(-1, Rule(maximum=3, floor=0.1))] == ["Customer since"]
 
 
 def test_an_entry_within_its_error_is_no_reason(audiences: Mapping[str, Audience]) -> None:

@@ -142,7 +142,7 @@ def test_no_sum_that_a_manager_sees_pins_a_withheld_share() -> None:
         values = {name: float(rng.normal()) for name in _withheld(AUDIENCES["business_manager"], description)}
         texts.add(_rendered(make_record(values=values), description, AUDIENCES["business_manager"])["json"])
 
-    assert 1 == len(texts)
+    assert len(texts) == 1
 
 
 @pytest.mark.parametrize("name", ["customer", "relationship_manager", "fraud_analyst"])

@@ -4,7 +4,7 @@ from xaisvc.views.wording import find_banned, longest_sentence, reading_grade, s
 
 
 def test_banned_terms_are_found_as_whole_words_in_any_case() -> None:
-    assert ("SHAP", "due to") == find_banned("Due to shap values.", ["SHAP", "due to", "LIME"])
+    assert find_banned("Due to shap values.", ["SHAP", "due to", "LIME"]) == ("SHAP", "due to")
     assert not find_banned("The shape of limestone features", ["SHAP", "LIME", "feature"])
     assert not find_banned("a non-feature", ["feature"])
 
@@ -12,9 +12,9 @@ def test_banned_terms_are_found_as_whole_words_in_any_case() -> None:
 def test_sentences_and_their_longest() -> None:
     text = "One two three. Four five? Six: seven eight nine ten!"
 
-    assert 4 == len(sentences(text))
-    assert 4 == longest_sentence(text)
-    assert 0 == longest_sentence("")
+    assert len(sentences(text)) == 4
+    assert longest_sentence(text) == 4
+    assert longest_sentence("") == 0
 
 
 def test_the_grade_tells_plain_words_from_jargon() -> None:
@@ -23,4 +23,4 @@ def test_the_grade_tells_plain_words_from_jargon() -> None:
 
     assert reading_grade(plain) < 3  # two-syllable words at most, six words a sentence
     assert reading_grade(hard) > 20
-    assert 0.0 == reading_grade("")
+    assert reading_grade("") == 0.0

@@ -20,15 +20,15 @@ def _write(folder: Path, text: str) -> Path:
 def test_values_keep_their_types_and_lines(tmp_path: Path) -> None:
     file = read_yaml(_write(tmp_path, "a: 1\nb:\n  c: [x, 2.5]\n  d: true\n"), tmp_path)
 
-    assert {"a": 1, "b": {"c": ["x", 2.5], "d": True}} == file.content
-    assert (1, 3, 4) == tuple(file.lines[path] for path in ("a", "b.c.1", "b.d"))
+    assert file.content == {"a": 1, "b": {"c": ["x", 2.5], "d": True}}
+    assert tuple(file.lines[path] for path in ("a", "b.c.1", "b.d")) == (1, 3, 4)
 
 
 def test_an_error_names_file_line_and_field(tmp_path: Path) -> None:
     file = read_yaml(_write(tmp_path, "a:\n  b:\n    c: 1\n"), tmp_path)
 
-    assert "some.yaml:3: a.b.c: is odd" == str(file.error("a.b.c", "is odd"))
-    assert "some.yaml:2: a.b.x: is odd" == str(file.error("a.b.x", "is odd"))
+    assert str(file.error("a.b.c", "is odd")) == "some.yaml:3: a.b.c: is odd"
+    assert str(file.error("a.b.x", "is odd")) == "some.yaml:2: a.b.x: is odd"
 
 
 @pytest.mark.parametrize(
