@@ -23,6 +23,9 @@ _V = TypeVar("_V")
 DOMAIN = "xaisvc"
 """Domain of every `google.rpc.ErrorInfo` that the service sends."""
 
+STOPPING_REASON = "STOPPING"
+"""Reason with which a service that is shutting down refuses new calls."""
+
 INTERNAL_REASON = "INTERNAL"
 """Reason of an error that the service did not expect; its text holds a correlation id and nothing else."""
 

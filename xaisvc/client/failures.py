@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from xaisvc import errors
-from xaisvc.wire import DOMAIN, REASON_TO_ERROR
+from xaisvc.wire import DOMAIN, REASON_TO_ERROR, STOPPING_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +41,8 @@ def _judged(code: grpc.StatusCode, target: str, timeout_s: float) -> errors.Xais
         return errors.ServiceUnreachableError(
             f"nothing answers at {target}; start the service there with `xaisvc serve`, or give its address as target"
         )
+    if code is grpc.StatusCode.CANCELLED:  # not by us: a caller who cancels does not wait for an answer
+        return errors.ServiceUnreachableError(f"{target} shut down before it answered; try again in a moment")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.ServiceTimeoutError(
             f"{target} did not answer within {timeout_s:g} s; send fewer rows, lower the budget or raise timeout_s"
@@ -67,6 +69,8 @@ def _restored(details: bytes) -> errors.XaisvcError | None:
         return None
     if info.domain != DOMAIN:
         return None
+    if info.reason == STOPPING_REASON:
+        return errors.ServiceUnreachableError(status.message)
     cls = REASON_TO_ERROR.get(info.reason, errors.ServiceError)
     if not issubclass(cls, errors.InvalidInputError):
         return cls(status.message)

@@ -114,7 +114,7 @@ def expand(graph: Graph, tracer: Tracer, seed: Affine) -> Affine:
 def take_apart(graph: Graph, tracer: Tracer, atom: Atom) -> Step | None:
     """One step back from a column; None if the node that makes it is no sum, scaling or move."""
     node = graph.producer(atom.tensor)
-    if node is None:
+    if node is None or _is_outside(tracer, atom):
         return None
     if is_model_node(node):
         return _model_column(node, atom)
@@ -129,7 +129,7 @@ def take_apart(graph: Graph, tracer: Tracer, atom: Atom) -> Step | None:
 def take_linear_apart(graph: Graph, tracer: Tracer, atom: Atom) -> Step | None:
     """One step back through a node with a weight matrix; None if there is none or its weights are not constant."""
     node = graph.producer(atom.tensor)
-    if node is None:
+    if node is None or _is_outside(tracer, atom):
         return None
     if node.domain == ML_DOMAIN and node.op_type in LINEAR_OPS:
         return _linear_model(node, atom)
@@ -138,6 +138,12 @@ def take_linear_apart(graph: Graph, tracer: Tracer, atom: Atom) -> Step | None:
     if node.domain in {"", "ai.onnx"} and node.op_type in {"MatMul", "Gemm"}:
         return _matrix(graph, tracer, node, atom)
     return None
+
+
+def _is_outside(tracer: Tracer, atom: Atom) -> bool:
+    """Whether a column lies beyond its tensor, which only a graph that contradicts itself asks for."""
+    layout = tracer.layout(atom.tensor)
+    return layout is not None and atom.column >= prod(layout)
 
 
 def _model_column(node: NodeProto, atom: Atom) -> Step | None:

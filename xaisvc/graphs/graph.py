@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
-    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TypeProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto
 
     Array = NDArray[np.generic]
 
@@ -66,7 +66,7 @@ class Graph:
             parsed = onnx.load_from_string(model)
         except DecodeError:
             parsed = onnx.ModelProto()
-        if not parsed.graph.node or not parsed.graph.output:
+        if not parsed.graph.node or not parsed.graph.output or not _has_readable_names(parsed):
             msg = "is no ONNX model, or one without nodes or outputs; export the model again"
             raise UnsafeModelError(msg, file="model.onnx")
         return Graph(parsed)
@@ -128,10 +128,8 @@ class Graph:
         return self._folded[tensor]
 
     def _fold(self, tensor: str) -> Array | None:
-        from onnx import numpy_helper  # noqa: PLC0415 (heavy: loaded when used)
-
         if tensor in self._initializers:
-            return np.asarray(numpy_helper.to_array(self._initializers[tensor]))
+            return _array(self._initializers[tensor])
         node = self.producer(tensor)
         if node is None or node.domain:
             return None
@@ -164,6 +162,36 @@ class Graph:
         return sorted(needed)
 
 
+def _array(tensor: TensorProto) -> Array:
+    """The numbers of a constant.
+
+    Raises:
+        UnsafeModelError: If its data do not fit its type and shape.
+    """
+    from onnx import numpy_helper  # noqa: PLC0415 (heavy: loaded when used)
+
+    try:
+        return np.asarray(numpy_helper.to_array(tensor))
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"holds a constant, '{tensor.name}', whose data do not fit its type and shape; export the model again"
+        raise UnsafeModelError(msg, file="model.onnx") from error
+
+
+def _has_readable_names(model: ModelProto) -> bool:
+    """Whether every name is text. Protobuf hands over what is no UTF-8 as bytes, or fails once it is read."""
+    graph = model.graph
+    try:
+        names = [model.producer_name, graph.name, *(opset.domain for opset in model.opset_import)]
+        names.extend(value.name for value in (*graph.input, *graph.output, *graph.value_info))
+        names.extend(tensor.name for tensor in graph.initializer)
+        for node in graph.node:
+            names.extend((node.op_type, node.domain, node.name, *node.input, *node.output))
+            names.extend(attribute.name for attribute in node.attribute)
+    except UnicodeDecodeError:
+        return False
+    return all(isinstance(name, str) for name in names)
+
+
 def node_inputs(node: NodeProto) -> Iterator[str]:
     """Names of all tensors a node reads, those captured by its subgraphs included."""
     yield from (name for name in node.input if name)
@@ -188,11 +216,11 @@ def attributes(node: NodeProto) -> dict[str, object]:
 
 
 def _plain(attribute: AttributeProto) -> object:
-    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 (heavy: loaded when used)
+    from onnx import TensorProto, helper  # noqa: PLC0415 (heavy: loaded when used)
 
     value = helper.get_attribute_value(attribute)
     if isinstance(value, TensorProto):
-        return numpy_helper.to_array(value)
+        return _array(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, (int, float, str)):

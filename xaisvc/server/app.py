@@ -44,7 +44,7 @@ RECORDS_FILE = "records.sqlite3"
 HANDSHAKE_TIMEOUT_MS = 5000
 DELIVERY_S = 0.5
 """Time for the last answers to leave once they have been computed."""
-EXIT_ABANDONED = 1
+EXIT_UNANSWERED = 1
 
 SERVICES = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name
@@ -54,6 +54,19 @@ SERVICES = tuple(
         (audiences_pb2, "AudienceService"),
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a server came to its end.
+
+    Attributes:
+        answered: Whether every call in progress was answered within the grace time.
+        running: Pieces of work that still run; nobody waits for them any more.
+    """
+
+    answered: bool
+    running: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +85,17 @@ class RunningServer:
     _in_flight: InFlight
     _workers: Workers
 
-    async def stop(self, grace_s: float) -> int:
+    async def stop(self, grace_s: float) -> Stop:
         """Refuses new calls at once, lets those in progress finish, and closes.
 
         Args:
             grace_s: How long to wait for calls in progress, in seconds.
-
-        Returns:
-            Pieces of work that were still running at the end of the grace time, 0 for a clean stop.
         """
         await self._health.drain()
-        stopping = asyncio.ensure_future(self._server.stop(grace_s))
-        idle = asyncio.ensure_future(self._in_flight.wait_idle())
-        await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
-        if idle.done():
-            # Health watchers never end by themselves and would hold the server for the whole grace time.
-            await self._server.stop(min(grace_s, DELIVERY_S))
-        idle.cancel()
-        await stopping
+        answered = await self._in_flight.drain(grace_s)
+        await self._server.stop(DELIVERY_S)
         self._workers.close()
-        return self._workers.running
+        return Stop(answered, self._workers.running)
 
 
 def run(settings: Settings) -> int:
@@ -140,17 +144,18 @@ def serve(settings: Settings, service: ExplanationService, logger: Logger | None
     """
     log = logger or make_logger(settings.log_format, settings.log_level)
     with library_logs(log):
-        left_running = asyncio.run(_serve_until_signal(settings, service, log))
-    if left_running:
-        # Python would wait for these threads at its end, however long they take. Their records, if any, are either
-        # complete or absent.
-        log.warning(Event.ABANDONED, running=left_running)
+        end = asyncio.run(_serve_until_signal(settings, service, log))
+    code = 0 if end.answered else EXIT_UNANSWERED
+    if end.running:
+        # Python would wait for these threads at its end, however long they take. What they have recorded is complete,
+        # and what they have not is absent.
+        log.warning(Event.ABANDONED, running=end.running, answered=end.answered)
         sys.stderr.flush()
-        os._exit(EXIT_ABANDONED)
-    return 0
+        os._exit(code)
+    return code
 
 
-async def _serve_until_signal(settings: Settings, service: ExplanationService, logger: Logger) -> int:
+async def _serve_until_signal(settings: Settings, service: ExplanationService, logger: Logger) -> Stop:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -164,11 +169,11 @@ async def _serve_until_signal(settings: Settings, service: ExplanationService, l
         await stop.wait()
         logger.info(Event.DRAINING, grace_seconds=settings.grace_seconds)
     finally:
-        left_running = await running.stop(settings.grace_seconds)
+        end = await running.stop(settings.grace_seconds)
         if settings.port_file is not None:
             settings.port_file.unlink(missing_ok=True)
     logger.info(Event.STOPPED)
-    return left_running
+    return end
 
 
 async def start(settings: Settings, service: ExplanationService, logger: Logger) -> RunningServer:

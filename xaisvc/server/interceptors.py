@@ -7,7 +7,7 @@ Values of a request never reach the log.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 
 from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
 from xaisvc.server import convert
-from xaisvc.server.status import internal_status, status_of
+from xaisvc.server.status import internal_status, status_of, stopping_status
 from xaisvc.telemetry import Event, frames
 from xaisvc.v1 import explanations_pb2
 
@@ -34,34 +34,86 @@ if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[object, object]
 
 
+HEALTH_PREFIX = "/grpc.health."
+
+
+class StoppingError(Exception):
+    """The call came after the service had begun to shut down."""
+
+
 class InFlight:
-    """Counts calls in progress, so that a shutdown can tell when the last one has been answered."""
+    """Admits calls and knows those in progress, so that a shutdown can wait for the answers and end what remains."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._calls: set[asyncio.Task[object]] = set()
+        self._streams: set[asyncio.Task[object]] = set()
+        self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @property
-    def count(self) -> int:
-        """Calls in progress."""
-        return self._count
-
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Counts one call for as long as the block runs."""
-        self._count += 1
+    def call(self, method: str) -> Iterator[None]:
+        """Counts one call for as long as the block runs. Health is neither counted nor ever refused.
+
+        Raises:
+            StoppingError: If no more calls are admitted, or this one has been cut off.
+        """
+        if method.startswith(HEALTH_PREFIX):
+            yield
+            return
+        if self._draining:
+            raise StoppingError
         self._idle.clear()
         try:
-            yield
+            with self._known(self._calls):
+                yield
         finally:
-            self._count -= 1
-            if self._count == 0:
+            if not self._calls:
                 self._idle.set()
 
-    async def wait_idle(self) -> None:
-        """Returns when no call is in progress."""
-        await self._idle.wait()
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Knows one stream for as long as the block runs. A shutdown does not wait for streams.
+
+        Raises:
+            StoppingError: If the stream has been cut off.
+        """
+        with self._known(self._streams):
+            yield
+
+    @contextmanager
+    def _known(self, tasks: set[asyncio.Task[object]]) -> Iterator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("calls run in tasks of their own")
+        tasks.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if task not in tasks:  # cut off by us: answer it
+                task.uncancel()
+                raise StoppingError from None
+            raise
+        finally:
+            tasks.discard(task)
+
+    async def drain(self, grace_s: float) -> bool:
+        """Admits no more calls, waits for those in progress, and cuts off what remains.
+
+        Args:
+            grace_s: How long to wait, in seconds.
+
+        Returns:
+            Whether all calls were answered in time.
+        """
+        self._draining = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
+        answered = self._idle.is_set()
+        for tasks in (self._calls, self._streams):
+            while tasks:
+                tasks.pop().cancel()
+        return answered
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -118,7 +170,7 @@ class Edge(grpc.aio.ServerInterceptor):
             sizes: dict[str, int] = {}
             code = grpc.StatusCode.OK
             try:
-                with self._in_flight.call():
+                with self._in_flight.call(method):
                     request = _decoded(handler, raw, method)
                     if isinstance(request, explanations_pb2.ExplainRequest):
                         sizes["rows"] = convert.row_count(request)
@@ -144,7 +196,8 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def call(raw: bytes, context: Context) -> None:
             try:
-                await behaviour(_decoded(handler, raw, method), context)
+                with self._in_flight.stream():
+                    await behaviour(_decoded(handler, raw, method), context)
             except Exception as error:  # noqa: BLE001 - as above
                 await _refuse(context, error, self._judged(error, method, context)[1])
 
@@ -161,8 +214,9 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def call(raws: AsyncIterator[bytes], context: Context) -> AsyncIterator[object]:
             try:
-                async for response in behaviour(requests(raws), context):
-                    yield response
+                with self._in_flight.stream():
+                    async for response in behaviour(requests(raws), context):
+                        yield response
             except Exception as error:  # noqa: BLE001 - as above
                 await _refuse(context, error, self._judged(error, method, context)[1])
 
@@ -186,6 +240,8 @@ class Edge(grpc.aio.ServerInterceptor):
         if isinstance(error, XaisvcError):
             status = status_of(error)
             return _code(status.code), status
+        if isinstance(error, StoppingError):
+            return grpc.StatusCode.UNAVAILABLE, stopping_status()
         correlation_id = self._new_id()
         self._logger.error(
             Event.FAILURE,

@@ -10,7 +10,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 from xaisvc import errors
-from xaisvc.wire import DOMAIN, ERROR_TO_REASON, INTERNAL_REASON
+from xaisvc.wire import DOMAIN, ERROR_TO_REASON, INTERNAL_REASON, STOPPING_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,12 @@ def internal_status(correlation_id: str) -> status_pb2.Status:
     """The status of an error that nobody expected. Says nothing but the id under which the log has the traceback."""
     text = f"internal error; the service's log has the cause under correlation id {correlation_id}"
     return _status(grpc.StatusCode.INTERNAL, text, INTERNAL_REASON, (), {"correlation_id": correlation_id})
+
+
+def stopping_status() -> status_pb2.Status:
+    """The status of a call that came after the service had begun to shut down."""
+    text = "the service is shutting down; try again in a moment"
+    return _status(grpc.StatusCode.UNAVAILABLE, text, STOPPING_REASON, ())
 
 
 def _status(

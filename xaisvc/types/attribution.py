@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
-from xaisvc.types.schema import Space
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from xaisvc.types.schema import Space
     from xaisvc.types.table import Table
 
 PlayersKind = Literal["features", "concepts", "clusters", "custom"]

@@ -9,7 +9,7 @@ from xaisvc.client.answers import ExplainReply, RowReply
 from xaisvc.client.answers import record as decode
 from xaisvc.client.failures import failures_told
 from xaisvc.engine.commands import RenderedView
-from xaisvc.server.status import CODES, internal_status, status_of
+from xaisvc.server.status import CODES, internal_status, status_of, stopping_status
 from xaisvc.v1 import explanations_pb2 as pb
 
 
@@ -65,10 +65,20 @@ def test_an_internal_error_keeps_its_correlation_id() -> None:
     assert "c0ffee" in str(found)
 
 
+def test_a_service_that_is_stopping_is_unreachable() -> None:
+    status = rpc_status.to_status(stopping_status())
+
+    found = told(FailedCall(status.code, tuple(status.trailing_metadata)))
+
+    assert type(found) is errors.ServiceUnreachableError
+    assert str(found) == "the service is shutting down; try again in a moment"
+
+
 @pytest.mark.parametrize(
     ("code", "cls", "words"),
     [
         (grpc.StatusCode.UNAVAILABLE, errors.ServiceUnreachableError, "nothing answers at host:1"),
+        (grpc.StatusCode.CANCELLED, errors.ServiceUnreachableError, "host:1 shut down before it answered"),
         (grpc.StatusCode.DEADLINE_EXCEEDED, errors.ServiceTimeoutError, "did not answer within 2 s"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.LimitExceededError, "more bytes than .* allows; send fewer rows"),
         (grpc.StatusCode.UNIMPLEMENTED, errors.ServiceError, "is it xaisvc of this version"),

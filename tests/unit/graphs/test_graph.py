@@ -7,6 +7,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tests.unit.graphs.hand_made import ML, matrix_graph, run
+from xaisvc.errors import UnsafeModelError
 from xaisvc.graphs import Graph
 
 
@@ -91,3 +92,25 @@ def test_a_graph_that_feeds_itself_ends() -> None:
 
     assert graph.constant("b") is None
     assert graph.needed_nodes(["b"]) == [0, 1]
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    model = matrix_graph([node("Neg", ["X"])], 1, ["Y"]).replace(b"Neg", b"N\xffg")
+
+    with pytest.raises(UnsafeModelError, match="is no ONNX model"):
+        Graph.parse(model)
+
+
+def test_a_constant_that_contradicts_itself_is_refused() -> None:
+    made = helper.make_graph(
+        [node("Add", ["X", "c"])],
+        "short",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)],
+        [helper.make_tensor("c", TensorProto.FLOAT, [1], [0.5])],
+    )
+    made.initializer[0].dims[0] = 2
+    graph = Graph.parse(helper.make_model(made).SerializeToString())
+
+    with pytest.raises(UnsafeModelError, match="holds a constant, 'c', whose data do not fit"):
+        graph.constant("c")

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from xaisvc.config import Settings
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
-from xaisvc.server.app import SERVICES, start
+from xaisvc.server.app import SERVICES, Stop, start
 from xaisvc.telemetry import make_logger
 from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.v1 import explanations_pb2_grpc, models_pb2
@@ -295,13 +295,16 @@ async def test_a_stop_lets_calls_finish_refuses_new_ones_and_tells_watchers(
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         async with grpc.aio.insecure_channel(served.target) as other:
             refused = await failure(explanations_pb2_grpc.ExplanationServiceStub(other).Explain(REQUEST, timeout=5))
+            asked = await health_pb2_grpc.HealthStub(other).Check(health_pb2.HealthCheckRequest(), timeout=5)
         gate.set()
         async with asyncio.timeout(10):  # far below the grace time: the open watcher must not hold the server
-            left_running = await stopping
+            end = await stopping
 
-        assert refused.code() is grpc.StatusCode.UNAVAILABLE
+        assert (refused.code(), reason(refused)) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
+        assert (await failure(watch.read())).code() is grpc.StatusCode.UNAVAILABLE
+        assert asked.status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert len((await call).results) == 1
-        assert left_running == 0
+        assert end == Stop(answered=True, running=0)
 
 
 async def test_a_stop_does_not_wait_longer_than_its_grace(serving: Any, service: Any, gate: threading.Event) -> None:
@@ -315,11 +318,29 @@ async def test_a_stop_does_not_wait_longer_than_its_grace(serving: Any, service:
         call = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
         await eventually(lambda: len(service.commands) == 1)
         began_s = time.monotonic()
-        left_running = await served.running.stop(0.1)
+        end = await served.running.stop(0.1)
 
-        assert left_running == 1
+        assert end == Stop(answered=False, running=1)
         assert time.monotonic() - began_s < 5  # the work itself would have taken 10
-        assert (await call).code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        cut_off = await call
+        assert (cut_off.code(), reason(cut_off)) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
+        assert served.events("failure") == []
+
+
+async def test_a_stop_does_not_wait_for_work_that_nobody_waits_for(
+    serving: Any, service: Any, gate: threading.Event
+) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        await failure(stub.Explain(REQUEST, timeout=0.2))
+        await eventually(lambda: len(served.events("call")) == 1)
+
+        assert await served.running.stop(5.0) == Stop(answered=True, running=1)
 
 
 async def test_reflection_lists_the_services_when_it_is_on(serving: Any, service: Any) -> None:
