@@ -6,6 +6,8 @@ WORKERS ?= auto
 PY      := $(VENV)/bin/python
 PROTOS  := $(wildcard protos/xaisvc/v1/*.proto)
 export UV_PYTHON_DOWNLOADS := never
+# A bank signs its own certificates: trust what the machine trusts.
+export UV_SYSTEM_CERTS ?= true
 
 # uv from the machine if it is there, else the pinned one inside the environment.
 UV = $$(command -v uv || echo $(VENV)/bin/uv)
