@@ -103,7 +103,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
     *,
     row: Annotated[list[int] | None, typer.Option("--row", "-r", help="Only this row, from 0; may repeat.")] = None,
     audience: Annotated[str, typer.Option("--audience", "-a", help="Who reads it.")] = "data_scientist",
-    form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json.")] = "text",
+    form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json; pdf with --out.")] = "text",
     language: Annotated[str, typer.Option(help="Language of the view.")] = "en",
     method: Annotated[str, typer.Option("--method", "-m", help="auto, tree, linear, exact, kernel, …")] = "auto",
     output: Annotated[str | None, typer.Option(help="Id of the output; the bundle's first by default.")] = None,
@@ -123,6 +123,8 @@ def explain(  # noqa: PLR0913 - one parameter per option
     from xaisvc.views import render_view  # noqa: PLC0415 - heavy: loaded when used
 
     find_audience(audience)  # a typing error should not cost a computation
+    if form == "pdf" and out is None:
+        raise InvalidRequestError.of("--format", "a PDF cannot be printed; say with --out where to write it")
     bundle = load_bundle(folder)
     table = read_rows(bundle.description, sys.stdin.buffer if str(rows) == "-" else rows)
     if row:
@@ -142,15 +144,16 @@ def explain(  # noqa: PLR0913 - one parameter per option
         space=space,
     )
     for explanation in batch:
-        content = render_view(explanation.view(audience, language).document, form)
+        view = explanation.view(audience, language)
+        content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
         if out is None:
-            typer.echo(content)
+            typer.echo(content.decode())
             continue
         number = row[explanation.index] if row else explanation.index
         suffix = {"text": "txt", "markdown": "md"}.get(form, form)
         out.mkdir(parents=True, exist_ok=True)
         path = out / f"row-{number}-{audience}.{suffix}"
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content)
         typer.echo(path)
 
 
@@ -178,7 +181,14 @@ def serve(  # noqa: PLR0913 - one parameter per option
     data_dir: Annotated[Path | None, typer.Option(help="Folder for the records.")] = None,
     device: Annotated[DeviceName | None, typer.Option(help="Where to run the models.")] = None,
     max_rows: Annotated[int | None, typer.Option(help="Most rows in one request.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Requests computed at the same time.")] = None,
+    audiences_dir: Annotated[Path | None, typer.Option(help="Folder of audiences of your own.")] = None,
+    reflection: Annotated[bool | None, typer.Option(help="Let clients such as grpcurl ask for the protocol.")] = None,
+    grace_seconds: Annotated[float | None, typer.Option(help="How long a shutdown waits for calls.")] = None,
     log_format: Annotated[Literal["json", "console"] | None, typer.Option(help="Form of the log.")] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Least level that is logged.")
+    ] = None,
 ) -> None:
     """Serve explanations over gRPC. Settings: flags, then XAISVC_* variables, then the file, then defaults."""
     from xaisvc.config import load_settings  # noqa: PLC0415 - heavy: loaded when used
@@ -192,7 +202,12 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "data_dir": data_dir,
         "device": device,
         "max_rows": max_rows,
+        "workers": workers,
+        "audiences_dir": audiences_dir,
+        "reflection": reflection,
+        "grace_seconds": grace_seconds,
         "log_format": log_format,
+        "log_level": log_level,
     }
     settings = load_settings(config, {name: value for name, value in flags.items() if value is not None})
     raise typer.Exit(run(settings))

@@ -41,7 +41,8 @@ class Provenance:
         players: Who shares the credit.
         seed: The caller's seed.
         budget: The budget in words; empty for exact methods.
-        background_predictions: Output tensor for the background, in the tensor's unit; float64, (b,).
+        background_predictions: Output tensor for the background, in the tensor's unit, ascending; float64, (b,).
+        adverse_share: Share of the background with the adverse decision; None without a threshold.
         portfolio_mean_abs: Mean absolute attribution of each player over a sample of the background; float64, (p,);
             None if the model has no exact method.
     """
@@ -55,6 +56,7 @@ class Provenance:
     seed: int
     budget: str
     background_predictions: NDArray[np.float64]
+    adverse_share: float | None
     portfolio_mean_abs: NDArray[np.float64] | None
 
 

@@ -44,7 +44,8 @@ class RenderedView:
         language: In which language.
         media_type: Media type of the content.
         content: The rendered text.
-        status: `complete`, or `held_for_review` where a person must look before anything is told.
+        status: `complete`; `held_for_review` where a person must look before anything is told; `not_available` where
+            this audience gets no view of any case of the bundle.
     """
 
     audience: str

@@ -201,7 +201,8 @@ class Explainer:
                 players=parties,
                 seed=seed,
                 budget="" if attribution.exact else _budget_in_words(budget),
-                background_predictions=context.background_predictions,
+                background_predictions=np.sort(context.background_predictions),
+                adverse_share=_adverse_share(target, context.background_predictions),
                 portfolio_mean_abs=self._portfolio_mean_abs(target, unit, parties),
             ),
             ids=tuple(self._surroundings.new_id() for _ in range(len(rows))),
@@ -240,6 +241,11 @@ class Explainer:
             return mean
 
         return self._loaded.once(("portfolio", output.id, space, players.kind), make)
+
+
+def _adverse_share(output: Output, predictions: NDArray[np.float64]) -> float | None:
+    decisions = [output.is_adverse(float(prediction)) for prediction in predictions]
+    return None if None in decisions else sum(map(bool, decisions)) / len(decisions)
 
 
 def _parse_space(space: Space | str | None) -> Space | None:

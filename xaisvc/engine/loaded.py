@@ -6,21 +6,26 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import numpy as np
+
 from xaisvc.attribution import METHODS, association_matrix
 from xaisvc.engine.scoring import ColumnMatrix, ScoringModel
+from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import NotAdditive, plan_scorer, read_additive
-from xaisvc.types import AdditiveModel, LinearTerm, Problem, TreeTerm
+from xaisvc.types import AdditiveModel, LinearTerm, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from xaisvc.bundles import Bundle
-    from xaisvc.types import Device, Output, Players, Runtime, Space
+    from xaisvc.types import Device, Output, Players, Runtime
 
 T = TypeVar("T")
+
+LINK_TOLERANCE = 1e-5
+"""Largest difference of a probability that float32 rounding of the link explains (seen: 1e-7), with room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,22 @@ class LoadedBundle:
         def make() -> ScoringModel:
             scorer = plan_scorer(self.bundle.model, output, space)
             model = self._runtime.load(scorer.model, device=self._wanted_device)
-            return ScoringModel(self.bundle.description, model, scorer)
+            scoring = ScoringModel(self.bundle.description, model, scorer)
+            if space is Space.LOG_ODDS and scorer.transform == "none":
+                self._check_link(output, scoring)
+            return scoring
 
         return self._once(("scoring", output.id, space), make)
+
+    def _check_link(self, output: Output, log_odds: ScoringModel) -> None:
+        """Log-odds are read by taking the link off the graph; runtimes have differed in what that link is."""
+        scores = log_odds(self.bundle.background)
+        gap = float(np.abs(1.0 / (1.0 + np.exp(-scores)) - self.background_predictions(output)).max())
+        if gap > LINK_TOLERANCE:
+            raise ModelOutputError(
+                f"the log-odds of output '{output.id}' do not give its probabilities on the background (largest "
+                f"difference {gap:.3g}); explain it in space 'probability'"
+            )
 
     def additive(self, output: Output, space: Space) -> AdditiveReading:
         """The output as a sum of trees and linear terms, if the graph is one."""

@@ -71,11 +71,9 @@ def make_record(batch: ExplanationBatch, index: int) -> ExplanationRecord:
 def _portfolio(batch: ExplanationBatch, prediction: float) -> Portfolio:
     source = batch.provenance
     seen = source.background_predictions
-    decisions = [source.output.is_adverse(float(value)) for value in seen]
-    adverse = None if None in decisions else float(np.mean([bool(decision) for decision in decisions]))
     return Portfolio(
         rows=len(seen),
         mean_prediction=float(seen.mean()),
-        adverse_share=adverse,
-        rank_share=float(np.mean(seen < prediction)),
+        adverse_share=source.adverse_share,
+        rank_share=float(np.searchsorted(seen, prediction, side="left")) / len(seen),
     )

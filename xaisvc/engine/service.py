@@ -20,7 +20,7 @@ from xaisvc.engine.explainer import Explainer, Surroundings
 from xaisvc.engine.viewing import audiences, find_audience, make_view
 from xaisvc.errors import BundleError, InvalidRequestError, LimitExceededError, ModelOutputError, NotFoundError
 from xaisvc.records import decode_description, decode_record, encode_description, encode_record
-from xaisvc.views import media_type, render_view
+from xaisvc.views import FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.batch import Explanation
     from xaisvc.records import RecordStore
     from xaisvc.types import BundleDescription, Device, ExplanationRecord, Runtime, Table
+    from xaisvc.views import Audience
 
 
 class ExplanationService:
@@ -171,7 +172,7 @@ class ExplanationService:
                 label=audience.label,
                 purpose=audience.purpose,
                 languages=tuple(audience.languages),
-                formats=tuple(audience.formats),
+                formats=_text_formats(audience),
             )
             for audience in audiences(self._audiences_dir).values()
         )
@@ -231,6 +232,11 @@ def _explain_each(explainer: Explainer, command: ExplainCommand, rows: Table) ->
     middle = len(rows) // 2
     first, second = rows.take(slice(0, middle)), rows.take(slice(middle, len(rows)))
     return _explain_each(explainer, command, first) + _explain_each(explainer, command, second)
+
+
+def _text_formats(audience: Audience) -> tuple[str, ...]:
+    """The formats of an audience that a service can answer with; PDF is made by the library only."""
+    return tuple(name for name in audience.formats if name in FORMATS)
 
 
 def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]) -> int:

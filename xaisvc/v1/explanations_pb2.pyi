@@ -62,6 +62,8 @@ class _ViewStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ViewStatus
     """It may."""
     VIEW_STATUS_HELD_FOR_REVIEW: _ViewStatus.ValueType  # 2
     """A person must look at the case first; the content says so and gives no reasons."""
+    VIEW_STATUS_NOT_AVAILABLE: _ViewStatus.ValueType  # 3
+    """This audience gets no view of any case of this model; the content is the same text for every case."""
 
 class ViewStatus(_ViewStatus, metaclass=_ViewStatusEnumTypeWrapper):
     """Whether a view may be handed to its reader as it is."""
@@ -72,6 +74,8 @@ VIEW_STATUS_COMPLETE: ViewStatus.ValueType  # 1
 """It may."""
 VIEW_STATUS_HELD_FOR_REVIEW: ViewStatus.ValueType  # 2
 """A person must look at the case first; the content says so and gives no reasons."""
+VIEW_STATUS_NOT_AVAILABLE: ViewStatus.ValueType  # 3
+"""This audience gets no view of any case of this model; the content is the same text for every case."""
 Global___ViewStatus: _TypeAlias = ViewStatus  # noqa: Y015
 
 @_typing.final

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from xaisvc.demo.cases import BUNDLES, load_cases
+from xaisvc.engine import loaded
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleChangedError, InvalidRequestError, InvalidRowsError, ModelOutputError, NotFoundError
 from xaisvc.types import Deadline, ErrorTarget, Space
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from xaisvc.graphs import Scorer
+    from xaisvc.types import Output
 
 ROWS = pd.DataFrame({"a": [1.0, 2.0, 0.75], "b": [0.5, -1.0, 0.25]})
 
@@ -164,3 +170,17 @@ def test_every_plot_of_shap_can_be_drawn(explainer: Explainer) -> None:
     assert explanation.feature_names == ["a", "b"]
     shap.plots.waterfall(explanation[0], show=False)
     shap.plots.beeswarm(explanation, show=False)
+
+
+def test_log_odds_that_do_not_give_the_probability_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = loaded.plan_scorer
+
+    def misread(model: bytes, output: Output, space: Space) -> Scorer:
+        scorer = read(model, output, space)
+        # The other class of the same node: its score is the negated one.
+        return scorer if space is Space.PROBABILITY else replace(scorer, column=0)
+
+    monkeypatch.setattr(loaded, "plan_scorer", misread)
+
+    with pytest.raises(ModelOutputError, match="log-odds of output 'default_risk' do not give its probabilities"):
+        Explainer(BUNDLES / "german-credit-boosting", "cpu").explain([load_cases()[0].row])
