@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.attribution.masking import score
 from xaisvc.errors import AdditivityError, MethodNotApplicableError, ModelOutputError
 from xaisvc.types import Attribution, LinearTerm, Table, TreeTerm
 
@@ -79,7 +80,7 @@ class LinearMethod:
             part = rows.take(chunk)
             matrices = Matrices(part)
             linear.add(matrices, values[chunk])
-            outputs[chunk] = problem.model(part)
+            outputs[chunk] = score(problem, part, "explained rows")
         return finished(
             method=self.name,
             values=values,

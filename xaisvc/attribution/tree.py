@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.attribution.linear import LinearPart, Matrices, chunks, finished, players_of_columns, why_not_additive
+from xaisvc.attribution.masking import score
 from xaisvc.errors import MethodNotApplicableError
 from xaisvc.types import Attribution, LinearTerm, TreeMode, TreeTerm
 
@@ -88,7 +89,7 @@ class TreeMethod:
             linear.add(matrices, values[chunk])
             for walk in walks:
                 walk.add(matrices, values[chunk])
-            outputs[chunk] = problem.model(part)
+            outputs[chunk] = score(problem, part, "explained rows")
         trees = sum(walk.trees for walk in walks)
         return finished(
             method=self.name,

@@ -113,7 +113,7 @@ def test_a_model_that_answers_otherwise_is_refused() -> None:
 
 
 def test_a_missing_value_that_reaches_the_model_is_refused() -> None:
-    with pytest.raises(ModelOutputError, match="row 1 is not finite"):
+    with pytest.raises(ModelOutputError, match="NaN for 1 of 2 explained rows"):
         LinearMethod().attribute(problem_of(), rows_of([1.0, np.nan], [1.0, 1.0]), SETTINGS)
     with pytest.raises(ModelOutputError, match="the background is not finite"):
         LinearMethod().attribute(problem_of(background=rows_of([np.nan], [1.0])), rows_of([1.0], [1.0]), SETTINGS)

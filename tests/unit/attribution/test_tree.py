@@ -298,7 +298,7 @@ def test_an_output_that_is_not_finite_is_refused() -> None:
     problem = problem_of(chain(2), np.ones((2, 2)))
     wrong = replace(problem, model=lambda rows: np.full(len(rows), np.nan))
 
-    with pytest.raises(ModelOutputError, match="row 0 is not finite"):
+    with pytest.raises(ModelOutputError, match="NaN for 1 of 1 explained rows"):
         TreeMethod().attribute(wrong, table(np.zeros((1, 2))), SETTINGS)
 
 
