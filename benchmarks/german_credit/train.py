@@ -94,6 +94,13 @@ CASES: Final = (
         "14,896 DM to be repaid within six months: more than any loan of the background, so the explanation compares "
         "this applicant with people unlike them, and the two models are far apart.",
     ),
+    Case(
+        "case-5-held",
+        "A letter that must wait",
+        399,
+        "One of the main reasons is the time at the present address, which stands in for age and is marked as a proxy. "
+        "Customers are not told such a fact, and leaving it out would make the letter false, so it waits for a person.",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""The demonstration: two credit models, four real applicants, five readers, from one command."""
+"""The demonstration: two credit models, five real applicants, five readers, from one command."""
 
 from xaisvc.demo.run import run_demo
 

@@ -16,8 +16,10 @@ import yaml
 
 from xaisvc.bundles import encode_rows, load_bundle, parse_rows
 from xaisvc.demo.cases import BUNDLES, COMPARED_CASE, FOLDER, MAIN_MODEL, OTHER_MODEL, Case, load_cases
+from xaisvc.engine.explainer import Explainer
 from xaisvc.runtimes import OrtRuntime
 from xaisvc.types import Adverse, Kind, Sensitivity, Space
+from xaisvc.views import ViewStatus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +141,7 @@ def test_cases_name_no_person_and_are_rows_of_the_file() -> None:
     cases = load_cases()
     raw = pd.read_csv(SOURCE / "germancredit.csv", keep_default_na=False)
 
-    assert [f"case-{number}-" for number in (1, 2, 3, 4)] == [case.id[:7] for case in cases]
+    assert [f"case-{number}-" for number in (1, 2, 3, 4, 5)] == [case.id[:7] for case in cases]
     for case in cases:
         line = raw.iloc[case.line - 2]
         assert line["credit_amount"] == case.row["amount_dm"]
@@ -155,7 +157,7 @@ def test_cases_are_not_in_the_background() -> None:
 
 
 def test_cases_are_what_they_were_picked_for() -> None:
-    declined, approved, near, unusual = load_cases()
+    declined, approved, near, unusual, held = load_cases()
     bundle = load_bundle(BUNDLES / MAIN_MODEL)
 
     assert min(_predictions(declined)) > 0.6
@@ -166,6 +168,9 @@ def test_cases_are_what_they_were_picked_for() -> None:
     boosting, logistic = _predictions(unusual)
     assert logistic - boosting > 0.2
     assert unusual.row["amount_dm"] > bundle.background.columns["amount_dm"].max()
+    explanation = Explainer(bundle, "cpu").explain([held.row])[0]
+    assert sorted(explanation.values, key=explanation.values.__getitem__)[-4] == "residence_since"
+    assert explanation.view("customer").document.status is ViewStatus.HELD_FOR_REVIEW
 
 
 @pytest.mark.slow

@@ -203,7 +203,7 @@ def test_relationship_manager_knows_what_to_say_and_what_to_keep(audiences: Audi
     record = make_record(values={"branch_note": 0.5})
     say, keep = _blocks(build_view(record, make_description(), audiences["relationship_manager"]), "may_say", Bullets)
 
-    assert "Accounts and savings" in say.items[0]
+    assert "Accounts and savings" in say.items[1]
     assert "Note of the branch" not in say.items[0]
     assert keep.items[0] == "Do not name: Note of the branch."
 
@@ -304,7 +304,7 @@ def test_protected_facts_that_weigh_are_an_alarm(audiences: Audiences) -> None:
         make_record(description=make_open_description()), make_open_description(), audiences["business_manager"]
     )
 
-    assert _blocks(loud, "fairness", Notice)[0].title == "Alarm: Age weighed in this case"
+    assert _blocks(loud, "fairness", Notice)[0].title == "Alarm: Age weighed in this case."
     assert "hardly weighed" in _blocks(quiet, "fairness", Notice)[0].title
     assert "uses no fact that is marked as protected" in _blocks(none, "fairness", Notice)[0].title
 
