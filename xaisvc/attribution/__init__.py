@@ -1,5 +1,6 @@
 """Attribution: the methods, the players they share credit among, and the planner that picks one."""
 
+from xaisvc.attribution.additive import additive_output
 from xaisvc.attribution.association import association_matrix
 from xaisvc.attribution.groups import (
     CLUSTER_THRESHOLD,
@@ -16,6 +17,7 @@ __all__ = [
     "CLUSTER_THRESHOLD",
     "METHODS",
     "Plan",
+    "additive_output",
     "association_matrix",
     "cluster_players",
     "concepts_as_players",

@@ -22,8 +22,8 @@ class CorrelatedFeatures:
     """Speaks when two players hold associated features and at least one of them has material credit.
 
     How the model divides weight between facts that move together is an accident of training as much as a property of
-    the world, so the sum of the linked players is more trustworthy than its parts. Players are linked when the
-    strongest association between their features reaches `INFO_ASSOCIATION`; linked players form one caveat.
+    the world, so what the linked players do together says more than its parts. Players are linked when the strongest
+    association between their features reaches `INFO_ASSOCIATION`; linked players, also in a chain, form one caveat.
     """
 
     kind: str = "correlated_features"
@@ -61,8 +61,9 @@ class CorrelatedFeatures:
             severity=Severity.CARE if association >= CARE_ASSOCIATION else Severity.INFO,
             players=names,
             message=(
-                f"{', '.join(names)} move together in the background (strongest association {association:.2f}); "
-                "how credit is divided between them is not reliable, their sum is"
+                f"{', '.join(names)} are associated in the background (strongest association {association:.2f}), so "
+                "how credit is divided between them is not reliable; explain them as one player to see what they do "
+                "together"
             ),
             evidence={
                 "association": association,

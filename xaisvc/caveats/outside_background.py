@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class OutsideBackground:
     """Speaks when a value lies outside the range of the background, or a category or a missing value is new to it.
 
-    The model was never compared with such a value, so its answer and the attribution are extrapolations.
+    The attribution then compares the row with rows that are unlike it. Whether the model itself was trained on such
+    values is not known from the background.
     """
 
     kind: str = "outside_background"
@@ -52,8 +53,8 @@ class OutsideBackground:
                 severity=Severity.CARE,
                 players=context.owners(features),
                 message=(
-                    f"{', '.join(features)}: the background holds no such value, "
-                    "so the model's answer and this attribution are extrapolations"
+                    f"{', '.join(features)}: the background holds no such value, so this attribution compares the row "
+                    "with people unlike it"
                 ),
                 evidence={"features": float(len(features)), "largest_excess_in_ranges": excess},
             ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from xaisvc.attribution import METHODS, association_matrix
+from xaisvc.engine.guards import check_rows_apart, probe_rows, why_misread
 from xaisvc.engine.scoring import ColumnMatrix, ScoringModel
 from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import NotAdditive, plan_scorer, read_additive
@@ -48,6 +49,7 @@ class LoadedBundle:
         self._wanted_device = device
         self._lock = threading.RLock()
         self._kept: dict[Hashable, object] = {}
+        self._probes = probe_rows(bundle.background)
         # The whole graph is loaded at once, so that a graph or device that does not work is known before any request.
         self.device = runtime.load(bundle.model, device=device).device
 
@@ -58,6 +60,7 @@ class LoadedBundle:
             scorer = plan_scorer(self.bundle.model, output, space)
             model = self._runtime.load(scorer.model, device=self._wanted_device)
             scoring = ScoringModel(self.bundle.description, model, scorer)
+            check_rows_apart(scoring, self._probes)
             if space is Space.LOG_ODDS and scorer.transform == "none":
                 self._check_link(output, scoring)
             return scoring
@@ -93,7 +96,9 @@ class LoadedBundle:
                 terms.append(TreeTerm(columns=columns, owners=term.owners, trees=term.trees))
             elif term.weights is not None:
                 terms.append(LinearTerm(columns=columns, owners=term.owners, weights=term.weights))
-        return AdditiveReading(AdditiveModel(constant=graph.constant, terms=tuple(terms)), "")
+        found = AdditiveModel(constant=graph.constant, terms=tuple(terms))
+        reason = why_misread(self.scoring(output, space), found, self._probes)
+        return AdditiveReading(None if reason else found, reason)
 
     def problem(self, output: Output, space: Space, players: Players) -> Problem:
         """The problem that attribution methods solve for this output, space and players."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -10,10 +10,14 @@ from xaisvc.bundles import encode_rows
 from xaisvc.errors import ModelOutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from xaisvc.graphs import Scorer
     from xaisvc.types import BundleDescription, LoadedModel, Table
+
+Number = TypeVar("Number", bound=np.generic)
 
 MAX_ROWS_PER_CALL = 16384  # bounds the memory of one call; larger batches gain nothing on the CPU
 
@@ -39,8 +43,8 @@ class ScoringModel:
 
     def _score(self, rows: Table) -> NDArray[np.float64]:
         feeds = encode_rows(self._description, self._model.inputs, rows)
-        tensor = self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor]
-        numbers = np.asarray(tensor, dtype=np.float64).reshape(len(rows), -1)
+        tensor = np.asarray(self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor])
+        numbers = _one_per_row(tensor, feeds, rows).astype(np.float64)
         column = self._scorer.column or 0
         if column >= numbers.shape[1]:
             width = numbers.shape[1]
@@ -75,8 +79,15 @@ class ColumnMatrix:
     def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
         """Runs the preprocessing of the graph; see `ColumnFunction`."""
         feeds = encode_rows(self._description, self._model.inputs, rows)
-        matrix = np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]).reshape(len(rows), -1)
+        matrix = _one_per_row(np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]), feeds, rows)
         # Routing must compare in the type the graph computes in: double models stay double, all others are float.
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)
         return matrix.astype(np.float32, copy=False)
+
+
+def _one_per_row(tensor: NDArray[Number], feeds: Mapping[str, object], rows: Table) -> NDArray[Number]:
+    """The tensor as a matrix, one line per row; where nothing enters the graph, one constant for all rows."""
+    if not feeds:
+        return np.repeat(tensor.reshape(1, -1), len(rows), axis=0)
+    return tensor.reshape(len(rows), -1)

@@ -141,8 +141,8 @@ class OrtModel:
         A graph with a fixed batch dimension is run in pieces of that size, the last one filled up by repeating its last
         row.
         """
-        rows = len(next(iter(feeds.values())))
-        if self._batch_rows is None or rows == self._batch_rows:
+        rows = len(next(iter(feeds.values()))) if feeds else None
+        if rows is None or self._batch_rows is None or rows == self._batch_rows:
             return self._run_once(feeds, outputs, rows)
         import numpy as np  # noqa: PLC0415 - heavy: loaded when used
 
@@ -153,18 +153,18 @@ class OrtModel:
             pieces.append(self._run_once({name: value[index] for name, value in feeds.items()}, outputs, size))
         return {name: np.concatenate([piece[name] for piece in pieces])[:rows] for name in outputs}
 
-    def _run_once(self, feeds: Mapping[str, Tensor], outputs: Sequence[str], rows: int) -> dict[str, Tensor]:
+    def _run_once(self, feeds: Mapping[str, Tensor], outputs: Sequence[str], rows: int | None) -> dict[str, Tensor]:
         try:
             numeric = all(value.dtype.kind in "fiub" for value in feeds.values())
             found = self._run_bound(feeds, outputs) if self._io_binding and numeric else self._run_plain(feeds, outputs)
         except Exception as error:  # the binding's exceptions share no base class of their own
             msg = (
-                f"the model failed on a batch of {rows} rows ({type(error).__name__}); "
+                f"the model failed on a batch of {rows or 'no'} rows ({type(error).__name__}); "
                 "run `xaisvc bundle check` on the bundle to see whether its schema fits the graph"
             )
             raise ModelOutputError(msg) from error
         for name, value in found.items():
-            if value.ndim == 0 or len(value) != rows:
+            if rows is not None and (value.ndim == 0 or len(value) != rows):
                 shape = tuple(value.shape)
                 msg = f"output '{name}' has shape {shape} for {rows} rows; the first dimension must be the rows"
                 raise ModelOutputError(msg)

@@ -54,7 +54,7 @@ class LoadedModel(Protocol):
         """Runs the graph on n rows.
 
         Args:
-            feeds: Every input by name, first dimension n.
+            feeds: Every input by name, first dimension n; empty for a graph without inputs, which is constant.
             outputs: Names of the outputs wanted.
 
         Returns:

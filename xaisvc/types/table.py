@@ -64,7 +64,7 @@ class Table:
     def row_digests(self) -> tuple[bytes, ...]:
         """A 32-byte BLAKE2b digest of each row's names and values; equal rows have equal digests on every machine.
 
-        Every NaN is the same missing value, and minus zero is zero.
+        Every NaN is the same missing value; minus zero is not zero, because a model may tell them apart.
         """
         head = "\x1f".join(self.columns).encode()
         encoded = [_encode_column(values) for values in self.columns.values()]
@@ -88,6 +88,6 @@ def _encode_column(values: Column) -> list[bytes]:
             text = b"" if value is None else str(value).encode()
             encoded.append((b"n" if value is None else b"s") + len(text).to_bytes(4, "little") + text)
         return encoded
-    numbers = np.where(np.isnan(values.astype(np.float64)), np.nan, values).astype("<f8") + 0.0
+    numbers = np.where(np.isnan(values.astype(np.float64)), np.nan, values).astype("<f8")
     raw = numbers.tobytes()
     return [b"f" + raw[i : i + 8] for i in range(0, len(raw), 8)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -128,6 +129,14 @@ def test_lime_is_always_named_as_what_it_is(
 @pytest.mark.parametrize(("prediction", "speaks"), [(0.52, True), (0.48, True), (0.6, False), (0.4, False)])
 def test_near_threshold_counts_cases_not_units(make_context: MakeContext, prediction: float, *, speaks: bool) -> None:
     assert ("near_threshold" in kinds(make_context(prediction=prediction))) is speaks
+
+
+def test_where_few_people_are_a_far_prediction_is_not_near(make_context: MakeContext) -> None:
+    # As in fraud: nearly everybody at 0, so hardly anybody lies between 0.5 and 0.99.
+    context = make_context(prediction=0.99)
+    rare = np.concatenate([np.zeros(98), [0.7, 0.8]])
+
+    assert kinds(replace(context, background_predictions=rare)) == {}
 
 
 def test_no_threshold_no_closeness(make_context: MakeContext) -> None:
