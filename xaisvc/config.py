@@ -40,6 +40,9 @@ class Settings:
         deterministic: Whether models run with kernels that give the same bits for the same input.
         workers: Requests that are computed at the same time.
         max_rows: Most rows in one request.
+        max_views: Most views in one request, rows times audiences times formats.
+        max_coalitions: Most coalitions in one request that names a budget, rows times coalitions per row.
+        max_seconds: Most seconds in one request that names deadlines, rows times seconds per row.
         max_message_bytes: Largest request that is read and largest answer that is sent.
         reflection: Whether clients such as grpcurl may ask for the protocol.
         grace_seconds: How long a shutdown waits for requests that are being answered.
@@ -59,6 +62,9 @@ class Settings:
     deterministic: bool = True
     workers: int = 4
     max_rows: int = 1000
+    max_views: int = 1000
+    max_coalitions: int = 2_500_000
+    max_seconds: float = 300.0
     max_message_bytes: int = 16 * _MIB
     reflection: bool = True
     grace_seconds: float = 10.0
@@ -72,6 +78,9 @@ _SMALLEST: Mapping[str, float] = {
     "memory_limit_bytes": 0,
     "workers": 1,
     "max_rows": 1,
+    "max_views": 0,
+    "max_coalitions": 1,
+    "max_seconds": 0,
     "max_message_bytes": 1024,
     "grace_seconds": 0,
 }

@@ -19,6 +19,7 @@ to gRPC status codes, and a text that leaves the process is always one written h
     │   └── AdditivityError                   base value and attributions do not sum to the output
     ├── RuntimeUnavailableError (RuntimeError)  the wanted device or library is not there
     ├── StoreError (OSError)                  a record could not be written or read
+    ├── AbandonedError                        nobody waits for the answer any more
     └── ServiceError                          a client got no usable answer; the service itself never raises these
         ├── ServiceUnreachableError (ConnectionError)
         └── ServiceTimeoutError (TimeoutError)
@@ -154,6 +155,10 @@ class RuntimeUnavailableError(XaisvcError, RuntimeError):
 
 class StoreError(XaisvcError, OSError):
     """The durable store of records cannot be read or written, so nothing was answered."""
+
+
+class AbandonedError(XaisvcError):
+    """The caller went away before the answer was ready, so the work was stopped."""
 
 
 class ServiceError(XaisvcError):

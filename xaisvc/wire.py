@@ -123,6 +123,7 @@ REASON_TO_ERROR: Mapping[str, type[errors.XaisvcError]] = MappingProxyType(
         "UNSAFE_MODEL": errors.UnsafeModelError,
         "BUNDLE_CHANGED": errors.BundleChangedError,
         "AUDIENCE_INVALID": errors.AudienceError,
+        "ABANDONED": errors.AbandonedError,
         "MODEL_OUTPUT": errors.ModelOutputError,
         "NOT_ADDITIVE": errors.AdditivityError,
         "RUNTIME_UNAVAILABLE": errors.RuntimeUnavailableError,

@@ -10,11 +10,13 @@ from xaisvc.attribution.groups import (
     features_as_players,
     make_players,
 )
+from xaisvc.attribution.kernel import MAX_COALITIONS
 from xaisvc.attribution.methods import METHODS
 from xaisvc.attribution.planner import Plan, plan
 
 __all__ = [
     "CLUSTER_THRESHOLD",
+    "MAX_COALITIONS",
     "METHODS",
     "Plan",
     "additive_output",

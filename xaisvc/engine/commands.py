@@ -18,11 +18,15 @@ class ServiceLimits:
 
     Attributes:
         max_rows: Most rows in one request.
-        max_views: Most views of one row in one request.
+        max_views: Most views in one request, rows times audiences times formats.
+        max_coalitions: Most coalitions in one request that names a budget, rows times coalitions per row.
+        max_seconds: Most seconds in one request that names deadlines, rows times seconds per row.
     """
 
     max_rows: int = 1000
-    max_views: int = 32
+    max_views: int = 1000
+    max_coalitions: int = 2_500_000
+    max_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from xaisvc.attribution import make_players, plan
 from xaisvc.bundles import Bundle, check_unchanged, load_bundle, parse_rows
 from xaisvc.caveats import CaveatContext, find_caveats
 from xaisvc.engine.batch import ExplanationBatch, Provenance
+from xaisvc.engine.interruption import Interruptible
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.errors import InvalidRequestError
 from xaisvc.runtimes import OrtRuntime
@@ -159,8 +160,23 @@ class Explainer:
         budget: Budget | None = None,
         seed: int = 0,
         space: Space | str | None = None,
+        is_abandoned: Callable[[], bool] | None = None,
     ) -> ExplanationBatch:
-        """Explains rows that were validated before; see `explain`."""
+        """Explains rows that were validated before; see `explain`.
+
+        Args:
+            rows: The rows.
+            method: See `explain`.
+            output: See `explain`.
+            players: See `explain`.
+            budget: See `explain`.
+            seed: See `explain`.
+            space: See `explain`.
+            is_abandoned: Asked before every batch of model rows; once it says yes, the work stops.
+
+        Raises:
+            AbandonedError: If `is_abandoned` said yes.
+        """
         check_unchanged(self.bundle)
         description = self.bundle.description
         target = description.output(output)
@@ -169,6 +185,8 @@ class Explainer:
         _check_seed(seed)
         parties = make_players(description, players, self.bundle.background)
         problem = self._loaded.problem(target, unit, parties)
+        if is_abandoned is not None:
+            problem = replace(problem, model=Interruptible(problem.model, is_abandoned))
         chosen = plan(problem, method, budget)
         settings = Settings(
             budget=budget, seed=seed, row_seeds=self._row_seeds(rows, seed), clock=self._surroundings.clock
@@ -208,6 +226,22 @@ class Explainer:
             ids=tuple(self._surroundings.new_id() for _ in range(len(rows))),
             created_at=self._surroundings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
+
+    def plans_exact(
+        self,
+        *,
+        method: str = "auto",
+        output: str | None = None,
+        players: str | Mapping[str, Sequence[str]] = "features",
+        budget: Budget | None = None,
+        space: Space | str | None = None,
+    ) -> bool:
+        """Whether these choices lead to an exact method, which needs no budget; raises as `explain` does."""
+        target = self.bundle.description.output(output)
+        _check_budget(budget)
+        parties = make_players(self.bundle.description, players, self.bundle.background)
+        problem = self._loaded.problem(target, _parse_space(space) or target.space, parties)
+        return plan(problem, method, budget).method.exact
 
     def exact_methods(self) -> tuple[str, ...]:
         """Names of the exact methods that work for the bundle's default output with features as players."""

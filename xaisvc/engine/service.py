@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from xaisvc.attribution import METHODS
+from xaisvc.attribution import MAX_COALITIONS, METHODS
 from xaisvc.bundles import parse_each
 from xaisvc.engine.commands import (
     AudienceInfo,
@@ -17,13 +17,15 @@ from xaisvc.engine.commands import (
     ViewRequest,
 )
 from xaisvc.engine.explainer import Explainer, Surroundings
+from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.viewing import audiences, find_audience, make_view
 from xaisvc.errors import BundleError, InvalidRequestError, LimitExceededError, ModelOutputError, NotFoundError
 from xaisvc.records import decode_description, decode_record, encode_description, encode_record
+from xaisvc.types import Deadline, ErrorTarget
 from xaisvc.views import FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from xaisvc.engine.batch import Explanation
@@ -59,8 +61,14 @@ class ExplanationService:
         self._audiences_dir = audiences_dir
         audiences(audiences_dir)  # a folder with mistakes must stop the start, not a request
 
-    def explain(self, command: ExplainCommand) -> tuple[RowOutcome, ...]:
+    def explain(
+        self, command: ExplainCommand, *, is_abandoned: Callable[[], bool] | None = None
+    ) -> tuple[RowOutcome, ...]:
         """Explains every row of a command. The records are durable when this returns.
+
+        Args:
+            command: What to explain, and how.
+            is_abandoned: Asked while the work goes on; once it says yes, the work stops and nothing is recorded.
 
         Returns:
             One outcome per row, in order: a row that is wrong gets its own error and harms no other.
@@ -68,7 +76,8 @@ class ExplanationService:
         Raises:
             NotFoundError: If the bundle, the output or an audience is not known.
             InvalidRequestError: If a parameter is wrong.
-            LimitExceededError: If there are more rows or views than allowed.
+            LimitExceededError: If there are more rows, views or coalitions than allowed.
+            AbandonedError: If `is_abandoned` said yes.
             StoreError: If the records could not be written; then nothing is answered.
         """
         explainer = self._find(command.bundle)
@@ -79,11 +88,7 @@ class ExplanationService:
             raise LimitExceededError(
                 f"rows: {count} rows, but one request may hold {self._limits.max_rows}; split the request"
             )
-        if len(command.views) > self._limits.max_views:
-            raise LimitExceededError(
-                f"views: {len(command.views)} views of each row, but one request may ask for {self._limits.max_views}; "
-                "fetch further views by RenderView"
-            )
+        self._check_cost(explainer, command, count)
         for view in command.views:
             self._check_view(view)
         table, indices, violations = parse_each(explainer.bundle.description, command.rows)
@@ -95,16 +100,49 @@ class ExplanationService:
         }
         explained: list[tuple[int, Explanation]] = []
         if len(table):
-            for position, answer in enumerate(_explain_each(explainer, command, table)):
+            for position, answer in enumerate(_explain_each(explainer, command, table, is_abandoned)):
                 index = int(indices[position])
                 if isinstance(answer, str):
                     outcomes[index] = RowOutcome(index=index, record=None, error=answer)
                 else:
                     explained.append((index, answer))
+        check_wanted(is_abandoned)
         for index, record in self._keep(explainer, explained):
             views = tuple(self._render(record, explainer.bundle.description, view) for view in command.views)
             outcomes[index] = RowOutcome(index=index, record=record, views=views)
         return tuple(outcomes[index] for index in range(count))
+
+    def _check_cost(self, explainer: Explainer, command: ExplainCommand, rows: int) -> None:
+        """Refuses a request that costs more than allowed, before anything is computed."""
+        views = rows * len(command.views)
+        if views > self._limits.max_views:
+            raise LimitExceededError(
+                f"views: {rows} rows times {len(command.views)} views are {views}, but one request may ask for "
+                f"{self._limits.max_views}; split the request, or fetch views by RenderView"
+            )
+        budget = command.budget
+        if budget is None or explainer.plans_exact(
+            method=command.method,
+            output=command.output,
+            players=command.players,
+            budget=budget,
+            space=command.space,
+        ):
+            return
+        limits = self._limits
+        if isinstance(budget, Deadline):
+            if rows * budget.seconds > limits.max_seconds:
+                raise LimitExceededError(
+                    f"budget: {rows} rows times {budget.seconds:g} seconds are more than the {limits.max_seconds:g} "
+                    "seconds that one request may take; split the request or lower the deadline"
+                )
+            return
+        each = MAX_COALITIONS if isinstance(budget, ErrorTarget) else budget
+        if rows * each > limits.max_coalitions:
+            raise LimitExceededError(
+                f"budget: {rows} rows times up to {each:,} coalitions are more than the {limits.max_coalitions:,} that "
+                "one request may take; split the request or lower the budget"
+            )
 
     def _keep(
         self, explainer: Explainer, explained: Sequence[tuple[int, Explanation]]
@@ -212,7 +250,9 @@ class ExplanationService:
         )
 
 
-def _explain_each(explainer: Explainer, command: ExplainCommand, rows: Table) -> list[Explanation | str]:
+def _explain_each(
+    explainer: Explainer, command: ExplainCommand, rows: Table, is_abandoned: Callable[[], bool] | None
+) -> list[Explanation | str]:
     """Explains the rows as one batch; where the model cannot answer, halves it until the rows at fault stand alone."""
     try:
         return list(
@@ -224,6 +264,7 @@ def _explain_each(explainer: Explainer, command: ExplainCommand, rows: Table) ->
                 budget=command.budget,
                 seed=command.seed,
                 space=command.space,
+                is_abandoned=is_abandoned,
             )
         )
     except ModelOutputError as error:
@@ -231,7 +272,8 @@ def _explain_each(explainer: Explainer, command: ExplainCommand, rows: Table) ->
             return [str(error)]
     middle = len(rows) // 2
     first, second = rows.take(slice(0, middle)), rows.take(slice(middle, len(rows)))
-    return _explain_each(explainer, command, first) + _explain_each(explainer, command, second)
+    answers = _explain_each(explainer, command, first, is_abandoned)
+    return answers + _explain_each(explainer, command, second, is_abandoned)
 
 
 def _text_formats(audience: Audience) -> tuple[str, ...]:

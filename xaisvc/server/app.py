@@ -124,7 +124,12 @@ def run(settings: Settings) -> int:
             record_store=store,
             device=settings.device,
             runtime=runtime,
-            limits=ServiceLimits(max_rows=settings.max_rows),
+            limits=ServiceLimits(
+                max_rows=settings.max_rows,
+                max_views=settings.max_views,
+                max_coalitions=settings.max_coalitions,
+                max_seconds=settings.max_seconds,
+            ),
             audiences_dir=settings.audiences_dir,
         )
         service.warm_up()

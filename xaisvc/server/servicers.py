@@ -16,6 +16,8 @@ from xaisvc.v1 import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import grpc
 
     from xaisvc.engine.service import ExplanationService
@@ -42,14 +44,14 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         """Explains rows; one result for each."""
         del context
 
-        def work() -> explanations_pb2.ExplainResponse:
+        def work(is_abandoned: Callable[[], bool]) -> explanations_pb2.ExplainResponse:
             command = convert.explain_command(request, max_rows=self._max_rows)
-            outcomes = self._service.explain(command)
+            outcomes = self._service.explain(command, is_abandoned=is_abandoned)
             if len(outcomes) != convert.row_count(request):
                 raise RuntimeError("the engine answered another number of rows than it was asked for")
             return convert.explain_response(outcomes)
 
-        return await self._workers.run(work)
+        return await self._workers.run_wanted(work)
 
     async def RenderView(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.RenderViewRequest, context: grpc.ServicerContext

@@ -32,6 +32,7 @@ CODES: Mapping[type[errors.XaisvcError], grpc.StatusCode] = MappingProxyType(
         errors.AdditivityError: grpc.StatusCode.FAILED_PRECONDITION,
         errors.RuntimeUnavailableError: grpc.StatusCode.FAILED_PRECONDITION,
         errors.StoreError: grpc.StatusCode.UNAVAILABLE,
+        errors.AbandonedError: grpc.StatusCode.CANCELLED,
     }
 )
 """Class of an error to the code that the caller gets. A retry helps with UNAVAILABLE only."""

@@ -8,12 +8,22 @@ import pytest
 from tests.unit.engine.conftest import frozen_surroundings
 from xaisvc.engine.commands import ExplainCommand, ServiceLimits, ViewRequest
 from xaisvc.engine.service import ExplanationService, build_service
-from xaisvc.errors import BundleError, InvalidRequestError, LimitExceededError, NotFoundError, StoreError
+from xaisvc.errors import (
+    AbandonedError,
+    BundleError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    StoreError,
+)
 from xaisvc.records import MemoryRecordStore, encode_record
+from xaisvc.types import Deadline, ErrorTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from xaisvc.types import Budget
 
 GOOD = {"a": 1.5, "b": 0.5}
 
@@ -114,8 +124,50 @@ def test_limits_are_named(service: ExplanationService) -> None:
     with pytest.raises(LimitExceededError, match="rows: 5 rows, but one request may hold 4; split the request"):
         service.explain(command(*[GOOD] * 5))
     view = ViewRequest(audience="customer")
-    with pytest.raises(LimitExceededError, match="views: 3 views of each row"):
+    with pytest.raises(LimitExceededError, match="views: 1 rows times 3 views are 3, but one request may ask for 2"):
         service.explain(command(GOOD, views=(view, view, view)))
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (900_000, "budget: 3 rows times up to 900,000 coalitions are more than the 2,500,000"),
+        (Deadline(101.0), "budget: 3 rows times 101 seconds are more than the 300 seconds"),
+    ],
+)
+def test_the_cost_of_sampling_is_bounded_before_anything_is_computed(
+    service: ExplanationService, budget: Budget, words: str
+) -> None:
+    with pytest.raises(LimitExceededError, match=words):
+        service.explain(command(GOOD, GOOD, GOOD, method="kernel", budget=budget))
+
+
+def test_an_error_target_costs_what_it_may_cost_at_worst(bundle_dir: Path) -> None:
+    limits = ServiceLimits(max_coalitions=100_000)
+    service = build_service([bundle_dir], record_store=MemoryRecordStore(), device="cpu", limits=limits)
+
+    with pytest.raises(LimitExceededError, match="2 rows times up to 65,536 coalitions"):
+        service.explain(command(GOOD, GOOD, method="kernel", budget=ErrorTarget(1e-9)))
+
+
+def test_a_budget_that_an_exact_method_ignores_costs_nothing(service: ExplanationService) -> None:
+    outcomes = service.explain(command(GOOD, GOOD, GOOD, budget=ErrorTarget(1e-300)))
+
+    assert all(outcome.record is not None for outcome in outcomes)
+
+
+def test_work_that_nobody_waits_for_stops_and_leaves_no_record(bundle_dir: Path) -> None:
+    service = build_service([bundle_dir], record_store=BrokenStore(), device="cpu")  # would fail if asked to keep one
+    asked = 0
+
+    def gone() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 2
+
+    with pytest.raises(AbandonedError, match="nothing was recorded"):
+        service.explain(command(GOOD, GOOD, method="lime"), is_abandoned=gone)
+    assert asked == 3
 
 
 def test_unknown_names(service: ExplanationService) -> None:

@@ -92,9 +92,13 @@ class FakeService:
 
     commands: list[ExplainCommand] = field(default_factory=list)
     on_explain: Callable[[ExplainCommand], tuple[RowOutcome, ...]] | None = None
+    is_abandoned: Callable[[], bool] | None = None
 
-    def explain(self, command: ExplainCommand) -> tuple[RowOutcome, ...]:
+    def explain(
+        self, command: ExplainCommand, *, is_abandoned: Callable[[], bool] | None = None
+    ) -> tuple[RowOutcome, ...]:
         self.commands.append(command)
+        self.is_abandoned = is_abandoned
         if self.on_explain is not None:
             return self.on_explain(command)
         count = len(command.rows) if isinstance(command.rows, list) else len(next(iter(command.rows.values())))

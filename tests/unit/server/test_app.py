@@ -233,6 +233,7 @@ async def test_a_deadline_ends_the_wait_and_waiting_work_never_starts(
         assert (await running).code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert (await waiting).code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await eventually(lambda: len(served.events("call")) == 2)
+        await eventually(service.is_abandoned)  # so that the work can stop itself
 
         gate.set()
         service.on_explain = None
