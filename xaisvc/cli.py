@@ -151,10 +151,14 @@ def explain(  # noqa: PLR0913 - one parameter per option
             continue
         number = row[explanation.index] if row else explanation.index
         suffix = {"text": "txt", "markdown": "md"}.get(form, form)
-        out.mkdir(parents=True, exist_ok=True)
         path = out / f"row-{number}-{audience}.{suffix}"
-        path.write_bytes(content)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise InvalidRequestError.of("--out", f"cannot write '{path}': {error.strerror}") from None
         typer.echo(path)
+    typer.echo("Nothing was recorded: only `xaisvc serve` keeps explanations under their ids.", err=True)
 
 
 def _budget(coalitions: int | None, error_target: float | None, deadline_s: float | None) -> Budget | None:

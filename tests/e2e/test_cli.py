@@ -182,6 +182,24 @@ def test_a_spoilt_bundle_is_refused(own: Path, tmp_path: Path, spoil: str, words
     assert words in done.stderr
 
 
+def test_files_that_cannot_be_meant_are_refused(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "twice.csv").write_text((own / "data.csv").read_text().replace("age,", "home,", 1))
+    doubled = xaisvc("bundle", "init", own / "model.onnx", "-b", tmp_path / "twice.csv", "-o", tmp_path / "b")
+    device = xaisvc("bundle", "init", "/dev/zero", "-b", own / "data.csv", "-o", tmp_path / "b")
+    occupied = xaisvc("explain", own / "credit", own / "rows.csv", "-o", own / "model.onnx")
+
+    assert "two columns are named 'home'" in doubled.stderr
+    assert "/dev/zero: this is no regular file; check the path" in device.stderr
+    assert "--out: cannot write" in occupied.stderr
+    assert {doubled.returncode, device.returncode, occupied.returncode} == {2}
+
+
+def test_control_characters_of_the_caller_are_not_printed(own: Path) -> None:
+    done = xaisvc("explain", own / "credit", own / "rows.csv", "--audience", "\x1b[31mking\u202e")
+
+    assert "there is no audience '\\x1b[31mking\\u202e'" in done.stderr
+
+
 def test_serve_without_a_model_says_how_to_name_one(tmp_path: Path) -> None:
     done = xaisvc("serve", "--data-dir", tmp_path)
 

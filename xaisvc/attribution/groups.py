@@ -66,6 +66,9 @@ def concepts_as_players(description: BundleDescription) -> Players:
     return _players(description, owners, "concepts")
 
 
+MOST_NAME_CHARACTERS = 200
+
+
 def custom_players(description: BundleDescription, groups: Mapping[str, Sequence[str]]) -> Players:
     """The caller's own groups; features that none of them names stand alone.
 
@@ -76,7 +79,11 @@ def custom_players(description: BundleDescription, groups: Mapping[str, Sequence
     known = set(description.feature_ids)
     owners: dict[str, str] = {}
     for name, members in groups.items():
-        field = f"players[{name!r}]"
+        field = f"players[{name[:MOST_NAME_CHARACTERS]!r}]"
+        if not name.strip() or len(name) > MOST_NAME_CHARACTERS or not name.isprintable():
+            raise InvalidRequestError.of(
+                field, f"a group needs a name of 1 to {MOST_NAME_CHARACTERS} characters that can be printed"
+            )
         if isinstance(members, str):
             raise InvalidRequestError.of(field, f"give a list of features, for example [{members!r}]")
         if not members:

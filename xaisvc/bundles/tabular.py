@@ -106,6 +106,8 @@ def _content(source: str | Path | BinaryIO) -> tuple[str, bytes]:
         return "", source.read()
     path = Path(source)
     try:
+        if path.exists() and not path.is_file():
+            raise InvalidRequestError.of("file", f"'{path}' is no regular file; check the path")
         return path.name, path.read_bytes()
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
@@ -142,6 +144,9 @@ def _csv(content: bytes) -> pd.DataFrame:
         raise _TableError("the file is empty; it needs a header line with the names of the columns")
     if len(cells[0]) == 1 and ";" in cells[0][0]:
         raise _TableError("the values are separated by semicolons; save the file with commas")
+    twice = next((name for i, name in enumerate(cells[0]) if name in cells[0][:i]), None)
+    if twice is not None:
+        raise _TableError(f"two columns are named {twice!r}; every column needs a name of its own")
     return pd.DataFrame(cells[1:], columns=cells[0], dtype=object)
 
 
@@ -239,7 +244,8 @@ def _arrow(feature: Feature, values: Column) -> pa.Array:
 
 def rows_error(error: InvalidRowsError, file: str) -> BundleError:
     """The same violations as an error of a bundle's file."""
-    return BundleError(str(error).replace("rows[", "row[").removeprefix("rows."), file=file)
+    text = str(error).replace("rows[", "row[").replace("; rows.", "; ").removeprefix("rows.")
+    return BundleError(text, file=file)
 
 
 def _typed(feature: Feature, texts: NDArray[np.object_]) -> NDArray[np.object_]:

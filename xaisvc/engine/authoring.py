@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xaisvc.bundles import check_bundle, check_model, draft_description, load_bundle, read_data, write_bundle
+from xaisvc.bundles import (
+    ModelLimits,
+    check_bundle,
+    check_model,
+    draft_description,
+    load_bundle,
+    read_data,
+    write_bundle,
+)
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleError
 from xaisvc.graphs import list_outputs
@@ -16,6 +24,9 @@ if TYPE_CHECKING:
 
     from xaisvc.bundles import Bundle, CheckReport
     from xaisvc.types import Device, Runtime
+
+
+MOST_MODEL_BYTES = ModelLimits().size_bytes
 
 
 def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle can be made from, all by name
@@ -76,6 +87,10 @@ def check_bundle_folder(
 
 def _read_model(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise BundleError("this is no regular file; check the path", file=str(path))
+        if path.exists() and path.stat().st_size > MOST_MODEL_BYTES:
+            raise BundleError(f"the file is larger than the {MOST_MODEL_BYTES:,} bytes allowed", file=str(path))
         return path.read_bytes()
     except OSError as error:
         raise BundleError(f"cannot read the model: {error.strerror or 'not readable'}", file=str(path)) from error

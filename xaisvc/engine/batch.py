@@ -60,7 +60,7 @@ class Provenance:
     portfolio_mean_abs: NDArray[np.float64] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExplanationBatch:
     """Explanations of n rows with p players.
 
@@ -142,6 +142,14 @@ class ExplanationBatch:
         """SHA-256 of the background file, in hexadecimal."""
         return self.provenance.digests.background
 
+    def __repr__(self) -> str:
+        """What it is, without the rows' values: they would end up in notebooks and tracebacks."""
+        kind = "exact" if self.exact else "sampled"
+        return (
+            f"<ExplanationBatch of {len(self)} rows x {len(self.players)} players: {self.provenance.description.name}, "
+            f"{self.provenance.output.id} in {self.space}, {self.method} ({kind})>"
+        )
+
     def __len__(self) -> int:
         """Number of rows n."""
         return len(self.rows)
@@ -155,7 +163,9 @@ class ExplanationBatch:
         """The explanation of one row, or of several for a slice."""
         if isinstance(index, slice):
             return tuple(Explanation(self, i) for i in range(len(self))[index])
-        return Explanation(self, range(len(self))[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no row {index}; the batch has {len(self)} rows")
+        return Explanation(self, index % len(self))
 
     def __iter__(self) -> Iterator[Explanation]:
         """The explanations in the order of the rows."""
@@ -164,7 +174,8 @@ class ExplanationBatch:
     def to_shap(self) -> shap.Explanation:
         """The batch as a `shap.Explanation`, so that every plot of shap works on it.
 
-        `data` holds the row's values for players of one feature, and their values joined as text for groups.
+        `data` holds the row's values for players of one feature, and their values joined as text for groups: float64 if
+        all are numbers, else objects (of shap's plots, `violin` takes numbers only).
         """
         import numpy as np  # noqa: PLC0415 - heavy: loaded when used
         import shap  # noqa: PLC0415 - heavy: loaded when used
@@ -174,10 +185,11 @@ class ExplanationBatch:
             columns = [self.rows.columns[feature] for feature in members]
             for i in range(len(self)):
                 shown[i, j] = columns[0][i] if len(columns) == 1 else ", ".join(str(column[i]) for column in columns)
+        is_numeric = all(isinstance(value, float) for value in shown.ravel())
         return shap.Explanation(
             values=self.values.copy(),
             base_values=self.base_values.copy(),
-            data=shown,
+            data=shown.astype(np.float64) if is_numeric else shown,
             feature_names=list(self.players.names),
             output_names=self.provenance.output.id,
         )

@@ -95,7 +95,7 @@ class Explainer:
             RuntimeUnavailableError: If no ONNX Runtime is installed, or `cuda` is asked for and not there.
         """
         if device not in DEVICES:
-            raise InvalidRequestError.of("device", f"'{device}' is not one of {', '.join(DEVICES)}")
+            raise InvalidRequestError.of("device", f"{device!r} is not one of {', '.join(DEVICES)}")
         loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self._loaded = LoadedBundle(loaded, runtime or OrtRuntime(), device)
         self._surroundings = surroundings or Surroundings()
@@ -289,7 +289,7 @@ def _parse_space(space: Space | str | None) -> Space | None:
         return Space(space)
     except ValueError:
         known = ", ".join(Space)
-        raise InvalidRequestError.of("space", f"'{space}' is not one of {known}") from None
+        raise InvalidRequestError.of("space", f"{str(space)!r} is not one of {known}") from None
 
 
 def _check_budget(budget: object) -> None:

@@ -222,7 +222,7 @@ class ExplanationService:
 
     def _find(self, name: str) -> Explainer:
         if name not in self._explainers:
-            raise NotFoundError(f"there is no model '{name}'; ask ModelService.ListModels for the known ones")
+            raise NotFoundError(f"there is no model {name!r}; ask ModelService.ListModels for the known ones")
         return self._explainers[name]
 
     def _check_view(self, view: ViewRequest) -> None:
@@ -230,12 +230,12 @@ class ExplanationService:
         if view.format not in audience.formats:
             raise InvalidRequestError.of(
                 "format",
-                f"audience '{audience.id}' has no format '{view.format}'; it has {', '.join(audience.formats)}",
+                f"audience '{audience.id}' has no format {view.format!r}; it has {', '.join(audience.formats)}",
             )
         if view.language not in audience.languages:
             known = ", ".join(audience.languages)
             raise InvalidRequestError.of(
-                "language", f"audience '{audience.id}' has no language '{view.language}'; it has {known}"
+                "language", f"audience '{audience.id}' has no language {view.language!r}; it has {known}"
             )
 
     def _render(self, record: ExplanationRecord, description: BundleDescription, view: ViewRequest) -> RenderedView:

@@ -62,7 +62,7 @@ def find_audience(audience: str, folder: Path | None = None) -> Audience:
     """
     known = audiences(folder)
     if audience not in known:
-        raise NotFoundError(f"there is no audience '{audience}'; known audiences: {', '.join(known)}")
+        raise NotFoundError(f"there is no audience {audience!r}; known audiences: {', '.join(known)}")
     return known[audience]
 
 

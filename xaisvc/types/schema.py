@@ -241,7 +241,7 @@ class BundleDescription:
             if feature.id == feature_id:
                 return feature
         known = ", ".join(self.feature_ids)
-        msg = f"bundle '{self.name}' has no feature '{feature_id}'; it has: {known}"
+        msg = f"bundle '{self.name}' has no feature {feature_id!r}; it has: {known}"
         raise NotFoundError(msg)
 
     def output(self, output_id: str | None) -> Output:
@@ -256,7 +256,7 @@ class BundleDescription:
             if output.id == output_id:
                 return output
         known = ", ".join(output.id for output in self.outputs)
-        msg = f"bundle '{self.name}' has no output '{output_id}'; it has: {known}"
+        msg = f"bundle '{self.name}' has no output {output_id!r}; it has: {known}"
         raise NotFoundError(msg)
 
     def concept(self, concept_id: str) -> Concept | None:

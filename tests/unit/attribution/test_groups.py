@@ -88,8 +88,10 @@ def test_own_groups_may_name_features_in_any_order() -> None:
             "players",
             "group 'rent' has the name of a feature that stands alone; give the group another name",
         ),
+        ({" ": ["age"]}, "players[' ']", "a group needs a name of 1 to 200 characters that can be printed"),
+        ({"a\x1b": ["age"]}, "players['a\\x1b']", "a group needs a name of 1 to 200 characters that can be printed"),
     ],
-    ids=["unknown", "twice", "twice in one", "empty", "text", "name taken"],
+    ids=["unknown", "twice", "twice in one", "empty", "text", "name taken", "no name", "control character"],
 )
 def test_groups_that_do_not_fit_are_refused(groups: dict[str, list[str]], field: str, text: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:

@@ -159,6 +159,14 @@ def test_a_batch_reads_like_a_sequence(explainer: Explainer) -> None:
         batch[3]
 
 
+def test_a_batch_says_what_it_is_without_the_values_of_rows(explainer: Explainer) -> None:
+    batch = explainer.explain(ROWS)
+
+    assert repr(batch) == "<ExplanationBatch of 3 rows x 2 players: log-model, y in raw, exact (exact)>"
+    with pytest.raises(IndexError, match="there is no row 3; the batch has 3 rows"):
+        batch[3]
+
+
 def test_every_plot_of_shap_can_be_drawn(explainer: Explainer) -> None:
     import matplotlib as mpl
 
@@ -168,8 +176,10 @@ def test_every_plot_of_shap_can_be_drawn(explainer: Explainer) -> None:
     explanation = explainer.explain(ROWS).to_shap()
 
     assert explanation.feature_names == ["a", "b"]
+    assert explanation.data.dtype == np.float64
     shap.plots.waterfall(explanation[0], show=False)
     shap.plots.beeswarm(explanation, show=False)
+    shap.plots.violin(explanation, show=False)
 
 
 def test_log_odds_that_do_not_give_the_probability_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
