@@ -12,7 +12,7 @@ from xaisvc.types import Kind
 
 if TYPE_CHECKING:
     from xaisvc.demo.cases import Case
-    from xaisvc.types import BundleDescription, ExplanationRecord, Feature
+    from xaisvc.types import BundleDescription, ExplanationRecord, Feature, RecordedAttribution
 
 LANGUAGE: Final = "en"
 COMPARED_FEATURES: Final = 7
@@ -104,6 +104,7 @@ def render_index(cases: tuple[CaseAnswers, ...], *, version: str, next_steps: st
         band=_band,
         comparison=_comparison,
         decision=_decision,
+        method=method_text,
     )
 
 
@@ -117,6 +118,13 @@ def value_text(feature: Feature, value: float | str | None) -> str:
         return "Yes" if value else "No"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
     return f"{number} {feature.unit}" if feature.unit else number
+
+
+def method_text(attribution: RecordedAttribution) -> str:
+    """The method and whether its numbers are exact; the method called "exact" is told by what it does."""
+    if not attribution.exact:
+        return f"{attribution.method} (sampled)"
+    return f"{attribution.method} ({'enumeration' if attribution.method == 'exact' else 'exact'})"
 
 
 def _percent(share: float) -> str:

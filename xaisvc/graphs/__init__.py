@@ -1,6 +1,7 @@
 """Reads the structure of ONNX graphs: their outputs, links, tree ensembles, linear nodes and what depends on what."""
 
 from xaisvc.graphs.additive import AdditiveGraph, GraphTerm, NotAdditive, read_additive
+from xaisvc.graphs.check import check_trees
 from xaisvc.graphs.graph import Graph
 from xaisvc.graphs.outputs import Place, list_outputs, resolve_output
 from xaisvc.graphs.provenance import trace_columns
@@ -14,6 +15,7 @@ __all__ = [
     "Place",
     "Scorer",
     "Transform",
+    "check_trees",
     "list_outputs",
     "plan_scorer",
     "read_additive",

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.errors import XaisvcError
 from xaisvc.graphs.affine import Affine, Atom, expand, take_linear_apart
 from xaisvc.graphs.build import with_matrices
+from xaisvc.graphs.forest import UnreadTreesError
 from xaisvc.graphs.graph import Graph
 from xaisvc.graphs.links import Links
 from xaisvc.graphs.provenance import Tracer
-from xaisvc.graphs.rules import is_column_wise
+from xaisvc.graphs.rules import RANDOM, is_column_wise
 from xaisvc.graphs.scorer import find_target
 from xaisvc.graphs.scores import TREE_OPS, is_model_node, read_scores
 from xaisvc.graphs.trees import join_trees, read_trees
@@ -97,8 +99,30 @@ def read_additive(
     target = find_target(graph, output, space)
     if target.sum is None:
         return NotAdditive("the probability is not a logistic function of one score, so its log-odds are not a sum")
-    tracer = Tracer(graph, sources)
-    return _Reader(graph, tracer, space).read(target.sum)
+    try:
+        tracer = Tracer(graph, sources)
+        found = _Reader(graph, tracer, space).read(target.sum)
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        if isinstance(error, XaisvcError):
+            raise
+        # Sampling needs no reading, so a graph that contradicts itself must not stop it.
+        return NotAdditive("the graph contradicts itself in shapes or types, so it cannot be read as a sum")
+    crossing = next((node for node in map(tracer.crossing, _tensors(target.sum)) if node is not None), None)
+    if isinstance(found, AdditiveGraph) and crossing is not None:
+        return NotAdditive(_crossing_reason(crossing))
+    return found
+
+
+def _tensors(total: Affine) -> list[str]:
+    return [atom.tensor for atom in total.weights]
+
+
+def _crossing_reason(node: NodeProto) -> str:
+    if node.op_type in RANDOM or node.op_type == "Dropout":
+        return f"the node {node.op_type} gives other numbers each time, so no formula describes the model"
+    return (
+        f"a row's number may depend on the other rows of its batch: nothing shows that {node.op_type} keeps them apart"
+    )
 
 
 class _Reader:
@@ -163,7 +187,10 @@ class _Reader:
         if isinstance(scores, str):
             return scores
         target = next(t for t, column in scores.bare.items() if column == atom.column)
-        found = read_trees(node, target)
+        try:
+            found = read_trees(node, target)
+        except UnreadTreesError as error:
+            return str(error)
         self._constant += weight * found.constant
         self._trees.setdefault(node.input[0], []).append(
             replace(found.trees, leaf_value=found.trees.leaf_value * weight)

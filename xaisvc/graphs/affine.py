@@ -206,10 +206,13 @@ def _matrix(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step |
         alpha = _float(node, "alpha")
         if len(node.input) > rank and node.input[rank]:
             added = graph.constant(node.input[rank])
-            if added is None:
+            if added is None or atom.column >= matrix.shape[1]:
                 return None
-            constant = _float(node, "beta") * _number(added, matrix.shape[1:], atom.column)
-    if matrix.shape[0] != layout[0] or atom.column >= matrix.shape[1]:
+            try:
+                constant = _float(node, "beta") * _number(added, matrix.shape[1:], atom.column)
+            except ValueError:
+                return None
+    if matrix.shape[0] != layout[0] or atom.column >= matrix.shape[1] or not _is_float(graph, atom.tensor):
         return None
     column = alpha * matrix[:, atom.column].astype(np.float64)
     parts = tuple((Atom(node.input[0], i), float(weight)) for i, weight in enumerate(column))
@@ -276,7 +279,7 @@ def _operand(tracer: Tracer, name: str, layout: tuple[int, ...], column: int) ->
 def _sum(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step | None:
     """Add, Sub, Sum, Mean and Neg; constants may take part."""
     layout = tracer.layout(atom.tensor)
-    if layout is None:
+    if layout is None or not _is_float(graph, atom.tensor):
         return None
     names = [name for name in node.input if name]
     share = 1.0 / len(names) if node.op_type == "Mean" else 1.0
@@ -311,9 +314,16 @@ def _scale(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step | 
     except ValueError:
         return None
     part = _operand(tracer, left, layout, atom.column)
-    if part is None or not factor or not np.issubdtype(value.dtype, np.floating):
+    if part is None or not factor or not _is_float(graph, atom.tensor):
         return None  # ONNX divides whole numbers towards zero, which is no scaling
     return Step(0.0, ((part, 1.0 / factor if node.op_type == "Div" else factor),))
+
+
+def _is_float(graph: Graph, tensor: str) -> bool:
+    """Whether a tensor holds float or double numbers: sums of whole numbers wrap around at the end of their range."""
+    from onnx import TensorProto  # noqa: PLC0415 (heavy: loaded when used)
+
+    return graph.element(tensor) in {TensorProto.FLOAT, TensorProto.DOUBLE}
 
 
 def _cast(graph: Graph, _: Tracer, node: NodeProto, atom: Atom) -> Step | None:
@@ -335,7 +345,7 @@ def _reduce(graph: Graph, tracer: Tracer, node: NodeProto, atom: Atom) -> Step |
         axes = None if value is None else [int(axis) for axis in value.ravel()]
     else:
         axes = ints_attribute(node, "axes")
-    if layout is None or len(layout) != 1 or axes not in ([1], [-1]):
+    if layout is None or len(layout) != 1 or axes not in ([1], [-1]) or not _is_float(graph, atom.tensor):
         return None
     share = 1.0 / layout[0] if node.op_type == "ReduceMean" else 1.0
     return Step(0.0, tuple((Atom(node.input[0], i), share) for i in range(layout[0]))) if not atom.column else None

@@ -14,7 +14,20 @@ import numpy as np
 from xaisvc.errors import BundleError
 from xaisvc.graphs.graph import Graph, node_inputs
 from xaisvc.graphs.rearrange import data_operands, rearrange
-from xaisvc.graphs.rules import NOBODY, RULES, Columns, Mixed, Owners, Trace, applied, filled, is_width, union
+from xaisvc.graphs.rules import (
+    NOBODY,
+    RANDOM,
+    RULES,
+    SIZES,
+    Columns,
+    Mixed,
+    Owners,
+    Trace,
+    applied,
+    filled,
+    is_width,
+    union,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +69,8 @@ class Tracer:
         self._graph = graph
         self._traces: dict[str, Trace] = {}
         self.origins: dict[str, Origins | None] = {}
+        self._crossings: dict[str, NodeProto] = {}
+        self._fixed: set[str] = set()
         for name in graph.inputs:
             self._traces[name] = _input_trace(graph, name, sources)
         for node in graph.nodes:
@@ -89,6 +104,13 @@ class Tracer:
             return (trace.everybody,) * (shape[1] or 0)
         return (trace.everybody,) * at_least if at_least else None
 
+    def crossing(self, tensor: str) -> NodeProto | None:
+        """The first node before a tensor that may let rows of one batch depend on each other; None if there is none.
+
+        Rows are known to stay apart only behind nodes that a rule or a move of columns describes.
+        """
+        return self._crossings.get(tensor)
+
     def _trace_node(self, node: NodeProto) -> None:
         graph = self._graph
         traces = [self(name) if name else Mixed(NOBODY) for name in node.input]
@@ -101,11 +123,29 @@ class Tracer:
         rule = RULES.get((_domain(node), node.op_type))
         if found is None and rule is not None:
             found = applied(rule, graph, node, traces)
+        crossing = self._find_crossing(node, is_known=found is not None)
+        if crossing is not None:
+            self._crossings.update(dict.fromkeys(node.output, crossing))
+        if crossing is not None and node.op_type in SIZES and crossing is not node:
+            found = None  # the number of rows itself may depend on the features
         everybody = union(self(name).everybody for name in node_inputs(node))
         for i, name in enumerate(node.output):
             if name:
                 trace = found[i] if found is not None and i < len(found) else Mixed(everybody)
                 self._traces[name] = self._widened(name, trace)
+
+    def _find_crossing(self, node: NodeProto, *, is_known: bool) -> NodeProto | None:
+        """The node that may join rows up to and including this one."""
+        names = list(node_inputs(node))
+        inherited = next((self._crossings[name] for name in names if name in self._crossings), None)
+        if inherited is not None:
+            return inherited
+        is_plain = node.op_type not in SIZES | RANDOM
+        is_alone = all(not attribute.HasField("g") and not attribute.graphs for attribute in node.attribute)
+        if is_plain and is_alone and all(name in self._fixed or self._graph.is_constant(name) for name in names):
+            self._fixed.update(node.output)
+            return None
+        return None if is_known and is_plain else node
 
     def _widened(self, tensor: str, trace: Trace) -> Trace:
         """Gives a mixed tensor its columns back where shape inference knows how many there are."""
@@ -168,6 +208,6 @@ def _entries(graph: Graph, name: str, trace: Trace) -> NDArray[np.object_] | Non
     if isinstance(trace, Columns):
         return trace.owners
     constant = graph.constant(name)
-    if constant is None or not constant.ndim:
+    if constant is None or not constant.ndim or constant.shape[0] != 1:
         return None
     return filled((1, *constant.shape[1:]), NOBODY)

@@ -94,13 +94,28 @@ def _same(_: Graph, __: NodeProto, entries: list[Entries]) -> list[Entries]:
     return [entries[0]]
 
 
+def _dropout(graph: Graph, node: NodeProto, entries: list[Entries]) -> list[Entries] | None:
+    """Hands its input on, unless it is told to drop values as in training."""
+    training = 2
+    if len(node.input) > training and node.input[training]:
+        drops = graph.constant(node.input[training])
+        if drops is None or drops.any():
+            return None
+    return [entries[0]]
+
+
 def _concat(_: Graph, node: NodeProto, entries: list[Entries]) -> list[Entries]:
     axis = _axis(int_attribute(node, "axis", 1), entries[0].ndim)
     bounded(sum(entry.size for entry in entries))
     return [np.concatenate(entries, axis=axis)]
 
 
-def _feature_vectorizer(_: Graph, __: NodeProto, entries: list[Entries]) -> list[Entries]:
+def _feature_vectorizer(_: Graph, node: NodeProto, entries: list[Entries]) -> list[Entries] | None:
+    rows_and_columns = 2
+    if any(entry.ndim != rows_and_columns for entry in entries):
+        return None
+    if ints_attribute(node, "inputdimensions") != [entry.shape[1] for entry in entries]:
+        return None  # ONNX Runtime cuts operands off, or fills them up with zeros
     bounded(sum(entry.size for entry in entries))
     return [np.concatenate([entry.reshape(1, -1) for entry in entries], axis=1)]
 
@@ -198,7 +213,7 @@ def _transpose(_: Graph, node: NodeProto, entries: list[Entries]) -> list[Entrie
 
 _MOVERS: dict[tuple[str, str], Mover] = {
     ("", "Identity"): _same,
-    ("", "Dropout"): _same,
+    ("", "Dropout"): _dropout,
     ("", "Concat"): _concat,
     ("", "Reshape"): _reshape,
     ("", "Flatten"): _flatten,

@@ -109,13 +109,10 @@ def _elementwise(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Tra
         return None
     rank = parts[0].ndim
     for shape in constants:
-        if len(shape) > rank:
+        # A constant whose first dimension runs along the rows must be the same for all of them.
+        if len(shape) > rank or (len(shape) == rank and shape[0] != 1):
             return None
-        if len(shape) == rank:
-            # Its first dimension runs along the rows: one of them stands for all.
-            parts.append(filled((1, *shape[1:]), NOBODY))
-        else:
-            parts.append(filled((1,) * (rank - len(shape)) + shape, NOBODY))
+        parts.append(filled((1,) * (rank - len(shape)) + shape, NOBODY))
     bounded(prod(np.broadcast_shapes(*(part.shape for part in parts))))
     return [Columns(reduce(_merge, parts))]
 
@@ -155,8 +152,8 @@ def _matrix(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] |
     is_vector = weights.ndim == 1
     weights = weights[:, None] if is_vector else weights
     if node.op_type == "Gemm":
-        extra = len(node.input) > rank and node.input[rank] and not graph.is_constant(node.input[rank])
-        if int_attribute(node, "transA", 0) or extra:
+        added = graph.constant(node.input[rank]) if len(node.input) > rank and node.input[rank] else np.zeros(1)
+        if int_attribute(node, "transA", 0) or added is None or (added.ndim == rank and added.shape[0] != 1):
             return None
         weights = weights.T if int_attribute(node, "transB", 0) else weights
     if weights.shape[0] != left.owners.shape[1]:
@@ -179,8 +176,11 @@ def _mix_last(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace]
     """Keeps the layout; every column depends on all of them (Normalizer, Softmax and the like)."""
     del graph
     trace = traces[0]
-    if not isinstance(trace, Columns) or int_attribute(node, "axis", -1) == 0:
+    if not isinstance(trace, Columns):
         return None
+    rank, axis = trace.owners.ndim, int_attribute(node, "axis", -1)
+    if rank == 1 or not -rank < axis < rank or not axis:
+        return None  # along the rows; a tensor of shape [n] is one row to these nodes
     return [Columns(filled(trace.owners.shape, trace.everybody))]
 
 
@@ -197,7 +197,7 @@ def _reduce(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] |
     else:
         axes = ints_attribute(node, "axes")
     rank = trace.owners.ndim
-    if not axes or any(axis % rank == 0 for axis in axes if -rank <= axis < rank):
+    if not axes or any(axis % rank == 0 or not -rank <= axis < rank for axis in axes):
         return None
     owners = trace.owners
     for axis in sorted({axis % rank for axis in axes}, reverse=True):
@@ -212,6 +212,9 @@ def _model_scores(columns: Callable[[NodeProto], int | None], scores: int) -> Ru
     def rule(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
         del graph
         everybody = traces[0].everybody
+        rows_and_columns = 2
+        if not isinstance(traces[0], Columns) or traces[0].owners.ndim != rows_and_columns:
+            return None  # a tensor of shape [n] is one row to these nodes
         width = columns(node)
         per_row = Columns(filled((1,), everybody))
         table = Mixed(everybody) if width is None else Columns(filled((1, width), everybody))
@@ -246,9 +249,8 @@ def _lookup(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] |
 
 
 def _constant_shape(_: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace]:
-    """Sizes depend on the batch, never on a feature's value."""
-    del traces
-    return [Mixed(NOBODY) for _ in node.output]
+    """Sizes of a tensor of n rows depend on n, never on a feature's value; other sizes may depend on anything."""
+    return [Mixed(NOBODY) for _ in node.output] if isinstance(traces[0], Columns) else None
 
 
 _ELEMENTWISE = frozenset(
@@ -268,6 +270,14 @@ _MOVES = frozenset(
     {"Identity", "Dropout", "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Gather", "Slice"}
     | {"Split", "Constant"}
 )
+SIZES = frozenset({"Shape", "Size"})
+"""Nodes whose numbers belong to the whole batch, not to a row."""
+
+RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+"""Nodes that answer something else each time."""
+
 _ENCODERS = ("Scaler", "Imputer", "LabelEncoder", "CategoryMapper", "Binarizer")
 
 
@@ -285,8 +295,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "MatMul"): _matrix,
     ("", "Gemm"): _matrix,
     ("", "Gather"): _lookup,
-    ("", "Shape"): _constant_shape,
-    ("", "Size"): _constant_shape,
+    **{("", name): _constant_shape for name in SIZES},
     ("", "StringNormalizer"): _string_normalizer,
     **{(ML_DOMAIN, name): _first_operand for name in _ENCODERS},
     (ML_DOMAIN, "OneHotEncoder"): _one_hot,

@@ -142,21 +142,22 @@ def _two_classes(node: NodeProto, tensor: str, targets: list[int], link: Link) -
         return _single(tensor, PAIR, link, positive=bool((weights >= 0).all()))
     if targets == [1]:
         return NodeScores(tensor, link, (ScoreColumn(None), ScoreColumn(1)), {1: 1})
-    if not _always_scores(node, 1):
+    if not always_scores(node, 1):
         return "some rows get no weight for the second class, which ONNX Runtime treats in another way"
     return _plain_columns(tensor, PAIR, link)
 
 
-def _always_scores(node: NodeProto, target: int) -> bool:
-    """Whether at least one tree gives every row a weight for a class."""
+def always_scores(node: NodeProto, target: int) -> bool:
+    """Whether at least one tree of the list form gives every row a weight for a class or target."""
+    prefix = "class" if node.op_type == "TreeEnsembleClassifier" else "target"
     trees = np.asarray(ints_attribute(node, "nodes_treeids") or [], dtype=np.int64)
     modes = next((list(a.strings) for a in node.attribute if a.name == "nodes_modes"), [])
     is_leaf = np.array([mode == b"LEAF" for mode in modes], dtype=bool)
     if is_leaf.size != trees.size:
         return False
-    ids = np.asarray(ints_attribute(node, "class_ids") or [], dtype=np.int64)
-    voting = np.asarray(ints_attribute(node, "class_treeids") or [], dtype=np.int64)
-    places = np.asarray(ints_attribute(node, "class_nodeids") or [], dtype=np.int64)
+    ids = np.asarray(ints_attribute(node, f"{prefix}_ids") or [], dtype=np.int64)
+    voting = np.asarray(ints_attribute(node, f"{prefix}_treeids") or [], dtype=np.int64)
+    places = np.asarray(ints_attribute(node, f"{prefix}_nodeids") or [], dtype=np.int64)
     if not ids.size == voting.size == places.size:
         return False
     chosen = np.unique(np.stack([voting[ids == target], places[ids == target]]), axis=1)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.errors import UnsafeModelError
-from xaisvc.graphs.graph import attributes
-from xaisvc.graphs.scores import aggregate_function, base_values
+from xaisvc.graphs.forest import MalformedTreesError, UnreadTreesError, count_visits, join_chains, ordered
+from xaisvc.graphs.graph import attributes, class_labels, int_attribute
+from xaisvc.graphs.scores import PAIR, aggregate_function, always_scores, base_values
 from xaisvc.types import TreeEnsemble, TreeMode
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _MODES = {
 }
 _MODES_BY_NUMBER = (TreeMode.LEQ, TreeMode.LT, TreeMode.GTE, TreeMode.GT, TreeMode.EQ, TreeMode.NEQ, TreeMode.MEMBER)
 
+_MOST_VISITS = 2_000_000
+"""Nodes visited when every path is walked, where shared subtrees make that more than there are nodes."""
 
 _ID_LIMIT = 2**31
 """Node ids are below this; ONNX Runtime keeps them in 32 bits."""
@@ -53,6 +56,8 @@ class TreeSum:
 def read_trees(node: NodeProto, target: int) -> TreeSum:
     """Reads one target of a TreeEnsembleClassifier, TreeEnsembleRegressor or TreeEnsemble node.
 
+    Chains of BRANCH_EQ nodes that are one test "value is one of a set" become one MEMBER node. Nodes may be shared.
+
     Args:
         node: The node; its aggregate function is SUM or AVERAGE.
         target: Class or target id, as the node counts them.
@@ -61,12 +66,36 @@ def read_trees(node: NodeProto, target: int) -> TreeSum:
         The trees and the base value.
 
     Raises:
-        UnsafeModelError: If the node's lists contradict each other: different lengths, a child that does not exist, a
-            node with two parents, a root that is a child, a negative column.
+        UnsafeModelError: If the node's lists contradict each other; see `check_trees_of`.
+        UnreadTreesError: If ONNX Runtime runs the trees, but not as this sum.
     """
-    if node.op_type == "TreeEnsemble":
-        return _read_version_5(node, target)
-    return _read_lists(node, target)
+    try:
+        return _read_version_5(node, target) if node.op_type == "TreeEnsemble" else _read_lists(node, target)
+    except MalformedTreesError as error:
+        raise _unsafe(node, error) from error
+
+
+def check_trees_of(node: NodeProto) -> None:
+    """Checks the lists of a tree node without reading its weights.
+
+    Raises:
+        UnsafeModelError: If lists differ in length, a child or leaf does not exist, a node is its own ancestor, a path
+            is far too long, a column is negative, or a node id occurs twice.
+    """
+    try:
+        if node.op_type == "TreeEnsemble":
+            _version_5_nodes(node)
+        else:
+            _, votes = _listed_nodes(node)
+            votes.leaves()
+    except MalformedTreesError as error:
+        raise _unsafe(node, error) from error
+
+
+def _unsafe(node: NodeProto, error: MalformedTreesError) -> UnsafeModelError:
+    name = node.name or next((output for output in node.output if output), "")
+    msg = f"holds a malformed tree ensemble in node '{name}': {error}; convert the model again"
+    return UnsafeModelError(msg, file="model.onnx")
 
 
 def join_trees(ensembles: Sequence[TreeEnsemble]) -> TreeEnsemble:
@@ -88,7 +117,22 @@ def join_trees(ensembles: Sequence[TreeEnsemble]) -> TreeEnsemble:
     )
 
 
-def _read_lists(node: NodeProto, target: int) -> TreeSum:
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """The leaf weights of the list form, not yet matched with nodes."""
+
+    places: _Places
+    targets: Ints
+    trees: Ints
+    nodes: Ints
+    weights: Floats
+
+    def leaves(self) -> Ints:
+        """Index of the node that each weight belongs to."""
+        return self.places.find(self.trees, self.nodes)
+
+
+def _listed_nodes(node: NodeProto) -> tuple[_Nodes, _Votes]:
     """The form of ai.onnx.ml 1 to 3: one list entry per node, leaves among them, votes in separate lists."""
     lists = attributes(node)
     prefix = "class" if node.op_type == "TreeEnsembleClassifier" else "target"
@@ -105,100 +149,137 @@ def _read_lists(node: NodeProto, target: int) -> TreeSum:
         "its lists of nodes are empty, of different lengths or name an unknown mode",
     )
     mode = np.array([_MODES[str(name)] for name in modes], dtype=np.int8)
-    starts = np.flatnonzero(np.diff(tree_ids, prepend=tree_ids[0] - 1))
-    _require(np.unique(tree_ids[starts]).size == starts.size, "the nodes of one tree do not stand together")
     places = _Places(tree_ids, node_ids)
     is_branch = mode != TreeMode.LEAF
-    true_child, false_child = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int32)
+    true_child, false_child = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     true_child[is_branch] = places.find(tree_ids[is_branch], true_ids[is_branch])
     false_child[is_branch] = places.find(tree_ids[is_branch], false_ids[is_branch])
     tracks = _ints(lists, "nodes_missing_value_tracks_true")
-    missing = tracks == 1 if tracks.size == size else np.zeros(size, dtype=bool)
-
     weights = _floats(lists, f"{prefix}_weights")
     ids, voters, votes = (_ints(lists, f"{prefix}_{name}") for name in ("ids", "treeids", "nodeids"))
     _require(ids.size == voters.size == votes.size == weights.size, "its lists of leaf weights differ in length")
-    chosen = ids == target
-    leaves = places.find(voters[chosen], votes[chosen])
-    at_leaf = mode[leaves] == TreeMode.LEAF
-    _require(np.unique(leaves[at_leaf]).size == at_leaf.sum(), "a leaf has two weights for the same target")
-    value = np.zeros(size)
-    value[leaves[at_leaf]] = weights[chosen][at_leaf]
     nodes = _Nodes(
-        roots=starts,
+        # ONNX Runtime starts each tree at the node that is listed first, whatever it is.
+        roots=np.flatnonzero(np.diff(tree_ids, prepend=tree_ids[0] - 1)),
         column=column,
         mode=mode,
         threshold=threshold,
         true_child=true_child,
         false_child=false_child,
-        missing_true=missing,
-        members={},
-        leaf_value=value,
+        missing_true=tracks == 1 if tracks.size == size else np.zeros(size, dtype=bool),
+        levels=_levels(is_branch, true_child, false_child, column, tree_ids),
     )
-    return _sum(node, target, _ensemble(nodes))
+    return nodes, _Votes(places, ids, voters, votes, weights)
 
 
-def _read_version_5(node: NodeProto, target: int) -> TreeSum:
+def _read_lists(node: NodeProto, target: int) -> TreeSum:
+    nodes, votes = _listed_nodes(node)
+    tree_ids = _ints(attributes(node), "nodes_treeids")[nodes.roots]
+    if np.unique(tree_ids).size != tree_ids.size:
+        msg = f"the nodes of one tree of {node.op_type} do not stand together, so its trees cannot be told apart"
+        raise UnreadTreesError(msg)
+    chosen = votes.targets == target
+    places, weights = votes.leaves()[chosen], votes.weights[chosen]
+    at_leaf = nodes.mode[places] == TreeMode.LEAF
+    leaves = places[at_leaf]
+    if np.unique(leaves).size != leaves.size:
+        msg = f"a leaf of {node.op_type} has two weights for the same target"
+        raise UnreadTreesError(msg)
+    value = np.zeros(nodes.mode.size)
+    value[leaves] = weights[at_leaf]
+    weighted = np.zeros(nodes.mode.size, dtype=bool)
+    weighted[votes.leaves()] = True
+    bare = (nodes.mode == TreeMode.LEAF) & ~weighted
+    if _numbers_of(node) == 1 and nodes.threshold[bare].any():
+        msg = f"ONNX Runtime takes the threshold of a leaf of {node.op_type} that has no weight for its weight"
+        raise UnreadTreesError(msg)
+    return _sum(node, target, _ensemble(nodes, value))
+
+
+def _numbers_of(node: NodeProto) -> int:
+    """How many sums a tree node has: its classes or targets."""
+    if node.op_type == "TreeEnsembleClassifier":
+        return len(class_labels(node))
+    return int_attribute(node, "n_targets", 1)
+
+
+def _version_5_nodes(node: NodeProto) -> _Nodes:
     """The form of ai.onnx.ml 5: branches and leaves in separate lists, thresholds and weights as tensors."""
     lists = attributes(node)
     column = _ints(lists, "nodes_featureids")
     numbers = _ints(lists, "nodes_modes")
-    threshold = np.asarray(lists.get("nodes_splits", []))
+    threshold = np.asarray(lists.get("nodes_splits", [])).ravel()
     true_ids, false_ids = _ints(lists, "nodes_truenodeids"), _ints(lists, "nodes_falsenodeids")
     true_leaf, false_leaf = _ints(lists, "nodes_trueleafs") == 1, _ints(lists, "nodes_falseleafs") == 1
     roots, targets = _ints(lists, "tree_roots"), _ints(lists, "leaf_targetids")
-    weights = _floats(lists, "leaf_weights")
     branches, leaves = column.size, targets.size
     parts = (numbers, threshold, true_ids, false_ids, true_leaf, false_leaf)
     _require(
         branches > 0
         and leaves > 0
-        and weights.size == leaves
+        and _floats(lists, "leaf_weights").size == leaves
         and all(part.size == branches for part in parts)
         and bool(((numbers >= 0) & (numbers < len(_MODES_BY_NUMBER))).all()),
         "its lists of nodes and leaves are empty, of different lengths or name an unknown mode",
     )
+    sets = int(np.isnan(_floats(lists, "membership_values")).sum())
+    _require(sets >= (numbers == TreeMode.MEMBER - 1).sum(), "it has fewer sets than BRANCH_MEMBER nodes")
     for ids, is_leaf in ((true_ids, true_leaf), (false_ids, false_leaf)):
         fits = (ids >= 0) & (ids < np.where(is_leaf, leaves, branches))
         _require(bool(fits.all()), "a branch has a child that does not exist")
     _require(bool(((roots >= 0) & (roots < branches)).all()), "a root does not exist")
-    children = tuple(
-        np.concatenate([np.where(is_leaf, ids + branches, ids), np.zeros(leaves, dtype=np.int64)]).astype(np.int32)
+    true_child, false_child = (
+        np.concatenate([np.where(is_leaf, ids + branches, ids), np.zeros(leaves, dtype=np.int64)])
         for ids, is_leaf in ((true_ids, true_leaf), (false_ids, false_leaf))
     )
     mode = np.concatenate([np.array(_MODES_BY_NUMBER)[numbers], np.zeros(leaves)]).astype(np.int8)
     tracks = _ints(lists, "nodes_missing_value_tracks_true")
     missing = np.zeros(branches + leaves, dtype=bool)
     missing[:branches] = tracks == 1 if tracks.size == branches else False
-    nodes = _Nodes(
+    column = np.concatenate([column, np.full(leaves, -1)])
+    return _Nodes(
         roots=roots,
-        column=np.concatenate([column, np.full(leaves, -1)]),
+        column=column,
         mode=mode,
         threshold=np.concatenate([threshold, np.zeros(leaves, dtype=threshold.dtype)]),
-        true_child=children[0],
-        false_child=children[1],
+        true_child=true_child,
+        false_child=false_child,
         missing_true=missing,
-        members=_members(_floats(lists, "membership_values"), np.flatnonzero(mode == TreeMode.MEMBER)),
-        leaf_value=np.concatenate([np.zeros(branches), np.where(targets == target, weights, 0.0)]),
+        levels=_levels(mode != TreeMode.LEAF, true_child, false_child, column, None),
     )
-    return _sum(node, target, _ensemble(nodes))
 
 
-def _members(values: Floats, nodes: Ints) -> dict[int, frozenset[float]]:
-    """The sets of the MEMBER branches: values in the order of the branches, each set ended by a NaN."""
-    ends = np.flatnonzero(np.isnan(values))
-    if values.size and (not ends.size or ends[-1] != values.size - 1):
-        ends = np.append(ends, values.size)
-    _require(ends.size >= nodes.size, "membership_values has fewer sets than there are BRANCH_MEMBER nodes")
-    starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
-    return {
-        int(node): frozenset(values[start:end].tolist()) for node, start, end in zip(nodes, starts, ends, strict=False)
-    }
+def _read_version_5(node: NodeProto, target: int) -> TreeSum:
+    nodes = _version_5_nodes(node)
+    if (nodes.mode == TreeMode.MEMBER).any():
+        msg = "ONNX Runtime cuts off the decimals of numbers before some BRANCH_MEMBER tests, so they are not read"
+        raise UnreadTreesError(msg)
+    lists = attributes(node)
+    weights, targets = _floats(lists, "leaf_weights"), _ints(lists, "leaf_targetids")
+    value = np.concatenate([np.zeros(nodes.mode.size - targets.size), np.where(targets == target, weights, 0.0)])
+    return _sum(node, target, _ensemble(nodes, value))
+
+
+def _levels(
+    is_branch: NDArray[np.bool_], true_child: Ints, false_child: Ints, column: Ints, tree_ids: Ints | None
+) -> list[Ints]:
+    """The nodes in order, checked to go round in no circle."""
+    _require(bool((column[is_branch] >= 0).all()), "a branch tests a negative column")
+    levels, rest = ordered(is_branch, true_child, false_child)
+    where = f"in tree {tree_ids[rest[0]]} " if rest.size and tree_ids is not None else ""
+    _require(not rest.size, f"{where}a branch is its own ancestor")
+    return levels
 
 
 def _sum(node: NodeProto, target: int, trees: TreeEnsemble) -> TreeSum:
     base = base_values(node)
     constant = float(base[target]) if target < base.size else 0.0
+    keeps_base = _numbers_of(node) == 1 or (node.op_type == "TreeEnsembleClassifier" and _numbers_of(node) > PAIR)
+    if constant and not keeps_base and not always_scores(node, target):
+        msg = (
+            f"ONNX Runtime leaves the base value of {node.op_type} out for rows that get no leaf weight for the target"
+        )
+        raise UnreadTreesError(msg)
     if aggregate_function(node) != "AVERAGE":
         return TreeSum(constant, trees)
     averaged = replace(trees, leaf_value=trees.leaf_value / max(trees.roots.size, 1))
@@ -216,31 +297,36 @@ class _Nodes:
     true_child: NDArray[np.int32]
     false_child: NDArray[np.int32]
     missing_true: NDArray[np.bool_]
-    members: dict[int, frozenset[float]]
-    leaf_value: Floats
+    levels: list[Ints]
 
 
-def _ensemble(nodes: _Nodes) -> TreeEnsemble:
-    """Checks that the nodes form trees, and freezes them."""
+def _ensemble(nodes: _Nodes, leaf_value: Floats) -> TreeEnsemble:
+    """Joins chains of equality tests and freezes the nodes."""
     is_branch = nodes.mode != TreeMode.LEAF
-    _require(bool((nodes.column[is_branch] >= 0).all()), "a branch tests a negative column")
-    reached = np.concatenate([nodes.true_child[is_branch], nodes.false_child[is_branch]])
-    inner = reached[is_branch[reached]]
-    # No branch has two parents and no root has one, so what the roots reach are trees: nothing can go round in circles.
-    _require(np.unique(inner).size == inner.size, "a branch has two parents or is its own ancestor")
-    _require(not np.isin(nodes.roots, inner).any(), "a root is the child of a branch")
+    mode, false_child = nodes.mode.copy(), nodes.false_child.copy()
+    # A NaN never equals anything, so BRANCH_NEQ holds for it whatever the node says about missing values.
+    missing = (nodes.missing_true | (mode == TreeMode.NEQ)) & is_branch
+    members: dict[int, frozenset[float]] = {}
+    chains = join_chains(nodes.column, nodes.mode, nodes.threshold, nodes.true_child, nodes.false_child)
+    for first, (chain, values) in chains.items():
+        mode[first], members[first] = TreeMode.MEMBER, values
+        false_child[first] = nodes.false_child[chain[-1]]
+        missing[first] = missing[chain].any()
+    visits = count_visits(nodes.roots, nodes.levels, is_branch, nodes.true_child, false_child)
+    if visits > max(_MOST_VISITS, mode.size):
+        msg = f"the trees share so many subtrees that walking every path takes {visits:.2g} steps"
+        raise UnreadTreesError(msg)
     exact = nodes.threshold.dtype == np.float64
     return TreeEnsemble(
         roots=nodes.roots.astype(np.int32),
         column=np.where(is_branch, nodes.column, -1).astype(np.int32),
-        mode=nodes.mode,
+        mode=mode,
         threshold=nodes.threshold.astype(np.float64) if exact else nodes.threshold.astype(np.float32),
         true_child=np.where(is_branch, nodes.true_child, 0).astype(np.int32),
-        false_child=np.where(is_branch, nodes.false_child, 0).astype(np.int32),
-        # A NaN never equals anything, so BRANCH_NEQ holds for it whatever the node says about missing values.
-        missing_true=(nodes.missing_true | (nodes.mode == TreeMode.NEQ)) & is_branch,
-        members=nodes.members,
-        leaf_value=nodes.leaf_value,
+        false_child=np.where(is_branch, false_child, 0).astype(np.int32),
+        missing_true=missing,
+        members=members,
+        leaf_value=leaf_value,
     )
 
 
@@ -262,14 +348,14 @@ class _Places:
         keys = rank * _ID_LIMIT + np.where(exists, node_ids, 0)
         place = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
         exists &= self._keys[place] == keys
-        _require(bool(exists.all()), "a branch has a child, or a weight a leaf, that does not exist")
+        where = tree_ids[np.argmin(exists)] if exists.size else 0
+        _require(bool(exists.all()), f"in tree {where} a branch has a child, or a weight a leaf, that does not exist")
         return self._order[place]
 
 
 def _require(condition: bool, what: str) -> None:  # noqa: FBT001 (an assertion reads best this way)
     if not condition:
-        msg = f"holds a malformed tree ensemble: {what}; convert the model again"
-        raise UnsafeModelError(msg, file="model.onnx")
+        raise MalformedTreesError(what)
 
 
 def _list(lists: dict[str, object], name: str) -> list[object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.types import Adverse
 from xaisvc.views.document import Fact
+from xaisvc.views.entries import player_label
 from xaisvc.views.reliability import Level, Reliability, assess
 from xaisvc.views.selection import select
 
@@ -130,6 +131,24 @@ class SectionContext:
     def entry_facts(self, entry: Entry) -> tuple[Fact, ...]:
         """The values behind an entry, those that carry its direction."""
         return tuple(self.fact(feature) for feature in entry.facts() if feature.id in self.view.record.row)
+
+    def entry_note(self, entry: Entry) -> str:
+        """What must be known to read an entry's facts: which of them are associated, and which facts were set off.
+
+        Only facts of this entry are named, and the words are the same whether or not an association has further facts,
+        so that nothing withheld can be read from them.
+        """
+        view = self.view
+        found = [
+            self.say(
+                "together", facts=tuple(player_label(player, view.description, view.language) for player in players)
+            )
+            for players in entry.associated()
+        ]
+        others = tuple(feature.label(view.language.code) for feature in entry.offsets())
+        if others:
+            found.append(self.say("offset", facts=others))
+        return " ".join(found)
 
     @property
     def is_unreliable(self) -> bool:

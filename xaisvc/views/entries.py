@@ -21,6 +21,7 @@ Level: TypeAlias = Literal["concept", "feature"]
 
 CORRELATED_KIND = "correlated_features"
 _MAX_NAMED = 3
+_MATERIAL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,11 @@ class Member:
 
     Attributes:
         feature: Its declaration.
-        attribution: Its own share; None where only the share of its player is known.
+        player: The player that it belongs to: the finest part of the answer whose share is known.
     """
 
     feature: Feature
-    attribution: float | None
+    player: PlayerValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Entry:
         influence: Sum of its players' absolute attributions.
         usual: The same over the portfolio, sum of mean absolute attributions; None if a player's is not known.
         members: Its features, in the order of the record.
-        linked: Sets of feature ids that a caveat says move together.
+        linked: For each caveat about associated players, those of its players that belong to this entry.
         order: Place of its first player in the record.
     """
 
@@ -57,29 +58,45 @@ class Entry:
     influence: float
     usual: float | None
     members: tuple[Member, ...]
-    linked: tuple[frozenset[str], ...]
+    linked: tuple[tuple[PlayerValue, ...], ...]
     order: int
 
     def facts(self) -> tuple[Feature, ...]:
-        """The features that carry the entry's direction: own share of the same sign and at least a tenth of those.
+        """The features that carry the entry's direction: those of its players whose value has the entry's sign.
 
-        Where a feature's own share is not known, all are kept. Strongest first.
+        Players with less than a tenth of what these players add up to are left out. Strongest first.
         """
-        side: list[tuple[Feature, float]] = []
-        for member in self.members:
-            if member.attribution is None:
-                return tuple(m.feature for m in self.members)
-            if member.attribution * self.value > 0:
-                side.append((member.feature, abs(member.attribution)))
-        total = sum(weight for _, weight in side)
-        side.sort(key=lambda pair: -pair[1])
-        return tuple(feature for feature, weight in side if weight >= total / 10)
+        return _features(self._side(1))
 
-    @property
-    def moves_together(self) -> bool:
-        """Whether two of its `facts()` move together."""
+    def offsets(self) -> tuple[Feature, ...]:
+        """The features that counted the other way and made the entry's value smaller than its `facts()` add up to.
+
+        None if they add up to less than a tenth of the entry's own side. Strongest first.
+        """
+        against = self._side(-1)
+        return _features(against) if _total(against) >= _MATERIAL * _total(self._side(1)) else ()
+
+    def associated(self) -> tuple[tuple[PlayerValue, ...], ...]:
+        """For each caveat about associated players, those of them behind `facts()`, where there are two or more."""
         shown = {feature.id for feature in self.facts()}
-        return any(len(shown & names) > 1 for names in self.linked)
+        found = (tuple(player for player in players if shown & set(player.features)) for players in self.linked)
+        return tuple(players for players in found if len(players) > 1)
+
+    def _side(self, same: Literal[-1, 1]) -> list[Member]:
+        """The members whose players count the entry's own way, or the other way; strongest first."""
+        side = [member for member in self.members if member.player.value * self.value * same > 0]
+        return sorted(side, key=lambda member: -abs(member.player.value))
+
+
+def _total(side: list[Member]) -> float:
+    """What the players of a side add up to, each counted once however many features it has."""
+    return sum({member.player.player: abs(member.player.value) for member in side}.values())
+
+
+def _features(side: list[Member]) -> tuple[Feature, ...]:
+    """The features of a side, without those of players that are less than a tenth of it."""
+    least = _MATERIAL * _total(side)
+    return tuple(member.feature for member in side if abs(member.player.value) >= least)
 
 
 def make_entries(
@@ -93,7 +110,6 @@ def make_entries(
     order = {player.player: i for i, player in enumerate(record.attribution.players)}
     found = []
     for group in _groups(record, description, level):
-        single = {player.features[0]: player.value for player in group if len(player.features) == 1}
         usual = [player.portfolio_mean_abs for player in group if player.portfolio_mean_abs is not None]
         found.append(
             Entry(
@@ -103,7 +119,7 @@ def make_entries(
                 influence=sum(abs(player.value) for player in group),
                 usual=sum(usual) if len(usual) == len(group) else None,
                 members=tuple(
-                    Member(feature=description.feature(name), attribution=single.get(name))
+                    Member(feature=description.feature(name), player=player)
                     for player in group
                     for name in player.features
                 ),
@@ -163,9 +179,9 @@ def _concept(player: PlayerValue, description: BundleDescription) -> str | None:
     return next(iter(concepts)) if len(concepts) == 1 else None
 
 
-def _linked(group: list[PlayerValue], record: ExplanationRecord) -> tuple[frozenset[str], ...]:
+def _linked(group: list[PlayerValue], record: ExplanationRecord) -> tuple[tuple[PlayerValue, ...], ...]:
     return tuple(
-        frozenset(name for player in group if player.player in caveat.players for name in player.features)
+        tuple(player for player in group if player.player in caveat.players)
         for caveat in record.caveats
         if caveat.kind == CORRELATED_KIND
     )

@@ -162,7 +162,7 @@ def test_a_batch_reads_like_a_sequence(explainer: Explainer) -> None:
 def test_a_batch_says_what_it_is_without_the_values_of_rows(explainer: Explainer) -> None:
     batch = explainer.explain(ROWS)
 
-    assert repr(batch) == "<ExplanationBatch of 3 rows x 2 players: log-model, y in raw, exact (exact)>"
+    assert repr(batch) == "<ExplanationBatch of 3 rows x 2 players: log-model, y in raw, linear (exact)>"
     with pytest.raises(IndexError, match="there is no row 3; the batch has 3 rows"):
         batch[3]
 

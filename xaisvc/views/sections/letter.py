@@ -56,7 +56,8 @@ class PrincipalReasons:
         "favourable": (),
         "undecided": (),
         "none": (),
-        "together": (),
+        "together": ("facts",),
+        "offset": ("facts",),
         "direction.against": (),
         "direction.favour": (),
         "direction.raised": (),
@@ -110,7 +111,7 @@ class PrincipalReasons:
                 label=entry.label,
                 direction=context.direction(entry.value) if side == "none" else "",
                 facts=context.entry_facts(entry),
-                note=context.say("together") if entry.moves_together else "",
+                note=context.entry_note(entry),
             )
             for entry in entries
         )

@@ -51,7 +51,8 @@ class SideReasons:
         "none": (),
         "none_opposing": (),
         "intro": (),
-        "together": (),
+        "together": ("facts",),
+        "offset": ("facts",),
         "strong": (),
         "clear": (),
         "slight": (),
@@ -116,7 +117,7 @@ class SideReasons:
             label=entry.label,
             direction=direction,
             facts=context.entry_facts(entry) if self.values else (),
-            note=context.say("together") if entry.moves_together else "",
+            note=context.entry_note(entry),
         )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xaisvc.views.document import Block
 
 LOCAL_SURROGATE = "local_surrogate"
+EXACT_METHOD = "exact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Reproduction:
         "schema": (),
         "method": (),
         "exact": (),
+        "enumerated": (),
         "sampled": (),
         "value_function": (),
         "space": (),
@@ -65,12 +67,13 @@ class Reproduction:
         """How it was computed, then what was pinned."""
         record = context.view.record
         found = record.attribution
-        method = f"{found.method}, {context.say('exact' if found.exact else 'sampled')}"
+        # The method of that name is told by what it does: "exact (exact)" would say nothing.
+        kind = "sampled" if not found.exact else "enumerated" if found.method == EXACT_METHOD else "exact"
         how = [
             ("record", record.id),
             ("created", record.created_at),
             ("bundle", f"{record.bundle} {record.bundle_version}"),
-            ("method", method),
+            ("method", f"{found.method} ({context.say(kind)})"),
             ("value_function", found.value_function),
             ("space", found.space.value),
             ("players", f"{len(found.players)} {found.players_kind}"),
