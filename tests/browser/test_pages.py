@@ -1,4 +1,4 @@
-"""The five pages in a real browser: nothing runs over the edge of a phone, and what should be read is there."""
+"""Pages in a real browser: nothing runs over an edge or over a text, and what should be read is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.demo.answers import make_answer
 from tests.unit.views.cases import CORRELATED, make_description, make_record
+from xaisvc.demo.cases import load_cases
+from xaisvc.demo.page import CaseAnswers, render_index
 from xaisvc.views import build_view, load_audiences, render_view
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+NARROW_WIDTHS = (280, 300)  # a column of the demonstration's page, a small phone
 PHONE_WIDTH = 420
 DESK_WIDTH = 1100
 SWITCHES = (
@@ -49,13 +53,26 @@ frame.onload = () => {{
   const over = [...doc.body.querySelectorAll("*")].filter((e) => !inside(e))
     .filter((e) => e.getBoundingClientRect().right > root.clientWidth + 1 || e.getBoundingClientRect().left < -1)
     .map((e) => e.outerHTML.slice(0, 90));
-  const crossing = [...doc.querySelectorAll("svg g")].filter((g) => {{
-    const boxes = [...g.querySelectorAll("text, rect")].map((e) => e.getBoundingClientRect());
-    return boxes.some((a, i) => boxes.slice(i + 1).some((b) =>
-      a.right > b.left + 1 && b.right > a.left + 1 && a.bottom > b.top + 4 && b.bottom > a.top + 4));
-  }}).length;
+  const boxes = (e) => {{
+    const range = doc.createRange();
+    range.selectNodeContents(e);
+    return [...range.getClientRects()];
+  }};
+  const meet = (a, b) =>
+    a.right > b.left + 1 && b.right > a.left + 1 && a.bottom > b.top + 1 && b.bottom > a.top + 1;
+  const crossing = [...doc.querySelectorAll(".bars")].flatMap((chart) => {{
+    const words = [...chart.querySelectorAll("span:not([hidden]), text")].map((e) => [e.textContent, boxes(e)]);
+    const drawn = [...chart.querySelectorAll("rect, line")].map((e) => ["drawing", [e.getBoundingClientRect()]]);
+    return words.flatMap(([text, mine], i) => [...words.slice(i + 1), ...drawn]
+      .filter(([, theirs]) => mine.some((a) => theirs.some((b) => meet(a, b))))
+      .map(([other]) => text + " / " + other));
+  }});
+  const wider = (e) => e.scrollWidth > e.clientWidth + 1;
   document.getElementById("out").textContent = JSON.stringify({{
     width: root.clientWidth, scroll: root.scrollWidth, over: over, crossing: crossing,
+    cut: [...doc.querySelectorAll(".scroll")].filter(wider).map((e) => e.textContent.slice(0, 90)),
+    sideways: [...doc.querySelectorAll(".views")].some(wider),
+    hints: [...doc.querySelectorAll(".hint")].filter((e) => e.offsetHeight > 0).length,
     ran: frame.contentWindow.ran || 0, text: doc.body.innerText, charts: doc.querySelectorAll("svg rect").length
   }});
 }};
@@ -106,7 +123,7 @@ def _page(name: str, record: ExplanationRecord) -> str:
     return render_view(build_view(record, make_description(), load_audiences()[name]), "html")
 
 
-@pytest.mark.parametrize("width", [PHONE_WIDTH, DESK_WIDTH])
+@pytest.mark.parametrize("width", [*NARROW_WIDTHS, PHONE_WIDTH, DESK_WIDTH])
 @pytest.mark.parametrize("name", MUST_SAY)
 def test_a_page_fits_and_says_what_it_must(chromium: str, tmp_path: Path, name: str, width: int) -> None:
     record = make_record(caveats=(replace(CORRELATED, players=("duration_months", "credit_amount")),))
@@ -117,7 +134,8 @@ def test_a_page_fits_and_says_what_it_must(chromium: str, tmp_path: Path, name: 
     assert width == measured["width"]
     assert width == measured["scroll"]
     assert measured["over"] == []
-    assert measured["crossing"] == 0
+    assert measured["crossing"] == []
+    assert measured["cut"] == []
     for expected in MUST_SAY[name]:
         assert expected in str(measured["text"])
     assert bool(measured["charts"]) is (name in {"data_scientist", "business_manager"})
@@ -128,6 +146,53 @@ def test_the_probe_sees_a_page_that_is_too_wide(chromium: str, tmp_path: Path) -
     measured = _measure(chromium, tmp_path, page, PHONE_WIDTH)
 
     assert measured["over"]
+
+
+@pytest.mark.parametrize("width", NARROW_WIDTHS)
+@pytest.mark.parametrize("name", ["data_scientist", "business_manager"])
+def test_no_bar_covers_a_text_however_long_and_no_text_another(
+    chromium: str, tmp_path: Path, name: str, width: int
+) -> None:
+    description = make_description()
+    long = {"duration_months": "Monthly instalment as a share of the income of the household", "telephone": "x" * 90}
+    features = tuple(
+        replace(feature, labels={"en": long.get(feature.id, feature.label("en"))}, concept=None)
+        for feature in description.features
+    )
+    # One fact has nearly all of the influence, so that its bar is as long as the page is wide.
+    record = make_record(values={"checking_status": 90.0, "telephone": -80.0})
+    view = build_view(record, replace(description, features=features), load_audiences()[name])
+    measured = _measure(chromium, tmp_path, render_view(view, "html"), width)
+
+    assert measured["crossing"] == []
+    assert measured["over"] == []
+    assert measured["charts"]
+
+
+def test_the_probe_sees_a_bar_over_a_text(chromium: str, tmp_path: Path) -> None:
+    page = _page("business_manager", make_record()).replace("</style>", ".bars svg { margin-top: -20px }</style>")
+
+    assert "42% (usually 36%) / drawing" in str(_measure(chromium, tmp_path, page, PHONE_WIDTH)["crossing"])
+
+
+def test_the_probe_sees_a_table_that_is_cut(chromium: str, tmp_path: Path) -> None:
+    page = _page("data_scientist", make_record()).replace("</style>", "table { width: 900px }</style>")
+
+    assert _measure(chromium, tmp_path, page, PHONE_WIDTH)["cut"]
+
+
+@pytest.mark.parametrize(("width", "fits"), [(1280, True), (1500, True), (1100, False)])
+def test_the_demonstration_shows_five_readers_or_says_how_to_see_them(
+    chromium: str, tmp_path: Path, width: int, *, fits: bool
+) -> None:
+    case = load_cases()[0]
+    answer = make_answer(case, views=tuple(MUST_SAY))
+    page = render_index((CaseAnswers(case=case, answers=(answer,)),), version="1.2.3", next_steps="run")
+    measured = _measure(chromium, tmp_path, page, width)
+
+    assert measured["sideways"] is not fits
+    assert bool(measured["hints"]) is not fits
+    assert "Scroll sideways to see all 5 readers" in page
 
 
 def test_the_policy_stops_a_script_that_got_into_a_page(chromium: str, tmp_path: Path) -> None:

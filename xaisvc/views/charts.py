@@ -51,7 +51,7 @@ def bar_chart(chart: BarChart, identifier: str) -> Markup:
     up = VERMILLION if chart.below else BLUE
     head = Markup(
         '<div class="bars" role="img" aria-labelledby="{id}-title {id}-desc">'
-        '<span id="{id}-title" hidden>{title}</span><span id="{id}-desc" hidden>{desc}</span>'
+        '<span id="{id}-title" hidden="">{title}</span><span id="{id}-desc" hidden="">{desc}</span>'
     ).format(id=identifier, title=chart.title, desc=chart.description)
     bars = [_bar(bar, scale, up) for bar in chart.bars]
     return Markup("\n").join([head, *([_legend(chart)] if chart.below else []), *bars, Markup("</div>")])

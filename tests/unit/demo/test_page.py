@@ -3,68 +3,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 import pytest
 
-from xaisvc.bundles import load_bundle
-from xaisvc.demo.cases import BUNDLES, COMPARED_CASE, MAIN_MODEL, OTHER_MODEL, Case, load_cases
-from xaisvc.demo.page import Answer, CaseAnswers, ViewLink, render_index, value_text
-from xaisvc.types import (
-    BundleDescription,
-    Caveat,
-    Digests,
-    ExplainedOutput,
-    ExplanationRecord,
-    PlayerValue,
-    RecordedAttribution,
-    Severity,
-    Space,
-)
+from tests.unit.demo.answers import make_answer
+from xaisvc.demo.cases import COMPARED_CASE, OTHER_MODEL, Case, load_cases
+from xaisvc.demo.page import CaseAnswers, method_text, render_index, value_text
+
+if TYPE_CHECKING:
+    from xaisvc.types import BundleDescription
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
-
-
-def make_answer(case: Case, model: str = MAIN_MODEL, prediction: float = 0.4, *, held: bool = False) -> Answer:
-    description = load_bundle(BUNDLES / model).description
-    players = tuple(
-        PlayerValue(player=feature.id, features=(feature.id,), value=(-1) ** rank / (1 + rank))
-        for rank, feature in enumerate(description.features)
-    )
-    attribution = RecordedAttribution(
-        method="tree",
-        exact=True,
-        value_function="interventional",
-        space=Space.LOG_ODDS,
-        base_value=0.0,
-        output=0.0,
-        players_kind="features",
-        players=players,
-        model_evaluations=0,
-        seed=0,
-    )
-    output = description.outputs[0]
-    band = output.band(prediction)
-    record = ExplanationRecord(
-        id="record-1",
-        created_at="2026-01-01T00:00:00Z",
-        bundle=model,
-        bundle_version="1.0.0",
-        digests=Digests(model="a" * 64, background="b" * 64, schema="c" * 64),
-        device="cpu",
-        answer_version=1,
-        row={name: float(value) if isinstance(value, bool) else value for name, value in case.row.items()},
-        output=ExplainedOutput(
-            id=output.id,
-            prediction=prediction,
-            prediction_space=Space.PROBABILITY,
-            band=band.id if band else "",
-            adverse=output.is_adverse(prediction),
-        ),
-        attribution=attribution,
-        caveats=(Caveat(kind="near_threshold", severity=Severity.CARE, message="close & near"),),
-    )
-    link = ViewLink(label="Customer", purpose="Reads a letter.", href=f"{case.id}/customer.html", held=held)
-    return Answer(description=description, record=record, record_href=f"{case.id}/record.json", views=(link,))
 
 
 def render(*groups: CaseAnswers) -> str:
@@ -159,3 +109,16 @@ def test_a_missing_value_is_said_in_words(case: Case) -> None:
     assert value_text(description.feature("amount_dm"), 1234.5) == "1,234.50 DM"
     assert value_text(description.feature("telephone"), 1.0) == "Yes"
     assert value_text(description.feature("telephone"), 0.0) == "No"
+
+
+@pytest.mark.parametrize(
+    ("method", "exact", "said"),
+    [("tree", True, "tree (exact)"), ("exact", True, "exact (enumeration)"), ("kernel", False, "kernel (sampled)")],
+)
+def test_the_method_is_named_with_its_kind(case: Case, method: str, said: str, *, exact: bool) -> None:
+    answer = make_answer(case)
+    attribution = replace(answer.record.attribution, method=method, exact=exact)
+    answer = replace(answer, record=replace(answer.record, attribution=attribution))
+
+    assert said == method_text(attribution)
+    assert f"<dd>{said}, on cpu</dd>" in render(CaseAnswers(case=case, answers=(answer,)))

@@ -289,6 +289,23 @@ def test_business_manager_compares_shares_with_the_usual_ones(audiences: Audienc
     assert sum(bar.value for bar in chart.bars) <= 1.05  # each of seven shares is rounded to a hundredth
 
 
+def test_business_manager_reads_that_both_directions_are_added_up(audiences: Audiences) -> None:
+    """The other readers' lists set one off against the other, so the first of them can be another theme."""
+    record = make_record(values={"duration_months": 0.8, "credit_amount": -0.7, "purpose": 0.0})
+    view = build_view(record, make_description(), audiences["business_manager"])
+    lead = _blocks(view, "conclusion", Paragraph)[0].text
+    (chart,) = _blocks(view, "influence", BarChart)
+    manager = build_view(record, make_description(), audiences["relationship_manager"])
+
+    assert lead.endswith(
+        "The loan asked for: Duration of the loan and Amount of the loan weighed most, with 54% of the model's "
+        "attention, counting what spoke for and against together."
+    )
+    assert chart.title == "Share of the model's attention by theme, for and against added up"
+    assert "their order can differ" in _blocks(view, "influence", Paragraph)[0].text
+    assert _blocks(manager, "reasons", Reasons)[0].items[0].label == "Accounts and savings"
+
+
 def test_business_manager_sees_no_value_of_the_client(audiences: Audiences) -> None:
     view = build_view(make_record(), make_description(), audiences["business_manager"])
     for form in FORMATS:
@@ -339,9 +356,27 @@ def test_data_scientist_gets_every_player_and_number(audiences: Audiences) -> No
     ]
     assert _blocks(view, "caveats", Table)[0].rows[0][0].text == "correlated_features"
     reproduction = {row.label: row.value for facts in _blocks(view, "reproduction", Facts) for row in facts.rows}
-    assert {"Model": "a1" * 32, "Method": "tree, exact", "Seed": "0", "Value function": "interventional"}.items() <= (
+    assert {"Model": "a1" * 32, "Method": "tree (exact)", "Seed": "0", "Value function": "interventional"}.items() <= (
         reproduction.items()
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "exact", "said"),
+    [
+        ("tree", True, "tree (exact)"),
+        ("exact", True, "exact (enumeration)"),
+        ("kernel", True, "kernel (exact)"),
+        ("kernel", False, "kernel (sampled)"),
+    ],
+)
+def test_the_method_is_named_with_its_kind(audiences: Audiences, method: str, said: str, *, exact: bool) -> None:
+    record = make_record()
+    record = replace(record, attribution=replace(record.attribution, method=method, exact=exact))
+    view = build_view(record, make_description(), audiences["data_scientist"])
+    rows = [row for facts in _blocks(view, "reproduction", Facts) for row in facts.rows]
+
+    assert said == next(row.value for row in rows if row.label == "Method")
 
 
 def test_data_scientist_sees_the_additivity_residual(audiences: Audiences) -> None:
@@ -480,7 +515,54 @@ def test_facts_that_move_together_are_shown_once_with_a_note(audiences: Audience
     (reasons,) = _blocks(view, "principal_reasons", Reasons)
 
     assert len(reasons.items) == 1
-    assert reasons.items[0].note == "These facts move together; we show them as one."
+    # The reason's third fact, savings, only shares the concept of one of them, so it is not said to be linked.
+    assert [fact.label for fact in reasons.items[0].facts] == ["Checking account", "Duration of the loan", "Savings"]
+    assert reasons.items[0].note == (
+        "Checking account and Duration of the loan: linked in past cases, directly or through other facts. "
+        "We count them as one."
+    )
+
+
+def test_the_note_on_linked_facts_is_the_same_with_and_without_withheld_ones(audiences: Audiences) -> None:
+    notes = set()
+    for more in ((), ("age_years",), ("age_years", "house_rating", "telephone")):
+        caveat = replace(CORRELATED, players=("duration_months", "customer_since", *more))
+        record = make_record(values={"customer_since": 0.3}, caveats=(caveat,))
+        view = build_view(record, make_description(), audiences["relationship_manager"])
+        (note,) = {r.note for b in _blocks(view, "reasons", Reasons) for r in b.items if "linked" in r.note}
+        notes.add(note.split(" Counted")[0])
+
+    said = "Duration of the loan and Customer since: linked in past cases, directly or through other facts."
+    assert notes == {f"{said} We count them as one."}
+
+
+def test_every_group_of_linked_facts_is_named_on_its_own(audiences: Audiences) -> None:
+    """Facts of two groups can meet in one reason through a concept; they are still not linked with each other."""
+    description = make_open_description()
+    caveats = (
+        replace(CORRELATED, players=("checking_status", "duration_months")),
+        replace(CORRELATED, players=("savings_status", "telephone")),
+    )
+    record = make_record(values={"telephone": 0.3}, caveats=caveats, description=description)
+    (reasons,) = _blocks(build_view(record, description, audiences["customer"]), "principal_reasons", Reasons)
+
+    assert [note.split(":")[0] for note in reasons.items[0].note.split("as one. ")][:2] == [
+        "Checking account and Duration of the loan",
+        "Savings and Telephone on file",
+    ]
+
+
+@pytest.mark.parametrize(("against", "said"), [(-0.5, True), (-0.07, True), (-0.05, False), (0.1, False)])
+def test_facts_that_were_set_off_are_named(audiences: Audiences, against: float, *, said: bool) -> None:
+    """Without them, a reader could not see why the strongest fact is not under the first reason."""
+    description = make_open_description()
+    record = make_record(values={"savings_status": against}, row={"savings_status": "A65"}, description=description)
+    for name, section in (("customer", "principal_reasons"), ("relationship_manager", "reasons")):
+        listed = _blocks(build_view(record, description, audiences[name]), section, Reasons)[0].items
+        accounts = next(reason for reason in listed if reason.label == "Accounts and savings")
+
+        assert said is (accounts.note == "Counted the other way, and taken off here: Savings.")
+        assert said is ("Savings" not in {fact.label for fact in accounts.facts} and bool(accounts.note))
 
 
 def test_a_view_is_a_pure_function_of_its_arguments(audiences: Audiences) -> None:

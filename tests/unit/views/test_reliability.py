@@ -40,13 +40,13 @@ def test_each_audience_has_its_own_words_for_facts_that_move_together(audiences:
     said = {name: _assess(a, CORRELATED).sentences for name, a in audiences.items() if a.caveats}
 
     assert said["relationship_manager"] == (
-        "Duration of the loan and Customer since move together; talk about them as one.",
+        "Duration of the loan and Customer since are linked in past cases; talk about them as one.",
     )
     assert said["fraud_analyst"] == (
-        "Duration of the loan and Customer since overlap: count them as one piece of evidence.",
+        "Duration of the loan and Customer since are linked in past cases: count them as one piece of evidence.",
     )
     assert said["business_manager"] == (
-        "Duration of the loan and Customer since move together; read them as one driver.",
+        "Duration of the loan and Customer since are linked in past cases; read them as one driver.",
     )
 
 
@@ -65,7 +65,7 @@ def test_a_caveat_that_touches_a_withheld_fact_names_nothing(audiences: Mapping[
     mixed = Caveat(kind="correlated_features", severity=Severity.CARE, players=("duration_months", "age_years"))
     found = _assess(audiences["relationship_manager"], mixed)
 
-    assert found.sentences == ("Some of these points move together; talk about them as one.",)
+    assert found.sentences == ("Some of these points are linked in past cases; talk about them as one.",)
 
 
 def test_an_unknown_kind_is_worded_by_its_severity(audiences: Mapping[str, Audience]) -> None:

@@ -51,6 +51,7 @@ These points counted most against your request. The strongest comes first.
      Savings           Little
   2. The loan asked for: Duration of the loan and Amount of the loan
      Duration of the loan  48 months
+     Counted the other way, and taken off here: Amount of the loan.
 
 Your information
 ----------------

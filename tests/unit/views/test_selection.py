@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.views.cases import CORRELATED, make_description, make_record
-from xaisvc.types import Caveat, PlayerValue, Severity
+from xaisvc.types import Caveat, PlayerValue, Sensitivity, Severity
+from xaisvc.views import load_audiences
 from xaisvc.views.entries import make_entries
 from xaisvc.views.language import Language
 from xaisvc.views.selection import Rule, Selection, select
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from xaisvc.types import ExplanationRecord
     from xaisvc.views import Audience
+    from xaisvc.views.entries import Entry
 
 
 def _selection(audience: Audience, record: ExplanationRecord, level: str = "concept") -> Selection:
@@ -91,6 +93,41 @@ def test_an_entry_shows_the_facts_that_carry_its_direction(audiences: Mapping[st
     loan = next(e for e in entries if "duration_months" in {m.feature.id for m in e.members})
 
     assert [feature.id for feature in loan.facts()] == ["duration_months"]
+
+
+def _loan_of_two_players(pair: float, purpose: float) -> Entry:
+    """The entry of the loan, whose duration and amount are one player of the value `pair`."""
+    language = Language(load_audiences()["data_scientist"].catalogue("en"))
+    record = make_record(values={"purpose": purpose})
+    both = PlayerValue(player="both", features=("duration_months", "credit_amount"), value=pair)
+    others = tuple(p for p in record.attribution.players if p.player not in both.features)
+    record = replace(record, attribution=replace(record.attribution, players=(*others, both), players_kind="custom"))
+    description = make_description()
+    own = tuple(
+        replace(feature, sensitivity=Sensitivity.CUSTOMER_OWN) if feature.id == "purpose" else feature
+        for feature in description.features
+    )
+    entries = make_entries(record, replace(description, features=own), language, "concept")
+    return next(entry for entry in entries if "purpose" in {member.feature.id for member in entry.members})
+
+
+@pytest.mark.parametrize(
+    ("pair", "purpose", "facts", "offsets"),
+    [
+        (0.6, -0.4, ["duration_months", "credit_amount"], ["purpose"]),
+        (0.4, -0.6, ["purpose"], ["duration_months", "credit_amount"]),
+        (-0.4, -0.6, ["purpose", "duration_months", "credit_amount"], []),
+        (0.6, -0.05, ["duration_months", "credit_amount"], []),
+        (0.6, -0.07, ["duration_months", "credit_amount"], ["purpose"]),
+    ],
+)
+def test_facts_never_stand_for_a_direction_that_their_player_did_not_take(
+    pair: float, purpose: float, facts: list[str], offsets: list[str]
+) -> None:
+    loan = _loan_of_two_players(pair, purpose)
+
+    assert facts == [feature.id for feature in loan.facts()]
+    assert offsets == [feature.id for feature in loan.offsets()]
 
 
 def test_a_player_of_several_features_is_shown_only_if_all_may_be(audiences: Mapping[str, Audience]) -> None:
