@@ -122,7 +122,7 @@ def test_a_wrong_row_harms_no_other(client: xaisvc.Client, applicants: Rows) -> 
 WRONG: dict[str, tuple[Callable[[xaisvc.Client, Rows], object], type[Exception], str]] = {
     "model": (lambda c, rows: c.explain("nope", rows), NotFoundError, "there is no model 'nope'"),
     "no rows": (lambda c, _: c.explain(MODEL, []), InvalidRequestError, "rows: there is no row to explain"),
-    "rows": (lambda c, rows: c.explain(MODEL, rows * 500), LimitExceededError, "2000 rows are more than the 1000"),
+    "rows": (lambda c, rows: c.explain(MODEL, rows * 500), LimitExceededError, "2500 rows are more than the 1000"),
     "output": (lambda c, rows: c.explain(MODEL, rows, output="x"), NotFoundError, "no output 'x'; it has: default"),
     "method": (lambda c, rows: c.explain(MODEL, rows, method="magic"), InvalidRequestError, "unknown method 'magic'"),
     "budget": (lambda c, rows: c.explain(MODEL, rows, method="kernel", budget=2), BudgetTooSmallError, "raise the"),

@@ -29,11 +29,13 @@ from tests.oracle.onnx_models import (
     table,
 )
 from xaisvc.attribution.tree import TreeMethod
-from xaisvc.graphs import list_outputs
+from xaisvc.graphs import NotAdditive, list_outputs, read_additive
+from xaisvc.types import TensorColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from xaisvc.types import Players
@@ -266,6 +268,78 @@ def test_pipelines_in_the_graph_are_explained_by_raw_features(
 
     for i in range(len(rows)):
         assert np.abs(found.values[i] - enumerate_shapley(problem, rows.take([i]))).max() <= AGREEMENT * scale
+
+
+@cache
+def _categories() -> tuple[Case, pd.DataFrame]:
+    """LightGBM on a frame with two categorical columns of 12 and 40 categories, given to ONNX as their codes."""
+    import lightgbm
+    import pandas as pd
+
+    data = numbers()
+    rng = np.random.default_rng(11)
+    few, many = rng.integers(0, 12, len(data.x)), rng.integers(0, 40, len(data.x))
+    x = data.x.copy()
+    x[:, 1], x[:, 3] = few, many
+    frame = pd.DataFrame({f"f{i}": x[:, i] for i in range(x.shape[1])})
+    for name, codes, count in (("f1", few, 12), ("f3", many, 40)):
+        labels = [f"c{code:02}" for code in range(count)]
+        frame[name] = pd.Categorical.from_codes(codes, categories=labels)
+    target = ((few % 3 == 0) ^ (many % 5 < 2) ^ (x[:, 0] > 0)).astype(np.int64)
+    settings = {"n_estimators": 8, "num_leaves": 8, "min_child_samples": 5, "verbose": -1, "n_jobs": 1}
+    estimator = quiet(
+        lambda: lightgbm.LGBMClassifier(cat_smooth=1, min_data_per_group=1, **settings).fit(frame, target)
+    )
+    model = quiet(lambda: from_lightgbm(estimator, zipmap=False))
+    return Case(Data(x, data.score), estimator, model, 2), frame
+
+
+def test_categorical_splits_share_their_subtrees() -> None:
+    """What the two tests below are about: chains of equality tests whose true child is the same node."""
+    from onnx import helper, load_from_string
+
+    trees = next(node for node in load_from_string(_categories()[0].model).graph.node if "Tree" in node.op_type)
+    lists = {attribute.name: helper.get_attribute_value(attribute) for attribute in trees.attribute}
+    parents = [
+        key
+        for key in zip(lists["nodes_treeids"], lists["nodes_modes"], lists["nodes_truenodeids"], strict=True)
+        if key[1] == b"BRANCH_EQ"
+    ]
+
+    assert len(set(parents)) < len(parents)
+
+
+@pytest.mark.parametrize("players", [None, grouped(("f0", "f3"), ("f1", "f2", "f4"), ("f5",))])
+def test_categorical_splits_equal_enumeration(players: Players | None) -> None:
+    case, frame = _categories()
+    rows = table(case.data.x[-3:])
+    for output in list_outputs(case.model):
+        problem = bind(case.model, table(case.data.x[:BACKGROUND]), output=output, players=players)
+        found = TreeMethod().attribute(problem, rows, SETTINGS)
+        scale = np.ptp(problem.model(table(case.data.x)))
+
+        for i in range(len(rows)):
+            assert np.abs(found.values[i] - enumerate_shapley(problem, rows.take([i]))).max() <= AGREEMENT * scale
+    # The codes given to ONNX mean the categories that the estimator was trained on.
+    expected = quiet(lambda: case.estimator.predict(frame.iloc[-EXPLAINED:], raw_score=True))
+    last = bind(case.model, table(case.data.x[:BACKGROUND]), output=list_outputs(case.model)[0])
+    sign = 1 if list_outputs(case.model)[0].target == 1 else -1
+    assert sign * last.model(table(case.data.x[-EXPLAINED:])) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_base_that_onnx_runtime_drops_leaves_no_sum() -> None:
+    """onnxmltools writes the zero leaves of XGBoost's trees of several outputs without a weight."""
+    import xgboost
+
+    data = numbers()
+    targets = np.stack([data.score, data.x[:, 0]], axis=1)
+    estimator = xgboost.XGBRegressor(n_estimators=6, max_depth=3, n_jobs=1).fit(data.x, targets)
+    model = quiet(lambda: from_xgboost(estimator))
+    features = {f"f{i}": TensorColumn(tensor="X", column=i) for i in range(data.x.shape[1])}
+
+    found = [read_additive(model, output, output.space, features) for output in list_outputs(model)]
+
+    assert any(isinstance(reading, NotAdditive) for reading in found), found
 
 
 class TestTheOracleItself:

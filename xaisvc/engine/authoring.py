@@ -16,7 +16,7 @@ from xaisvc.bundles import (
 )
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleError
-from xaisvc.graphs import list_outputs
+from xaisvc.graphs import check_trees, list_outputs
 from xaisvc.runtimes import OrtRuntime
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle 
     """
     content = model if isinstance(model, bytes) else _read_model(Path(model))
     check_model(content)
+    check_trees(content)
     frame = read_data(background) if isinstance(background, str | Path) else background
     loaded = OrtRuntime().load(content, device="cpu")
     folder = Path(path)

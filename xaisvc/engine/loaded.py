@@ -12,7 +12,7 @@ from xaisvc.attribution import METHODS, association_matrix
 from xaisvc.engine.guards import check_rows_apart, probe_rows, why_misread
 from xaisvc.engine.scoring import ColumnMatrix, ScoringModel
 from xaisvc.errors import ModelOutputError
-from xaisvc.graphs import NotAdditive, plan_scorer, read_additive
+from xaisvc.graphs import NotAdditive, check_trees, plan_scorer, read_additive
 from xaisvc.types import AdditiveModel, LinearTerm, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AdditiveReading:
 
 
 class LoadedBundle:
-    """A bundle whose graph runs on a device.
+    """A bundle whose graph runs on a device. Trees that a runtime would walk for ever are refused before it sees them.
 
     Graph readings, sessions and background figures are made when first needed and kept; nothing of a request is.
     """
@@ -50,6 +50,7 @@ class LoadedBundle:
         self._lock = threading.RLock()
         self._kept: dict[Hashable, object] = {}
         self._probes = probe_rows(bundle.background)
+        check_trees(bundle.model)
         # The whole graph is loaded at once, so that a graph or device that does not work is known before any request.
         self.device = runtime.load(bundle.model, device=device).device
 

@@ -28,8 +28,12 @@ _FLOAT = 1
 _SAME_ELEMENT = frozenset(
     {"Imputer", "ArrayFeatureExtractor", "Identity", "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Gather"}
     | {"Slice", "Split", "Add", "Sub", "Mul", "Div", "Clip", "Abs", "Neg", "Log", "Exp", "Sqrt", "Pow", "Min", "Max"}
+    | {"Sum", "Mean", "MatMul", "Gemm", "ReduceSum", "ReduceMean", "TreeEnsemble"}
 )
-_MAKES_FLOAT = frozenset({"Scaler", "Normalizer", "OneHotEncoder", "FeatureVectorizer", "LinearRegressor"})
+_MAKES_FLOAT = frozenset(
+    {"Scaler", "Normalizer", "OneHotEncoder", "FeatureVectorizer", "LinearRegressor"} | {"TreeEnsembleRegressor"}
+)
+_SCORES_ARE_FLOAT = frozenset({"TreeEnsembleClassifier", "LinearClassifier"})
 
 
 class Graph:
@@ -104,7 +108,7 @@ class Graph:
             node = self.producer(tensor)
             # Shape inference stops at many nodes of ai.onnx.ml; these hand the type of their input on.
             if node is None or not node.input or node.op_type not in _SAME_ELEMENT:
-                return _FLOAT if node is not None and node.domain == ML_DOMAIN and node.op_type in _MAKES_FLOAT else 0
+                return _FLOAT if node is not None and _is_made_float(node, tensor) else 0
             tensor = node.input[0]
         return 0
 
@@ -160,6 +164,13 @@ class Graph:
             needed.add(index)
             waiting.extend(node_inputs(self.nodes[index]))
         return sorted(needed)
+
+
+def _is_made_float(node: NodeProto, tensor: str) -> bool:
+    """Whether a node of ai.onnx.ml makes a tensor of floats whatever it is given."""
+    if node.domain != ML_DOMAIN:
+        return False
+    return node.op_type in _MAKES_FLOAT or (node.op_type in _SCORES_ARE_FLOAT and tensor in node.output[1:])
 
 
 def _array(tensor: TensorProto) -> Array:
@@ -226,7 +237,9 @@ def _plain(attribute: AttributeProto) -> object:
     if isinstance(value, (int, float, str)):
         return value
     items = list(value) if hasattr(value, "__iter__") else [value]
-    return [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in items]
+    if items and isinstance(items[0], bytes):
+        return [item.decode("utf-8", "replace") for item in items]
+    return items
 
 
 def int_attribute(node: NodeProto, name: str, default: int) -> int:

@@ -248,7 +248,7 @@ def _lookup(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] |
     return [Columns(owners)]
 
 
-def _constant_shape(_: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace]:
+def _constant_shape(_: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
     """Sizes of a tensor of n rows depend on n, never on a feature's value; other sizes may depend on anything."""
     return [Mixed(NOBODY) for _ in node.output] if isinstance(traces[0], Columns) else None
 

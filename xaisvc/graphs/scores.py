@@ -140,10 +140,10 @@ def _two_classes(node: NodeProto, tensor: str, targets: list[int], link: Link) -
         return "ONNX Runtime does not add the base_values of this two-class TreeEnsembleClassifier to its trees' sums"
     if targets == [0]:
         return _single(tensor, PAIR, link, positive=bool((weights >= 0).all()))
+    if (link != "logistic" or 0 in targets) and not always_scores(node, 1):
+        return "some rows get no weight for the second class, which ONNX Runtime treats in another way"
     if targets == [1]:
         return NodeScores(tensor, link, (ScoreColumn(None), ScoreColumn(1)), {1: 1})
-    if not always_scores(node, 1):
-        return "some rows get no weight for the second class, which ONNX Runtime treats in another way"
     return _plain_columns(tensor, PAIR, link)
 
 

@@ -294,8 +294,8 @@ class _Nodes:
     column: Ints
     mode: NDArray[np.int8]
     threshold: NDArray[np.generic]
-    true_child: NDArray[np.int32]
-    false_child: NDArray[np.int32]
+    true_child: Ints
+    false_child: Ints
     missing_true: NDArray[np.bool_]
     levels: list[Ints]
 

@@ -16,7 +16,7 @@ from xaisvc.engine import loaded
 from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.guards import why_misread
 from xaisvc.engine.loaded import LoadedBundle
-from xaisvc.errors import MethodNotApplicableError, ModelOutputError
+from xaisvc.errors import MethodNotApplicableError, ModelOutputError, UnsafeModelError
 from xaisvc.runtimes import OrtRuntime
 
 if TYPE_CHECKING:
@@ -67,6 +67,39 @@ def test_a_model_that_mixes_rows_is_refused(name: str, tmp_path: Path) -> None:
 
     with pytest.raises(ModelOutputError, match="changes with the rows around it or from call to call"):
         Explainer(tmp_path / "b", "cpu").explain(BACKGROUND[:3])
+
+
+def test_a_tree_that_never_ends_is_refused_before_it_runs(tmp_path: Path) -> None:
+    # Node 1 of the second tree leads back to its own root: a runtime would walk it for ever.
+    ensemble = helper.make_node(
+        "TreeEnsembleRegressor",
+        ["x"],
+        ["y"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        nodes_treeids=[0, 1, 1, 1],
+        nodes_nodeids=[0, 0, 1, 2],
+        nodes_featureids=[0, 0, 1, 0],
+        nodes_modes=["LEAF", "BRANCH_LEQ", "BRANCH_LEQ", "LEAF"],
+        nodes_values=[0.0, 0.5, 0.5, 0.0],
+        nodes_truenodeids=[0, 1, 0, 0],
+        nodes_falsenodeids=[0, 2, 2, 0],
+        target_treeids=[0, 1],
+        target_nodeids=[0, 2],
+        target_ids=[0, 0],
+        target_weights=[1.0, 2.0],
+    )
+    graph = helper.make_graph(
+        [ensemble],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    content = helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+    with pytest.raises(UnsafeModelError, match="tree 1"):
+        xaisvc.create_bundle(model=content, background=BACKGROUND, path=tmp_path / "b")
 
 
 def test_an_output_that_nothing_reaches_is_explained_by_zeros(tmp_path: Path) -> None:

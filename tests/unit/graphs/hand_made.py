@@ -157,10 +157,13 @@ class Grove:
         return x.astype(np.float32)
 
 
-def version_5(*, double: bool = False, aggregate: int = 1, transform: int = 0, targets: int = 2) -> NodeProto:
+def version_5(
+    *, double: bool = False, aggregate: int = 1, transform: int = 0, targets: int = 2, member: bool = False
+) -> NodeProto:
     """A TreeEnsemble of ai.onnx.ml 5: a tree with a set test over a LEQ test, and a tree of one leaf.
 
-    Tree 0: X0 in {1, 4} ? leaf 0 : (X1 <= 0.5 ? leaf 1 : leaf 2); tree 1: leaf 3 on both sides.
+    Tree 0: X0 in {1, 4} ? leaf 0 : (X1 <= 0.5 ? leaf 1 : leaf 2); tree 1: leaf 3 on both sides. The set is a chain of
+    two equality tests that share their true leaf, or one BRANCH_MEMBER test if `member`.
     """
     kind = TensorProto.DOUBLE if double else TensorProto.FLOAT
     return helper.make_node(
@@ -171,15 +174,15 @@ def version_5(*, double: bool = False, aggregate: int = 1, transform: int = 0, t
         n_targets=targets,
         aggregate_function=aggregate,
         post_transform=transform,
-        tree_roots=[0, 2],
-        nodes_modes=helper.make_tensor("m", TensorProto.UINT8, [3], [6, 0, 0]),
-        nodes_featureids=[0, 1, 0],
-        nodes_splits=helper.make_tensor("s", kind, [3], [0.0, 0.5, 0.0]),
-        nodes_truenodeids=[0, 1, 3],
-        nodes_trueleafs=[1, 1, 1],
-        nodes_falsenodeids=[1, 2, 3],
-        nodes_falseleafs=[0, 1, 1],
-        nodes_missing_value_tracks_true=[0, 1, 0],
+        tree_roots=[0, 3],
+        nodes_modes=helper.make_tensor("m", TensorProto.UINT8, [4], [6 if member else 4, 4, 0, 0]),
+        nodes_featureids=[0, 0, 1, 0],
+        nodes_splits=helper.make_tensor("s", kind, [4], [1.0, 4.0, 0.5, 0.0]),
+        nodes_truenodeids=[0, 0, 1, 3],
+        nodes_trueleafs=[1, 1, 1, 1],
+        nodes_falsenodeids=[2 if member else 1, 2, 2, 3],
+        nodes_falseleafs=[0, 0, 1, 1],
+        nodes_missing_value_tracks_true=[0, 0, 1, 0],
         leaf_targetids=[0, targets - 1, 0, 0],
         leaf_weights=helper.make_tensor("w", kind, [4], [1.0, 2.0, -3.0, 0.5]),
         membership_values=helper.make_tensor("b", kind, [3], [1.0, 4.0, np.nan]),

@@ -17,6 +17,18 @@ X = np.array([[0.0], [2.0], [0.5]], dtype=np.float32)
 ROUNDING = 1e-6
 
 
+def half_weighted(class_id: int, **more: Any) -> NodeProto:
+    """A stump whose true leaf alone has a weight."""
+    lists = {"class_treeids", "class_nodeids", "class_ids", "class_weights"}
+    node = stump([0.4, 0.3], [class_id], 2, **more)
+    kept = [attribute for attribute in node.attribute if attribute.name not in lists]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    votes = {"class_treeids": [0], "class_nodeids": [1], "class_ids": [class_id], "class_weights": [0.4]}
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in votes.items())
+    return node
+
+
 def linear(coefficients: list[float], intercepts: list[float], labels: int, **more: Any) -> NodeProto:
     classes = {"classlabels_ints": list(range(labels))} if labels else {}
     return helper.make_node(
@@ -120,6 +132,8 @@ REFUSED = {
     "one score, two bases": (stump([-0.4, 0.3], [0], 2, base_values=[0.1, 0.2]), "base_values"),
     "score of the second class, base": (stump([-0.4, 0.3], [1], 2, base_values=[0.1]), "base_values"),
     "two scores, two bases": (stump([-0.4, 0.5, 0.3, -0.2], [0, 1], 2, base_values=[0.1, 0.2]), "base_values"),
+    "second class, rows without a weight": (half_weighted(1), "get no weight for the second class"),
+    "second class under a softmax": (half_weighted(1, post_transform="SOFTMAX"), "get no weight for the second class"),
     "unknown class": (stump([-0.4, 0.3], [5], 2), "classes that it does not have"),
     "maximum": (Grove(0).regressor(aggregate_function="MAX"), "MAX is not a sum"),
     "minimum": (Grove(0).regressor(aggregate_function="MIN"), "MIN is not a sum"),
