@@ -102,7 +102,7 @@ def test_whole_numbers_that_no_float_holds_are_not_packed_as_floats() -> None:
         (date(2020, 1, 31), "2020-01-31"),
         (datetime(2020, 1, 31, 12, tzinfo=UTC), "2020-01-31T12:00:00+00:00"),
         (np.datetime64("2020-01-31"), "2020-01-31T00:00:00"),
-        (np.datetime64("NaT"), None),
+        (np.datetime64("NaT", "s"), None),
         (float("nan"), None),
         (pd.NA, None),
         (pd.NaT, None),
