@@ -42,7 +42,10 @@ class ServiceProcess:
     @property
     def events(self) -> list[dict[str, object]]:
         """What it has logged."""
-        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        lines = (self.folder / "log").read_text().splitlines()
+        assert [line for line in lines if not line.startswith("{")] == []
+
+        return [json.loads(line) for line in lines]
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal and does not wait."""

@@ -153,7 +153,11 @@ def test_work_beyond_the_grace_time_is_abandoned_and_told(
 
         assert service.exit_code() == 1  # long before the minute that the budget allows
         assert service.events[-1]["event"] == "abandoned"
-        assert (service.events[-1]["running"], service.events[-1]["answered"]) == (1, False)
+        assert service.events[-1]["answered"] is False
+        assert service.events[-1]["running"] in {
+            0,
+            1,
+        }  # the work notices that nobody waits, mostly within the half second
         assert call.code() is grpc.StatusCode.UNAVAILABLE
         assert call.details() == "the service is shutting down; try again in a moment"
 

@@ -63,7 +63,7 @@ def plan(problem: Problem, method: str, budget: Budget | None) -> Plan:
             "NOT_APPLICABLE",
         )
     unused = "; it is exact, so the budget is not used" if chosen.exact and budget is not None else ""
-    return Plan(method=chosen, reason=f"{method} was asked for{unused}.")
+    return Plan(method=chosen, reason=f"'{method}' was asked for{unused}.")
 
 
 def _best(problem: Problem, budget: Budget | None) -> Plan:
@@ -76,7 +76,7 @@ def _best(problem: Problem, budget: Budget | None) -> Plan:
             unused = "; the budget is not used" if chosen.exact and budget is not None else ""
             ruled_out = "; ".join(f"not {' or '.join(names)}: {reason}" for reason, names in passed.items())
             return Plan(
-                method=chosen, reason=f"auto chose {name}, {kind}{unused}{f' ({ruled_out})' if ruled_out else ''}."
+                method=chosen, reason=f"auto chose '{name}': {kind}{unused}{f' ({ruled_out})' if ruled_out else ''}."
             )
         passed.setdefault(why_not, []).append(name)
     raise AssertionError("the last method of PREFERENCE applies to every model")

@@ -192,6 +192,7 @@ class Explainer:
             budget=budget, seed=seed, row_seeds=self._row_seeds(rows, seed), clock=self._surroundings.clock
         )
         attribution = chosen.method.attribute(problem, rows, settings)
+        attribution = replace(attribution, detail=_sentences(chosen.reason, attribution.detail))
         same_unit = unit is target.tensor_space
         predictions = attribution.outputs if same_unit else self._loaded.scoring(target, target.tensor_space)(rows)
         context = CaveatContext(
@@ -275,6 +276,10 @@ class Explainer:
             return mean
 
         return self._loaded.once(("portfolio", output.id, space, players.kind), make)
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in texts if text)
 
 
 def _adverse_share(output: Output, predictions: NDArray[np.float64]) -> float | None:

@@ -154,7 +154,6 @@ def serve(settings: Settings, service: ExplanationService, logger: Logger | None
     if end.running:
         # Python would wait for these threads at its end, however long they take. What they have recorded is complete,
         # and what they have not is absent.
-        log.warning(Event.ABANDONED, running=end.running, answered=end.answered)
         sys.stderr.flush()
         os._exit(code)
     return code
@@ -177,7 +176,10 @@ async def _serve_until_signal(settings: Settings, service: ExplanationService, l
         end = await running.stop(settings.grace_seconds)
         if settings.port_file is not None:
             settings.port_file.unlink(missing_ok=True)
-    logger.info(Event.STOPPED)
+    if end.answered and not end.running:
+        logger.info(Event.STOPPED)
+    else:
+        logger.warning(Event.ABANDONED, running=end.running, answered=end.answered)
     return end
 
 

@@ -66,13 +66,13 @@ class TestAuto:
         found = plan(_with_terms(_problem(4), _tree_term(4)), "auto", None)
 
         assert found.method is METHODS["tree"]
-        assert found.reason.startswith("auto chose tree, exact for this model (not linear: ")
+        assert found.reason.startswith("auto chose 'tree': exact for this model (not linear: ")
 
     def test_few_players_are_enumerated(self) -> None:
         found = plan(_problem(11), "auto", None)
 
         assert found.method is METHODS["exact"]
-        assert found.reason.startswith("auto chose exact, exact for this model (not linear: ")
+        assert found.reason.startswith("auto chose 'exact': exact for this model (not linear: ")
 
     def test_more_players_than_the_default_budget_covers_are_sampled(self) -> None:
         found = plan(_problem(12), "auto", None)
@@ -105,10 +105,10 @@ class TestByName:
         found = plan(_problem(4), name, None)
 
         assert found.method is METHODS[name]
-        assert found.reason == f"{name} was asked for."
+        assert found.reason == f"'{name}' was asked for."
 
     def test_an_exact_method_says_that_it_does_not_use_the_budget(self) -> None:
-        expected = "exact was asked for; it is exact, so the budget is not used."
+        expected = "'exact' was asked for; it is exact, so the budget is not used."
 
         assert expected == plan(_problem(4), "exact", 100).reason
 

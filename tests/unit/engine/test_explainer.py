@@ -159,6 +159,16 @@ def test_a_batch_reads_like_a_sequence(explainer: Explainer) -> None:
         batch[3]
 
 
+def test_the_answer_says_why_this_method_ran_and_how(explainer: Explainer) -> None:
+    sampled = explainer.explain(ROWS, method="permutation").detail
+    chosen = explainer.explain(ROWS).detail
+
+    assert sampled.startswith("'permutation' was asked for. Permutation sampling from ")
+    assert chosen.startswith("Auto chose 'linear': exact for this model. ")
+    assert chosen.endswith(".")
+    assert ".." not in chosen + sampled
+
+
 def test_a_batch_says_what_it_is_without_the_values_of_rows(explainer: Explainer) -> None:
     batch = explainer.explain(ROWS)
 
