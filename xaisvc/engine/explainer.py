@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from xaisvc.types import Budget, Device, Output, Players, Runtime, Table
+    from xaisvc.attribution import Plan
+    from xaisvc.types import Budget, Device, Output, Players, Problem, Runtime, Table
 
     Rows = pd.DataFrame | Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | NDArray[np.generic] | Table
 
 DEVICES = ("auto", "cpu", "cuda")
+BUNDLE_PLAYERS = ("features", "concepts", "clusters")
 PORTFOLIO_ROWS = 100
 """Background rows that the portfolio's usual attributions are taken from."""
 
@@ -178,16 +180,11 @@ class Explainer:
             AbandonedError: If `is_abandoned` said yes.
         """
         check_unchanged(self.bundle)
-        description = self.bundle.description
-        target = description.output(output)
-        unit = _parse_space(space) or target.space
-        _check_budget(budget)
         _check_seed(seed)
-        parties = make_players(description, players, self.bundle.background)
-        problem = self._loaded.problem(target, unit, parties)
+        target, problem, chosen = self._prepare(method, output, players, budget, space)
         if is_abandoned is not None:
             problem = replace(problem, model=Interruptible(problem.model, is_abandoned))
-        chosen = plan(problem, method, budget)
+        unit, parties = problem.space, problem.players
         settings = Settings(
             budget=budget, seed=seed, row_seeds=self._row_seeds(rows, seed), clock=self._surroundings.clock
         )
@@ -196,7 +193,7 @@ class Explainer:
         same_unit = unit is target.tensor_space
         predictions = attribution.outputs if same_unit else self._loaded.scoring(target, target.tensor_space)(rows)
         context = CaveatContext(
-            description=description,
+            description=self.bundle.description,
             output=target,
             rows=rows,
             background=self.bundle.background,
@@ -212,7 +209,7 @@ class Explainer:
             predictions=predictions,
             caveats=find_caveats(context),
             provenance=Provenance(
-                description=description,
+                description=self.bundle.description,
                 digests=self.bundle.digests,
                 device=self.device,
                 output=target,
@@ -238,16 +235,34 @@ class Explainer:
         space: Space | str | None = None,
     ) -> bool:
         """Whether these choices lead to an exact method, which needs no budget; raises as `explain` does."""
+        return self._prepare(method, output, players, budget, space)[2].method.exact
+
+    def _prepare(
+        self,
+        method: str,
+        output: str | None,
+        players: str | Mapping[str, Sequence[str]],
+        budget: Budget | None,
+        space: Space | str | None,
+    ) -> tuple[Output, Problem, Plan]:
+        """What the choices of a caller come to, before any row is looked at."""
         target = self.bundle.description.output(output)
+        unit = _parse_space(space) or target.space
         _check_budget(budget)
-        parties = make_players(self.bundle.description, players, self.bundle.background)
-        problem = self._loaded.problem(target, _parse_space(space) or target.space, parties)
-        return plan(problem, method, budget).method.exact
+        problem = self._loaded.problem(target, unit, self._players(players))
+        return target, problem, plan(problem, method, budget)
+
+    def _players(self, players: str | Mapping[str, Sequence[str]]) -> Players:
+        """The players asked for. Those that the bundle alone decides are made once: clusters cost time."""
+
+        def make() -> Players:
+            return make_players(self.bundle.description, players, self.bundle.background)
+
+        return self._loaded.once(("players", players), make) if players in BUNDLE_PLAYERS else make()
 
     def exact_methods(self) -> tuple[str, ...]:
         """Names of the exact methods that work for the bundle's default output with features as players."""
-        parties = make_players(self.bundle.description, "features", self.bundle.background)
-        return self._loaded.exact_methods(self.bundle.description.outputs[0], parties)
+        return self._loaded.exact_methods(self.bundle.description.outputs[0], self._players("features"))
 
     def predict(self, rows: Table, output: str | None = None) -> NDArray[np.float64]:
         """The output tensor for rows, in the tensor's own unit; float64, (n,)."""

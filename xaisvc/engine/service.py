@@ -57,6 +57,9 @@ class ExplanationService:
                 )
             self._explainers[name] = explainer
         self._store = store
+        self._descriptions = {
+            name: encode_description(explainer.bundle.description) for name, explainer in self._explainers.items()
+        }
         self._limits = limits or ServiceLimits()
         self._audiences_dir = audiences_dir
         audiences(audiences_dir)  # a folder with mistakes must stop the start, not a request
@@ -150,7 +153,7 @@ class ExplanationService:
         """Makes the records and writes them durably before anything of them is answered."""
         records = [(index, explanation.record) for index, explanation in explained]
         if records:
-            description = encode_description(explainer.bundle.description)
+            description = self._descriptions[explainer.bundle.description.name]
             self._store.put(
                 [(record.id, encode_record(record)) for _, record in records],
                 {explainer.bundle.digests.schema: description},

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from xaisvc.demo.cases import BUNDLES, load_cases
+from xaisvc.engine import explainer as explainer_module
 from xaisvc.engine import loaded
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleChangedError, InvalidRequestError, InvalidRowsError, ModelOutputError, NotFoundError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xaisvc.graphs import Scorer
-    from xaisvc.types import Output
+    from xaisvc.types import BundleDescription, Output, Players, Table
 
 ROWS = pd.DataFrame({"a": [1.0, 2.0, 0.75], "b": [0.5, -1.0, 0.25]})
 
@@ -157,6 +158,25 @@ def test_a_batch_reads_like_a_sequence(explainer: Explainer) -> None:
     assert [explanation.id for explanation in batch[1:]] == list(batch.ids[1:])
     with pytest.raises(IndexError):
         batch[3]
+
+
+def test_players_of_the_bundle_are_made_once_and_those_of_a_caller_are_not_kept(
+    explainer: Explainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    real = explainer_module.make_players
+
+    def counted(description: BundleDescription, players: str, background: Table) -> Players:
+        made.append(players)
+        return real(description, players, background)
+
+    monkeypatch.setattr(explainer_module, "make_players", counted)
+    for players in ("clusters", "clusters", {"both": ["a", "b"]}, {"both": ["a", "b"]}):
+        explainer.explain(ROWS, players=players)  # type: ignore[arg-type]
+
+    assert made == ["clusters", {"both": ["a", "b"]}, {"both": ["a", "b"]}]
+    with pytest.raises(InvalidRequestError, match="players"):
+        explainer.explain(ROWS, players="teams")
 
 
 def test_the_answer_says_why_this_method_ran_and_how(explainer: Explainer) -> None:
