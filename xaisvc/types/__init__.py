@@ -29,6 +29,16 @@ from xaisvc.types.record import (
     Severity,
 )
 from xaisvc.types.runtime import Device, LoadedModel, Runtime, TensorInfo
+from xaisvc.types.sampling import (
+    CoalitionDesign,
+    CoalitionGames,
+    PairFunction,
+    PairValues,
+    PlanStore,
+    Projected,
+    ProjectedFunction,
+    Projection,
+)
 from xaisvc.types.schema import (
     Adverse,
     Band,
@@ -55,6 +65,8 @@ __all__ = [
     "BundleDescription",
     "Caveat",
     "Change",
+    "CoalitionDesign",
+    "CoalitionGames",
     "ColumnFunction",
     "Concept",
     "Deadline",
@@ -70,11 +82,17 @@ __all__ = [
     "LoadedModel",
     "ModelFunction",
     "Output",
+    "PairFunction",
+    "PairValues",
+    "PlanStore",
     "PlayerValue",
     "Players",
     "PlayersKind",
     "Portfolio",
     "Problem",
+    "Projected",
+    "ProjectedFunction",
+    "Projection",
     "RecordedAttribution",
     "Runtime",
     "Sensitivity",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from xaisvc.types.sampling import CoalitionGames, PlanStore
     from xaisvc.types.schema import Space
     from xaisvc.types.table import Table
 
@@ -172,6 +173,8 @@ class Problem:
         space: Unit of the explained number.
         additive: The model read as a sum of trees and linear terms; None if it is not one.
         additive_reason: Why `additive` is None, one sentence; empty otherwise.
+        games: Evaluates coalitions faster than row by row through `model`; None where there is nothing faster.
+        plans: Keeps what does not depend on the rows; None to work it out anew in every call.
     """
 
     model: ModelFunction
@@ -180,6 +183,12 @@ class Problem:
     space: Space
     additive: AdditiveModel | None = None
     additive_reason: str = ""
+    games: CoalitionGames | None = None
+    plans: PlanStore | None = None
+
+
+def _nothing() -> None:
+    """The check of work that cannot be abandoned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +202,9 @@ class Settings:
         clock: Monotonic clock in seconds.
         row_seeds: One 32-byte seed per row, made from (seed, row digest, model digest), so that the answer for a row
             does not depend on the rows around it.
+        plan_seed: 32 bytes made from (seed, model digest): randomness that all rows of a plan share.
+        threads: Threads that rows are spread over.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
     """
 
     budget: Budget | None
@@ -200,6 +212,9 @@ class Settings:
     row_seeds: tuple[bytes, ...]
     clock: Callable[[], float]
     max_batch_rows: int = 16384
+    plan_seed: bytes = bytes(32)
+    threads: int = 1
+    check: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
