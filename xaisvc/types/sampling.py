@@ -1,7 +1,7 @@
 """The values of sampling: which coalitions are evaluated, and the linear map from their values to attributions.
 
-Coalitions are shared by all rows of a plan, so the map from coalition values to attributions is constant: it can be part
-of an ONNX graph, and it is worked out once.
+Coalitions are shared by all rows of a plan, so the map from coalition values to attributions is constant: it can be
+part of an ONNX graph, and it is worked out once.
 """
 
 from __future__ import annotations
