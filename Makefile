@@ -1,6 +1,7 @@
 # Every verb sets up what it needs. A fresh machine needs Python 3.11 or newer and make, nothing else.
 
 VENV    := .venv
+BENCH   := .venv-bench
 PYTHON  ?= python3
 WORKERS ?= auto
 PY      := $(VENV)/bin/python
@@ -14,7 +15,7 @@ UV = $$(command -v uv || echo $(VENV)/bin/uv)
 INSTALL = $(UV) pip install --quiet --python $(PY) --build-constraints requirements/build.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types fmt protos protos-check wheel-test check lock clean
+.PHONY: help setup demo test lint types fmt protos protos-check wheel-test check bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,9 @@ protos-check: $(VENV)/.dev ## Check that xaisvc/v1 is what protos/ gives
 wheel-test: $(VENV)/.dev ## Build the wheel and try it in a clean environment
 	$(PY) -m pytest -n0 tests/packaging/test_wheel.py
 
+bench: $(BENCH)/.bench ## Measure speed and accuracy beside other explainers (ARGS="--quick" for minutes instead of hours)
+	$(BENCH)/bin/python -m benchmarks.performance run $(ARGS)
+
 check: lint types protos-check test wheel-test ## Everything that CI runs
 
 lock: $(VENV)/.created ## Write requirements/ anew: newest versions that pyproject.toml allows
@@ -62,6 +66,8 @@ lock: $(VENV)/.created ## Write requirements/ anew: newest versions that pyproje
 	$(UV) $(compile) pyproject.toml --extra cpu --extra pdf --extra dev --output-file requirements/dev.txt
 	$(UV) $(compile) pyproject.toml --extra cpu --constraints requirements/dev.txt --output-file requirements/cpu.txt
 	$(UV) $(compile) pyproject.toml --extra gpu --constraints requirements/dev.txt --output-file requirements/gpu.txt
+	$(UV) $(compile) pyproject.toml --extra cpu --extra bench --constraints requirements/dev.txt \
+		$(patsubst %,--no-emit-package %,$(UNWANTED)) --output-file requirements/bench.txt
 
 clean: ## Remove what was built; .venv stays
 	rm -rf build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
@@ -72,6 +78,9 @@ protoc = $(PY) -m grpc_tools.protoc --proto_path=protos --python_out=$(1) --grpc
 
 # Names, versions and hashes only: an address of a package index would tie the project to one machine's set-up.
 compile = pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+# fasttreeshap-fixed asks for xgboost, which brings CUDA libraries; xgboost-cpu is the same module without them.
+UNWANTED = xgboost nvidia-nccl-cu12 nvidia-nccl-cu13
 
 # Stamps: the environment is touched again only when a requirement file changes.
 $(VENV)/.created:
@@ -93,3 +102,13 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.created
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@$(INSTALL) --no-deps --editable .
 	@touch $(VENV)/.runtime $@
+
+# Other explainers live in an environment of their own: nothing that we ship or develop with depends on them.
+$(BENCH)/.bench: requirements/bench.txt pyproject.toml | $(VENV)/.created
+	@echo "Installing requirements/bench.txt into $(BENCH) ..."
+	@if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(BENCH); \
+	else $(PYTHON) -m venv $(BENCH); fi
+	@$(UV) pip install --quiet --python $(BENCH)/bin/python --build-constraints requirements/build.txt \
+		--no-deps --require-hashes -r requirements/bench.txt
+	@$(UV) pip install --quiet --python $(BENCH)/bin/python --build-constraints requirements/build.txt --no-deps --editable .
+	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 # No test asserts a time: the machine may be busy with others.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+# Tests, and the programs that they start, leave no plans behind and find none.
+os.environ["XAISVC_CACHE_DIR"] = ""
 
 _START_S = 10.0  # Redis is ready within 0.3 s here; ten seconds bound a machine that is busy with other tests
 

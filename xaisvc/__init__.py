@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from xaisvc.engine.authoring import create_bundle
     from xaisvc.engine.batch import Explanation, ExplanationBatch
     from xaisvc.engine.explainer import Explainer
+    from xaisvc.engine.interactions import InteractionBatch
+    from xaisvc.engine.progress import Progress
     from xaisvc.types import Deadline, ErrorTarget
 
 __version__ = "0.1.0"
@@ -27,6 +29,8 @@ _HOME = {
     "Explainer": "xaisvc.engine.explainer",
     "Explanation": "xaisvc.engine.batch",
     "ExplanationBatch": "xaisvc.engine.batch",
+    "InteractionBatch": "xaisvc.engine.interactions",
+    "Progress": "xaisvc.engine.progress",
     "create_bundle": "xaisvc.engine.authoring",
     "load_bundle": "xaisvc.bundles",
 }
@@ -40,6 +44,8 @@ __all__ = [
     "Explainer",
     "Explanation",
     "ExplanationBatch",
+    "InteractionBatch",
+    "Progress",
     "create_bundle",
     "load_bundle",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from xaisvc.cli_bench import bench_app
 from xaisvc.errors import InvalidRequestError, XaisvcError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(bench_app, name="bench")
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 BundleArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the bundle.")]
@@ -118,6 +120,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Explain rows of a file to one audience."""
     from xaisvc.bundles import load_bundle, read_rows  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.cli_progress import progress_bar  # noqa: PLC0415 - loaded when used
     from xaisvc.engine.explainer import Explainer  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.viewing import find_audience  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.views import render_view  # noqa: PLC0415 - heavy: loaded when used
@@ -134,31 +137,37 @@ def explain(  # noqa: PLR0913 - one parameter per option
                 "--row", f"there is no row {wrong[0]}; the file has rows 0 to {len(table) - 1}"
             )
         table = table.take(row)
-    batch = Explainer(bundle, device).explain_table(
-        table,
-        method=method,
-        output=output,
-        players=players,
-        budget=_budget(budget, error_target, deadline),
-        seed=seed,
-        space=space,
-    )
-    for explanation in batch:
-        view = explanation.view(audience, language)
-        content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
-        if out is None:
-            typer.echo(content.decode())
-            continue
-        number = row[explanation.index] if row else explanation.index
-        suffix = {"text": "txt", "markdown": "md"}.get(form, form)
-        path = out / f"row-{number}-{audience}.{suffix}"
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            raise InvalidRequestError.of("--out", f"cannot write '{path}': {error.strerror}") from None
-        typer.echo(path)
+    with progress_bar(len(table), prints_views=out is None) as bar:
+        batches = Explainer(bundle, device).explain_batches(
+            table,
+            method=method,
+            output=output,
+            players=players,
+            budget=_budget(budget, error_target, deadline),
+            seed=seed,
+            space=space,
+            progress=bar.explained,
+        )
+        for place, explanation in enumerate(explanation for batch in batches for explanation in batch):
+            view = explanation.view(audience, language)
+            content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
+            if out is None:
+                typer.echo(content.decode())
+            else:
+                number = row[place] if row else place
+                suffix = {"text": "txt", "markdown": "md"}.get(form, form)
+                typer.echo(_write(out / f"row-{number}-{audience}.{suffix}", content))
+            bar.written(place + 1)
     typer.echo("Nothing was recorded: only `xaisvc serve` keeps explanations under their ids.", err=True)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise InvalidRequestError.of("--out", f"cannot write '{path}': {error.strerror}") from None
+    return path
 
 
 def _budget(coalitions: int | None, error_target: float | None, deadline_s: float | None) -> Budget | None:
@@ -170,6 +179,55 @@ def _budget(coalitions: int | None, error_target: float | None, deadline_s: floa
     if error_target is not None:
         return ErrorTarget(error_target)
     return Deadline(deadline_s) if deadline_s is not None else coalitions
+
+
+@app.command("export-explainer")
+def export_explainer(  # noqa: PLR0913 - one parameter per option
+    folder: BundleArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .onnx file to write.")],
+    *,
+    method: Annotated[str, typer.Option("--method", "-m", help="kernel or permutation.")] = "kernel",
+    output: Annotated[str | None, typer.Option(help="Id of the output; the bundle's first by default.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="probability, log_odds or raw; the output's own by default.")
+    ] = None,
+    players: Annotated[str, typer.Option(help="features, concepts or clusters.")] = "features",
+    budget: Annotated[int | None, typer.Option(help="Coalitions per row; the method's default if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the coalitions.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the explainer of an output as one ONNX file that runs without xaisvc.
+
+    The file holds the model, the background rows, the coalitions of a sampled SHAP method and its solve. It reads n
+    rows as the model does and gives four double tensors:
+
+    values (n, players), standard_errors (n, players), outputs (n) and base_values (n).
+
+    Players, digests, seed and the rest are in its metadata. Anything that runs ONNX runs it:
+
+        session = onnxruntime.InferenceSession("explainer.onnx")
+
+        values, errors, base, answers = session.run(None, {"x": rows})
+
+    The background rows are in the file: protect it as you protect them. The exact methods for trees and linear models
+    are not exported; for those models the file holds a sampled estimate with its standard errors.
+    """
+    from xaisvc.engine.export import export_explainer as export  # noqa: PLC0415 - heavy: loaded when used
+
+    if out.exists() and not overwrite:
+        raise InvalidRequestError.of("--out", f"'{out}' is there already; say --overwrite to replace it")
+    made = export(folder, output=output, space=space, players=players, method=method, budget=budget, seed=seed)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(made.model)
+    except OSError as error:
+        raise InvalidRequestError.of("--out", f"cannot write '{out}': {error.strerror}") from None
+    about = made.metadata
+    typer.echo(
+        f"Wrote {out} ({len(made.model):,} bytes): {about['xaisvc.method']} SHAP of '{about['xaisvc.output']}' in "
+        f"{about['xaisvc.space']} from {about['xaisvc.budget']} coalitions over {about['xaisvc.background_rows']} "
+        f"background rows.\nInputs: {', '.join(made.inputs)}. Outputs: {', '.join(made.outputs.values())}."
+    )
 
 
 @app.command("serve")

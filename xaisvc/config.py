@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX = "XAISVC_"
 CONFIG_VARIABLE = "XAISVC_CONFIG"
+_OTHERS = frozenset({"XAISVC_CACHE_DIR"})  # of the library rather than the service: where plans are kept
 
 _MIB = 1024 * 1024
 
@@ -113,7 +114,7 @@ def load_settings(
     variables = {
         name: value
         for name, value in (os.environ if environment is None else environment).items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name not in _OTHERS
     }
     named = variables.pop(CONFIG_VARIABLE, "")
     path = config or (Path(named) if named else None)

@@ -35,6 +35,7 @@ ARRAYS = ("values", "base_values", "outputs", "standard_errors", "model_evaluati
 
 # Rounding of float64 sums; the graph methods are checked against float32 models elsewhere.
 ROUNDING = 1e-9
+TABLE_ROUNDING = 1e-7  # table entries of trees are float32, off by at most 6e-8 of themselves; these are below 3
 
 
 def _matrix(rows: Table) -> np.ndarray:
@@ -84,6 +85,8 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "kernel": lambda: _black_box(9),
     "permutation": lambda: _black_box(9),
     "lime": lambda: _black_box(9),
+    "lime_selected": lambda: _black_box(9),
+    "lime_continuous": lambda: _black_box(9),
     "lime_reference": lambda: _black_box(9),
 }
 
@@ -157,7 +160,8 @@ def test_outputs_are_the_models_and_shapley_values_sum_to_them(name: str) -> Non
     assert found.outputs == pytest.approx(problem.model(rows), rel=0, abs=ROUNDING)
     if found.value_function == "interventional":
         assert found.base_values == pytest.approx(problem.model(problem.background).mean(), rel=0, abs=ROUNDING)
-        assert found.base_values + found.values.sum(axis=1) == pytest.approx(found.outputs, rel=0, abs=ROUNDING)
+        allowed = TABLE_ROUNDING if name == "tree" else ROUNDING
+        assert found.base_values + found.values.sum(axis=1) == pytest.approx(found.outputs, rel=0, abs=allowed)
 
 
 @every_method
@@ -181,7 +185,8 @@ def test_exact_values_are_those_of_enumeration(name: str) -> None:
     found = METHODS[name].attribute(problem, rows, settings(rows))
     truth = METHODS["exact"].attribute(problem, rows, settings(rows))
 
-    assert found.values == pytest.approx(truth.values, rel=0, abs=ROUNDING)
+    allowed = TABLE_ROUNDING if name == "tree" else ROUNDING
+    assert found.values == pytest.approx(truth.values, rel=0, abs=allowed)
 
 
 @every_method
@@ -242,7 +247,11 @@ def test_the_budget_is_kept_and_evaluations_are_counted(name: str) -> None:
     if METHODS[name].exact:
         assert spent <= 2 ** len(problem.players) * n_background + n_background
     elif found.value_function == "interventional":
-        assert spent <= SMALL_BUDGET * n_background + n_background + 1
+        # A pilot may cost as much as half an explanation; it belongs to the plan, not to the row.
+        pilot = spent - int(found.model_evaluations[0])
+        assert 0 <= pilot <= SMALL_BUDGET * n_background / 2
+        assert found.model_evaluations[0] <= SMALL_BUDGET * n_background + n_background + 1
+        spent -= pilot
     else:
         assert spent <= SMALL_BUDGET + 1
     # LIME's package scores the row a second time, as the first of its samples.
@@ -333,7 +342,7 @@ def test_one_player_gets_everything(name: str, n_background: int) -> None:
     assert found.values[:, 0] == pytest.approx(found.outputs - found.base_values, rel=0, abs=1e-15)
 
 
-@pytest.mark.parametrize("name", ["lime", "lime_reference"])
+@pytest.mark.parametrize("name", ["lime", "lime_continuous", "lime_reference"])
 def test_lime_takes_one_player_and_a_small_background(name: str) -> None:
     problem = matrix_problem(lambda matrix: matrix[:, 0] ** 2, normal(1, 5, 1))
     rows = table(normal(2, 2, 1))

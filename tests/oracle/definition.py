@@ -46,3 +46,22 @@ def interventional_value(
         return total / len(background)
 
     return value
+
+
+def interactions_by_definition(value: Callable[[frozenset[int]], float], p: int) -> NDArray[np.float64]:
+    """Off the diagonal half of the pairwise Shapley interaction index, on it the SHAP value less the rest of its line.
+
+    I(i, j) = sum over S without i, j of |S|! (p - |S| - 2)! / (p - 1)! * (v(S+i+j) - v(S+i) - v(S+j) + v(S)).
+    """
+    found = np.zeros((p, p))
+    for one, two in combinations(range(p), 2):
+        others = [other for other in range(p) if other not in {one, two}]
+        for size in range(p - 1):
+            weight = factorial(size) * factorial(p - size - 2) / factorial(p - 1)
+            for members in combinations(others, size):
+                before = frozenset(members)
+                change = value(before | {one, two}) - value(before | {one}) - value(before | {two}) + value(before)
+                found[one, two] += weight * change / 2
+        found[two, one] = found[one, two]
+    found[np.diag_indices(p)] = shapley_by_definition(value, p) - found.sum(axis=1)
+    return found

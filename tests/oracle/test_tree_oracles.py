@@ -235,6 +235,17 @@ def test_every_class_equals_enumeration(name: str) -> None:
         assert np.abs(found.values[0] - enumerate_shapley(problem, row)).max() <= AGREEMENT * scale
 
 
+@pytest.mark.parametrize("name", ["forest-classes", "lightgbm-classes", "histogram-binary-missing"])
+def test_all_outputs_in_one_pass_are_those_of_each_alone(name: str) -> None:
+    case = _case(name)
+    background, rows = table(case.data.x[:BACKGROUND]), table(case.data.x[-EXPLAINED:])
+    problems = [bind(case.model, background, output=output) for output in list_outputs(case.model)]
+    together = TreeMethod().attribute_outputs(problems, rows, SETTINGS)
+
+    for problem, found in zip(problems, together, strict=True):
+        assert np.array_equal(found.values, TreeMethod().attribute(problem, rows, SETTINGS).values)
+
+
 def test_deep_trees_equal_shap() -> None:
     from sklearn.ensemble import RandomForestRegressor
 

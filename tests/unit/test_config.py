@@ -45,6 +45,10 @@ def test_the_environment_can_name_the_file(settings_file: Path) -> None:
     assert load(environment={"XAISVC_CONFIG": str(settings_file)}).max_rows == 7
 
 
+def test_variables_of_the_library_are_no_settings_of_the_service() -> None:
+    assert load_settings(environment={"XAISVC_CACHE_DIR": "/somewhere"}) == load_settings(environment={})
+
+
 def test_texts_of_the_environment_become_values() -> None:
     found = load(
         environment={

@@ -1,8 +1,4 @@
-"""What a budget means, for every method that samples: a number, an error target or a deadline.
-
-All three run the same estimator, which must be able to go on from where it stopped: stage after stage with about twice
-the coalitions, until the budget is met.
-"""
+"""What a budget may be, for every method that samples: a number, an error target or a deadline."""
 
 from __future__ import annotations
 
@@ -14,32 +10,11 @@ from xaisvc.errors import BudgetTooSmallError, FieldViolation, InvalidRequestErr
 from xaisvc.types import Deadline, ErrorTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from xaisvc.attribution.rowwise import RowAnswer, RowTask
     from xaisvc.types import Budget
 
 
 # Coalitions that a caller may ask for: with 100 players their masks and values take about 0.3 GB.
 LARGEST_COALITIONS = 500_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a sampling method knows after a number of coalitions.
-
-    Attributes:
-        values: float64, (p,).
-        standard_errors: float64, (p,); zeros if exact.
-        exact: Whether more coalitions cannot change the values.
-    """
-
-    values: NDArray[np.float64]
-    standard_errors: NDArray[np.float64]
-    exact: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,71 +71,3 @@ class BudgetRange:
 def _check_positive(number: float, name: str, unit: str) -> None:
     if not (math.isfinite(number) and number > 0):
         raise InvalidRequestError.of("budget", f"{name} must be a finite number above 0, {unit}; got {number}")
-
-
-def spend(
-    budget: Budget | None,
-    allowed: BudgetRange,
-    task: RowTask,
-    estimate: Callable[[int], Estimate],
-) -> tuple[Estimate, bool]:
-    """Runs an estimator until its budget is met.
-
-    Args:
-        budget: As the caller gave it, checked.
-        allowed: The method's range.
-        task: Holds the row's clock and the end of its deadline.
-        estimate: Called with a growing number of coalitions; goes on from the call before.
-
-    Returns:
-        The last estimate, and whether an error target was met (True for the other budgets).
-    """
-    if isinstance(budget, ErrorTarget):
-        return _until_error(budget.standard_error, allowed, estimate)
-    if isinstance(budget, Deadline):
-        return _until_deadline(allowed, task, estimate), True
-    return estimate(allowed.default if budget is None else budget), True
-
-
-def _until_error(target: float, allowed: BudgetRange, estimate: Callable[[int], Estimate]) -> tuple[Estimate, bool]:
-    size = allowed.minimum
-    while True:
-        found = estimate(size)
-        met = found.exact or bool(found.standard_errors.max() <= target)
-        if met or size >= allowed.cap:
-            return found, met
-        size = min(2 * size, allowed.cap)
-
-
-def _until_deadline(allowed: BudgetRange, task: RowTask, estimate: Callable[[int], Estimate]) -> Estimate:
-    start = task.clock()
-    size = allowed.minimum
-    while True:
-        found = estimate(size)
-        now = task.clock()
-        if found.exact or size >= allowed.cap or now >= task.end:
-            return found
-        # The time so far predicts the next stage; what would not fit any more is left away.
-        seconds_each = (now - start) / size
-        fits = size + int((task.end - now) / seconds_each) if seconds_each > 0 else allowed.cap
-        grown = min(2 * size, fits, allowed.cap)
-        if grown < size + max(2, size // 8):
-            return found
-        size = grown
-
-
-def count_text(answers: Sequence[RowAnswer]) -> str:
-    """How many coalitions (LIME: samples) the rows took, for example `26 to 200`."""
-    counts = [answer.n_coalitions for answer in answers]
-    low, high = min(counts, default=0), max(counts, default=0)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def missed_text(answers: Sequence[RowAnswer], allowed: BudgetRange) -> str:
-    """A sentence on rows that did not reach their error target; empty if all did."""
-    missed = sum(not answer.target_met for answer in answers)
-    if not missed:
-        return ""
-    return (
-        f" {missed} of {len(answers)} rows reached the cap of {allowed.cap:,} {allowed.unit} before the error target."
-    )

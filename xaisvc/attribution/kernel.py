@@ -1,37 +1,34 @@
-"""Kernel SHAP: Shapley values of any model by constrained weighted least squares over sampled coalitions.
+"""Kernel SHAP: Shapley values of any model from sampled coalitions, as a linear map of their values.
 
-The estimate solves
-
-    min over phi of  sum over S of w(S) (v(S) - v(none) - sum over i in S of phi_i)^2
-    subject to       sum of phi = v(all) - v(none)
-
-with the Shapley kernel as w (Lundberg & Lee 2017, Theorem 2; Covert & Lee 2021, equations 6 and 9). Coalitions come in
-complementary pairs, and for a pair the two terms collapse into one observation of the odd part of the game:
-y = v(S) - v(not S) against u in {-1, 1}^p, u_i = 1 where i is in S. Outer sizes are enumerated, the rest is sampled.
+Kernel SHAP (Lundberg & Lee 2017) fits an additive game to the values of sampled coalitions under the constraint that
+its values sum to v(all) - v(none). Here the fit is generalised least squares: what an additive game leaves over is not
+taken as noise but as interactions, whose Shapley values are estimated too (see `projections`). Coalitions are shared by
+all rows of a plan (see `designs`), so the fit is a matrix that is worked out once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import hashlib
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange, Estimate, count_text, missed_text, spend
-from xaisvc.attribution.coalitions import PairClasses, PairStream, all_coalitions, coalitions_of_size, shapley_values
-from xaisvc.attribution.masking import CoalitionValues, base_value
-from xaisvc.attribution.rowwise import RowAnswer, assemble, by_row
+from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
+from xaisvc.attribution.designs import background_sample, generator_of, n_pairs_of, pair_sequence
+from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
+from xaisvc.attribution.plain_games import PlainGames
+from xaisvc.attribution.projections import posterior_projection
+from xaisvc.attribution.sampling import games_of, sample
+from xaisvc.types import Deadline
+from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from xaisvc.attribution.rowwise import RowTask
     from xaisvc.types import Attribution, Problem, Settings, Table
+    from xaisvc.types.sampling import CoalitionGames
 
-# Sampled pairs below which a standard error would be guesswork.
-_MIN_SAMPLED_PAIRS = 16
+# Pairs beyond one for each player below which a standard error would be guesswork: 3 degrees of freedom.
+_MIN_SPARE_PAIRS = 2
 # An error target or a deadline stops here: a fit of this size takes longer than its error is worth.
 MAX_COALITIONS = 65_536
 
@@ -39,8 +36,8 @@ MAX_COALITIONS = 65_536
 def coalition_range(p: int) -> BudgetRange:
     """How many coalitions Kernel SHAP can use for p players."""
     everything = max(2**p - 2, 0)
-    minimum = 2 * p + 2 * _MIN_SAMPLED_PAIRS
-    rule = f"2 * {p} players + {2 * _MIN_SAMPLED_PAIRS}"
+    minimum = 2 * p + 2 * _MIN_SPARE_PAIRS
+    rule = f"2 * {p} players + {2 * _MIN_SPARE_PAIRS}"
     if minimum >= everything:
         minimum, rule = everything, f"all coalitions of {p} players"
     return BudgetRange(
@@ -54,7 +51,7 @@ def coalition_range(p: int) -> BudgetRange:
 
 @dataclass(frozen=True, slots=True)
 class KernelMethod:
-    """Kernel SHAP with paired coalitions, exact efficiency and standard errors.
+    """Kernel SHAP with shared paired coalitions, exact efficiency and standard errors.
 
     Exact, and said to be, when the budget covers all 2^p - 2 coalitions.
     """
@@ -77,128 +74,103 @@ class KernelMethod:
         """
         allowed = coalition_range(len(problem.players))
         allowed.check(settings.budget)
-        fit = _KernelFit(len(problem.players))
-        base = base_value(problem, settings.max_batch_rows)
+        games = games_of(problem, settings)
+        sampler = KernelSampler(problem, games, settings)
+        found = sample(problem, games, rows, settings, allowed, sampler)
+        text = f"Kernel SHAP from {found.coalitions} coalitions per row over {found.background}"
+        if found.exact.all():
+            detail = f"{text}; these are all coalitions, so the values are exact."
+        else:
+            detail = (
+                f"{text}, in complementary pairs that all rows share; values and standard errors are the posterior "
+                "mean and deviation under the odd product kernel."
+            )
+            if sampler.n_pilot_rows:
+                detail += f" Its scales come from a pilot on background rows, {sampler.n_pilot_rows:,} model rows once."
+            if found.exact.any():
+                detail += f" {int(found.exact.sum())} of {len(rows)} rows were enumerated and are exact."
+        return found.attribution(self.name, detail, allowed)
 
-        def explain(task: RowTask) -> RowAnswer:
-            game = CoalitionValues(problem, task.row, settings.max_batch_rows, none=base, everyone=task.output)
-            stream = PairStream(fit.classes, task.generator())
-            found, met = spend(settings.budget, allowed, task, lambda size: fit.estimate(game, stream, size))
-            return RowAnswer(
-                values=found.values,
-                standard_errors=found.standard_errors,
-                base_value=base,
-                model_evaluations=game.n_model_rows,
-                n_coalitions=game.n_coalitions,
-                exact=found.exact,
-                target_met=met,
+
+class KernelSampler:
+    """Shared pairs by leverage and their posterior projection; see `Sampler`. Lives for one call."""
+
+    def __init__(self, problem: Problem, games: CoalitionGames, settings: Settings) -> None:
+        self._problem = problem
+        # No name of the output is at hand, and a prior depends on it: v0 tells outputs apart.
+        about = repr((games.none, str(problem.space), problem.players.members))
+        self._about = hashlib.blake2b(about.encode(), digest_size=16).hexdigest()
+        self._settings = settings
+        self._seed = settings.plan_seed
+        self._p = len(problem.players)
+        self._n_background = len(problem.background)
+        self._kept: dict[str, object] = {}
+        self.n_pilot_rows = 0
+
+    def design(self, n_coalitions: int) -> CoalitionDesign:
+        """The pairs of a budget."""
+        n_pairs = min(n_coalitions // 2, n_pairs_of(self._p))
+        # Where all pairs fit nothing is left to chance, and the background is not sampled either.
+        n_background = self._n_background if n_pairs < n_pairs_of(self._p) else 0
+
+        def make() -> CoalitionDesign:
+            return CoalitionDesign(
+                masks=pair_sequence(self._p, n_pairs, self._seed),
+                background=background_sample(n_background, n_pairs, self._seed),
             )
 
-        answers, outputs = by_row(problem, rows, settings, explain)
-        return assemble(problem, answers, outputs, method=self.name, detail=_detail(problem, answers, allowed))
+        return cast("CoalitionDesign", self._keep(f"design of {n_pairs} pairs", make, _n_bytes))
+
+    def projection(self, n_coalitions: int) -> Projection | None:
+        """The map from their values to attributions; None if these are all pairs over the whole background."""
+        design = self.design(n_coalitions)
+        if len(design) == n_pairs_of(self._p):
+            return None
+        pilot = self._pilot(design)
+        self.n_pilot_rows = pilot.n_model_rows if pilot else 0
+        known = "no pilot" if pilot is None else f"pilot of {pilot.n_model_rows} model rows"
+
+        def make() -> Projection:
+            prior = default_prior(self._p) if pilot is None else pilot.prior
+            if design.background is not None:
+                prior = replace(prior, noise=noise_of(pilot, self._n_background))
+            return posterior_projection(design.masks, prior, generator_of(self._seed, 5))
+
+        return cast("Projection", self._keep(f"projection of {len(design)} pairs, {known}", make, _n_bytes))
+
+    def _pilot(self, design: CoalitionDesign) -> Pilot | None:
+        if isinstance(self._settings.budget, Deadline):
+            return None  # its time is for the rows
+        each = self._n_background if design.background is None else design.background.shape[1]
+        n = n_stand_ins(self._p, self._n_background, 2 * len(design) * each)
+        if n == 0:
+            return None
+
+        def make() -> Pilot | None:
+            # A graph for so few model rows would cost more than it saves.
+            games = PlainGames(self._problem, self._settings.max_batch_rows, self._settings.threads)
+            return run_pilot(games, self._problem.background, self._p, n, self._seed, self._settings.check)
+
+        what = f"pilot of {n} stand-ins"
+        if what not in self._kept:
+            plans = self._problem.plans
+            # Its model rows are worth a file, which a fresh process finds.
+            self._kept[what] = (
+                make() if plans is None else from_arrays(plans.keep_arrays(self._key(what), lambda: to_arrays(make())))
+            )
+        return cast("Pilot | None", self._kept[what])
+
+    def _keep(self, what: str, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
+        if what not in self._kept:
+            plans = self._problem.plans
+            self._kept[what] = make() if plans is None else plans.keep(self._key(what), make, n_bytes)
+        return self._kept[what]
+
+    def _key(self, what: str) -> str:
+        return f"kernel 1: {what}; {self._p} players, {self._n_background} rows, {self._about}, {self._seed.hex()}"
 
 
-class _KernelFit:
-    """The part of the work that all rows of a call share: masks of the enumerated sizes."""
-
-    def __init__(self, p: int) -> None:
-        self.p = p
-        self.classes = PairClasses.of(p)
-        self._enumerated: dict[int, tuple[NDArray[np.bool_], NDArray[np.float64]]] = {}
-        self._everything: NDArray[np.bool_] | None = None
-
-    def estimate(self, game: CoalitionValues, stream: PairStream, n_coalitions: int) -> Estimate:
-        """Attributions of one row from `n_coalitions` coalitions, at least the minimum."""
-        if n_coalitions >= 2**self.p - 2:
-            return self._enumerate(game)
-        n_pairs = n_coalitions // 2
-        n_classes = self.classes.n_enumerated(n_pairs)
-        outer, outer_weights = self._outer(n_classes)
-        drawn, counts = stream.distinct(n_pairs - len(outer), n_classes)
-        inner_weight = self.classes.weights[n_classes:].sum() / counts.sum()  # of one draw
-        masks = np.concatenate([outer, drawn])
-        values = game.at(np.concatenate([masks, ~masks]))
-        return fit_pairs(
-            masks,
-            values[: len(masks)] - values[len(masks) :],
-            np.concatenate([outer_weights, inner_weight * counts]),
-            game.everyone - game.none,
-            draws=counts,
-        )
-
-    def _enumerate(self, game: CoalitionValues) -> Estimate:
-        if self._everything is None:
-            self._everything = all_coalitions(self.p)
-        between = game.at(self._everything[1:-1]) if self.p > 1 else np.empty(0)
-        values = np.concatenate(([game.none], between, [game.everyone]))
-        return Estimate(values=shapley_values(values, self.p), standard_errors=np.zeros(self.p), exact=True)
-
-    def _outer(self, n_classes: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        if n_classes not in self._enumerated:
-            masks = [coalitions_of_size(self.p, size + 1) for size in range(n_classes)]
-            weights = [
-                np.full(count, weight / count)
-                for count, weight in zip(self.classes.counts[:n_classes], self.classes.weights, strict=False)
-            ]
-            self._enumerated[n_classes] = np.concatenate(masks), np.concatenate(weights)
-        return self._enumerated[n_classes]
-
-
-def fit_pairs(
-    masks: NDArray[np.bool_],
-    differences: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    total: float,
-    *,
-    draws: NDArray[np.int64],
-) -> Estimate:
-    """The constrained weighted least squares fit, and its errors.
-
-    The fit is a projection: with U the rows u, W the weights, H = U'WU and M the inverse of H on the vectors that sum
-    to zero, phi = total / p + M U'W (y - U total / p). Adding 1 1' to H changes nothing there and makes it invertible
-    whatever p is, as every pair of class 1 is among the masks.
-
-    Errors come from the delete-one jackknife over draws in closed form: without draw k the fit moves by
-    M u_k w r_k / (1 - h_k), with residual r_k, weight of one draw w and leverage h_k = w u_k' M u_k.
-
-    Args:
-        masks: One coalition of each distinct pair, enumerated pairs first; bool, (q, p).
-        differences: y = v(S) - v(not S) of each; float64, (q,).
-        weights: Weight of each; float64, (q,).
-        total: v(all) - v(none).
-        draws: How often each of the sampled pairs, the last ones, was drawn; int64, (at most q,).
-
-    Returns:
-        Values that sum to `total`, and their standard errors.
-    """
-    p = masks.shape[1]
-    signs = np.where(masks, 1.0, -1.0)
-    weighted = signs * weights[:, None]
-    gram = weighted.T @ signs
-    inverse = np.linalg.inv(gram + np.trace(gram) / p)
-    along = inverse.sum(axis=1)
-    projection = inverse - np.outer(along, along) / along.sum()
-    even_share = np.full(p, total / p)
-    values = even_share + projection @ (weighted.T @ (differences - signs @ even_share))
-
-    sampled = signs[-len(draws) :]
-    one_draw = weights[-len(draws) :] / draws
-    reach = sampled @ projection
-    leverages = one_draw * np.einsum("kp,kp->k", reach, sampled)
-    residuals = (differences - signs @ values)[-len(draws) :]
-    moves = (one_draw * residuals / (1.0 - leverages))[:, None] * reach
-    n_draws = int(draws.sum())
-    spread = moves - (draws @ moves) / n_draws
-    errors = np.sqrt((draws @ spread**2) * n_draws / (n_draws - 1))
-    return Estimate(values=values, standard_errors=errors, exact=False)
-
-
-def _detail(problem: Problem, answers: Sequence[RowAnswer], allowed: BudgetRange) -> str:
-    text = f"Kernel SHAP from {count_text(answers)} coalitions per row over {len(problem.background)} background rows"
-    n_exact = sum(answer.exact for answer in answers)
-    if n_exact == len(answers):
-        return f"{text}; these are all coalitions, so the values are exact."
-    text += ", in complementary pairs; standard errors by the jackknife over sampled pairs."
-    if n_exact:
-        text += f" {n_exact} of {len(answers)} rows were enumerated and are exact."
-    return text + missed_text(answers, allowed)
+def _n_bytes(kept: object) -> int:
+    """Size of the arrays of a frozen value."""
+    arrays = (getattr(kept, part.name) for part in fields(cast("CoalitionDesign | Projection", kept)))
+    return sum(array.nbytes for array in arrays if array is not None)

@@ -1,9 +1,9 @@
 """LIME for tables, as the lime package computes it by default, with fidelity, stability and errors.
 
-Draws rows from what the background says about each feature, asks the model about them, and fits a weighted ridge
-regression on binary columns that say where a draw agrees with the explained row (Ribeiro, Singh & Guestrin 2016). All
-players keep their weight: there is no feature selection. Values are weights of that surrogate; they are added to its
-intercept and do not sum to the model's output.
+Draws rows from what the background says about each feature, asks the model about them once for all explained rows, and
+fits for each row a weighted ridge regression on binary columns that say where a draw agrees with it (Ribeiro, Singh &
+Guestrin 2016). Values are weights of that surrogate, in output units: what agreeing with the row on this player adds.
+They are added to its intercept and do not sum to the model's output.
 """
 
 from __future__ import annotations
@@ -13,31 +13,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.budgets import BudgetRange, Estimate, count_text, missed_text, spend
-from xaisvc.attribution.lime_columns import lime_columns
-from xaisvc.attribution.masking import score_in_chunks
-from xaisvc.attribution.rowwise import RowAnswer, assemble, by_row
-from xaisvc.attribution.surrogate import N_BLOCKS, Surrogate, closeness, fit_surrogate, kernel_width
-from xaisvc.types import Table
+from xaisvc.attribution.budgets import BudgetRange
+from xaisvc.attribution.lime_batch import DistinctRows, Fits, answer, size_text, spend_on_rows
+from xaisvc.attribution.lime_sample import LimeSample, generator_of
+from xaisvc.attribution.lime_selection import select_columns
+from xaisvc.attribution.masking import score
+from xaisvc.attribution.parallel import in_threads
+from xaisvc.attribution.surrogate import (
+    N_BLOCKS,
+    N_FIT_BLOCKS,
+    RIDGE_ALPHA,
+    WeightedSums,
+    block_starts,
+    draw_resamples,
+    kernel_width,
+    weights_at,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import NDArray
 
-    from xaisvc.attribution.lime_columns import LimeColumn
-    from xaisvc.attribution.rowwise import RowTask
-    from xaisvc.types import Attribution, Problem, Settings
-    from xaisvc.types.table import Column
+    from xaisvc.attribution.lime_batch import Spent
+    from xaisvc.attribution.lime_sample import Codes, Draws
+    from xaisvc.attribution.lime_selection import Selection
+    from xaisvc.types import Attribution, Problem, Settings, Table
 
 DEFAULT_SAMPLES = 5000
 # An error target or a deadline stops here.
 MAX_SAMPLES = 80_000
-# Samples that a caller may ask for: with 100 players their columns take about 0.3 GB.
+# Samples that a caller may ask for: with 100 features their bins and answers take about 25 MB.
 LARGEST_SAMPLES = 200_000
 _MIN_SAMPLES = 2 * N_BLOCKS
-
-SAMPLE_ROWS = "rows of the LIME sample"
+# Rows that a thread takes at a time; changes no number.
+_ROWS_TOGETHER = 16
 
 
 def sample_range(p: int) -> BudgetRange:
@@ -55,13 +63,21 @@ def sample_range(p: int) -> BudgetRange:
 
 @dataclass(frozen=True, slots=True)
 class LimeMethod:
-    """LIME: quartile bins, exponential kernel of width 0.75 sqrt(p), ridge 1, seeded for each row.
+    """LIME: quartile bins, exponential kernel of width 0.75 sqrt(p), ridge 1.
 
-    A player of several features counts as kept in a draw if every one of its features falls into the row's own bin or
-    category. The budget is the number of samples, the row itself among them.
+    Samples are seeded by the plan and shared by all rows; the first sample of every row is the row itself. A player of
+    several features counts as kept in a draw if every one of its features falls into the row's own bin or category. The
+    budget is the number of samples; a row explained alone costs as many model rows, and further rows one each.
+
+    Attributes:
+        name: Name used by callers.
+        selection: Which players may have a weight, see `select_columns`; the others get 0, with no error.
+        n_selected: Most players that have a weight, unless `selection` is `none`.
     """
 
-    name: str = field(default="lime", init=False)
+    name: str = "lime"
+    selection: Selection = "none"
+    n_selected: int = 10
     exact: bool = field(default=False, init=False)
 
     def why_not(self, problem: Problem) -> str:  # noqa: ARG002 - the protocol's signature; every problem can be sampled
@@ -80,85 +96,125 @@ class LimeMethod:
         p = len(problem.players)
         allowed = sample_range(p)
         allowed.check(settings.budget)
-        columns = lime_columns(problem.background)
-
-        def explain(task: RowTask) -> RowAnswer:
-            sample = _Sample(problem, task, columns, settings.max_batch_rows)
-            _, met = spend(settings.budget, allowed, task, sample.estimate)
-            return surrogate_answer(sample.surrogate, len(sample.answers), len(sample.answers), target_met=met)
-
-        answers, outputs = by_row(problem, rows, settings, explain)
-        return assemble(
+        distinct = DistinctRows.of(rows)
+        batch = _Batch(problem, distinct.rows, settings, self)
+        spent = spend_on_rows(settings, allowed, len(distinct.rows), p, batch.fit)
+        return answer(
             problem,
-            answers,
-            outputs,
+            distinct,
+            spent,
+            batch.outputs,
             method=self.name,
-            detail=lime_detail("LIME", problem, answers, allowed),
-            value_function="local_surrogate",
+            detail=lime_detail("LIME", problem, spent, self._words()),
+            allowed=allowed,
         )
 
+    def _words(self) -> str:
+        if self.selection == "none":
+            return ""
+        return f" At most {self.n_selected} players have a weight ({self.selection.replace('_', ' ')})."
 
-class _Sample:
-    """The draws around one row so far. Lives for one row of one call and is never shared."""
 
-    def __init__(self, problem: Problem, task: RowTask, columns: Mapping[str, LimeColumn], max_batch_rows: int) -> None:
+class _Batch:
+    """The distinct rows of one call. Lives for that call and is never shared between calls."""
+
+    def __init__(self, problem: Problem, rows: Table, settings: Settings, method: LimeMethod) -> None:
         self._problem = problem
-        self._task = task
-        self._columns = columns
-        self._max_batch_rows = max_batch_rows
-        self._generator = task.generator()
-        values = task.row.row(0)
-        self._row_bins = {name: column.bin_of(values[name]) for name, column in columns.items()}
-        self.agreement = np.ones((1, len(problem.players)))
-        self.answers = np.array([task.output])
-        self.surrogate: Surrogate
+        self._rows = rows
+        self._settings = settings
+        self._method = method
+        self._sample = LimeSample(problem, settings)
+        self._bins = self._sample.bins(rows)
+        places = {name: index for index, name in enumerate(self._sample.columns)}
+        players = problem.players.members
+        self._members = np.array([places[name] for members in players for name in members], dtype=np.int64)
+        self._first = np.cumsum([0, *map(len, players)], dtype=np.int64)
+        self._class_weights = weights_at(np.arange(len(players) + 1.0), len(players))
+        self._resamples = draw_resamples(generator_of(settings.plan_seed, 1))
+        self.outputs = np.full(len(rows), np.nan)
 
-    def estimate(self, n_samples: int) -> Estimate:
-        """The surrogate of `n_samples` samples; draws of earlier calls are kept."""
-        agreement, answers = self._draw(n_samples - len(self.answers))
-        self.agreement = np.concatenate([self.agreement, agreement])
-        self.answers = np.concatenate([self.answers, answers])
-        self.surrogate = fit_surrogate(
-            self.agreement, self.answers, closeness(self.agreement), self._task.generator(stream=1)
+    def fit(self, places: NDArray[np.intp], size: int) -> Fits:
+        """See `FitFunction`."""
+        draws = self._sample.draws(size)
+        found = Fits.empty(len(places), len(self._class_weights) - 1)
+
+        def chunk(start: int) -> None:
+            self._settings.check()
+            self._fit_chunk(draws, places[start : start + _ROWS_TOGETHER], found, start)
+
+        in_threads(chunk, range(0, len(places), _ROWS_TOGETHER), self._settings.threads)
+        return found
+
+    def _fit_chunk(self, draws: Draws, places: NDArray[np.intp], found: Fits, start: int) -> None:
+        from xaisvc.attribution.lime_kernel import N_DIAGNOSTICS, fit_rows  # noqa: PLC0415 - heavy: loaded when used
+
+        for place in places:
+            if np.isnan(self.outputs[place]):
+                # One by one, so that the answer of a model that rounds by batch size is the same in any company.
+                self.outputs[place] = score(self._problem, self._rows.take(slice(place, place + 1)), "explained rows")[
+                    0
+                ]
+        chunk = slice(start, start + len(places))
+        bins, outputs = self._bins[places], self.outputs[places]
+        fit_rows(
+            draws.codes,
+            bins,
+            self._first,
+            self._members,
+            self._class_weights,
+            draws.answers,
+            outputs,
+            block_starts(len(draws)),
+            N_FIT_BLOCKS,
+            self._resamples,
+            RIDGE_ALPHA,
+            self._selected(draws, bins, outputs),
+            found.weights[chunk],
+            found.standard_errors[chunk],
+            found.intercepts[chunk],
+            found.diagnostics[chunk, :N_DIAGNOSTICS],
         )
-        return Estimate(values=self.surrogate.weights, standard_errors=self.surrogate.standard_errors, exact=False)
+        found.diagnostics[chunk, N_DIAGNOSTICS] = found.intercepts[chunk]
+        found.diagnostics[chunk, N_DIAGNOSTICS + 1] = found.intercepts[chunk] + found.weights[chunk].sum(axis=1)
 
-    def _draw(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        drawn: dict[str, Column] = {}
-        agrees: dict[str, NDArray[np.bool_]] = {}
-        # One row of numbers for each draw, so that draws are the same however many are made at a time.
-        uniforms = self._generator.random((n, len(self._columns)))
-        for index, (name, column) in enumerate(self._columns.items()):
-            bins, drawn[name] = column.draw(uniforms[:, index])
-            agrees[name] = bins == self._row_bins[name]
-        answers = score_in_chunks(self._problem, Table(drawn), SAMPLE_ROWS, self._max_batch_rows)
-        players = self._problem.players.members
-        together = [np.all([agrees[name] for name in members], axis=0) for members in players]
-        return np.column_stack(together).astype(np.float64), answers
+    def _selected(self, draws: Draws, bins: Codes, outputs: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Players that may have a weight; bool, (n, p)."""
+        from xaisvc.attribution.lime_kernel import add_up  # noqa: PLC0415 - heavy: loaded when used
+
+        p = len(self._class_weights) - 1
+        if self._method.selection == "none":
+            return np.ones((len(bins), p), dtype=np.bool_)
+        selected = np.zeros((len(bins), p), dtype=np.bool_)
+        for index, (own, output) in enumerate(zip(bins, outputs, strict=True)):
+            lower, projected = np.empty((p, p)), np.empty(p)
+            mass, total, squares = add_up(
+                draws.codes,
+                own,
+                self._first,
+                self._members,
+                self._class_weights,
+                draws.answers,
+                output,
+                lower,
+                projected,
+            )
+            means = np.diag(lower) / mass
+            sums = WeightedSums(
+                columns=np.tril(lower) + np.tril(lower, -1).T - mass * np.outer(means, means),
+                answers=projected - means * total,
+                squares=squares - total**2 / mass,
+                means=means,
+                mean_answer=total / mass,
+            )
+            chosen = select_columns(sums, np.ones(p), self._method.selection, self._method.n_selected)
+            selected[index, chosen] = True
+        return selected
 
 
-def surrogate_answer(surrogate: Surrogate, n_samples: int, model_evaluations: int, *, target_met: bool) -> RowAnswer:
-    """The answer of a row from its surrogate."""
-    return RowAnswer(
-        values=surrogate.weights,
-        standard_errors=surrogate.standard_errors,
-        base_value=surrogate.intercept,
-        model_evaluations=model_evaluations,
-        n_coalitions=n_samples,
-        exact=False,
-        target_met=target_met,
-        diagnostics=surrogate.diagnostics,
-    )
-
-
-def lime_detail(name: str, problem: Problem, answers: Sequence[RowAnswer], allowed: BudgetRange) -> str:
+def lime_detail(name: str, problem: Problem, spent: Spent, more: str = "") -> str:
     """How the weights came about, in words."""
-    p = len(problem.players)
-    text = (
-        f"{name} from {count_text(answers)} samples per row, quartile bins of {len(problem.background)} background "
-        f"rows, kernel width {kernel_width(p):.3g}, ridge 1; weights of a local surrogate, which do not sum to the "
-        "output; standard errors by the bootstrap."
+    return (
+        f"{name} from {size_text(spent)} samples per row, quartile bins of {len(problem.background)} background "
+        f"rows, kernel width {kernel_width(len(problem.players)):.3g}, ridge 1; weights of a local surrogate, which do "
+        f"not sum to the output; standard errors by the bootstrap.{more}"
     )
-    if any(len(members) > 1 for members in problem.players.members):
-        text += " A group counts as kept where all of its features fall into the row's own bins."
-    return text + missed_text(answers, allowed)

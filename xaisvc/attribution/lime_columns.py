@@ -41,9 +41,14 @@ class CategoryColumn:
     values: Column
     frequencies: NDArray[np.float64]
 
-    def bin_of(self, value: float | str | None) -> int:
-        """Index of a value among `values`; -1 if the background does not hold it."""
-        return next((index for index, known in enumerate(self.values) if _same(known, value)), -1)
+    def bins_of(self, values: Column) -> NDArray[np.intp]:
+        """Index of each value among `values`, (n,); -1 where the background does not hold it."""
+        known = {_key(value): index for index, value in enumerate(self.values.tolist())}
+        return np.array([known.get(_key(value), -1) for value in values.tolist()], dtype=np.intp)
+
+    def __len__(self) -> int:
+        """Number of bins k."""
+        return len(self.frequencies)
 
     def draw(self, uniforms: NDArray[np.float64]) -> tuple[NDArray[np.intp], Column]:
         """Draws by inversion of n numbers in [0, 1): their bins, (n,), and their values, (n,)."""
@@ -63,6 +68,8 @@ class NumericColumn:
         lows: Smallest value that a bin draws; float64, (k,).
         highs: Largest value that a bin draws; float64, (k,).
         whole: Whether draws are rounded to whole numbers.
+        mean: Mean of all present values.
+        std: Standard deviation of all present values, the unit of the continuous mode.
     """
 
     edges: NDArray[np.float64]
@@ -72,11 +79,17 @@ class NumericColumn:
     lows: NDArray[np.float64]
     highs: NDArray[np.float64]
     whole: bool
+    mean: float
+    std: float
 
-    def bin_of(self, value: float | str | None) -> int:
-        """Index of the bin that a value falls into."""
-        number = float("nan") if value is None else float(value)
-        return len(self.edges) + 1 if np.isnan(number) else int(np.searchsorted(self.edges, number))
+    def __len__(self) -> int:
+        """Number of bins k."""
+        return len(self.frequencies)
+
+    def bins_of(self, values: Column) -> NDArray[np.intp]:
+        """Index of the bin that each value falls into, (n,)."""
+        numbers = values.astype(np.float64)
+        return np.where(np.isnan(numbers), len(self.edges) + 1, np.searchsorted(self.edges, numbers))
 
     def draw(self, uniforms: NDArray[np.float64]) -> tuple[NDArray[np.intp], Column]:
         """Draws by inversion of n numbers in [0, 1): their bins, (n,), and their values, float64, (n,)."""
@@ -117,10 +130,9 @@ def is_whole(values: NDArray[np.float64]) -> bool:
     return bool((present == np.round(present)).all())
 
 
-def _same(known: float | str | None, value: float | str | None) -> bool:
-    if isinstance(known, float) and np.isnan(known):
-        return value is None or (isinstance(value, float) and bool(np.isnan(value)))
-    return known == value
+def _key(value: float | str | None) -> float | str | None:
+    """A value as it is looked up: every kind of missing is one."""
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _learn(values: Column) -> LimeColumn:
@@ -154,4 +166,6 @@ def _learn_bins(numbers: NDArray[np.float64]) -> NumericColumn:
         lows=np.concatenate([[present.min()], edges, [0.0]]),
         highs=np.concatenate([edges, [present.max()], [0.0]]),
         whole=is_whole(present),
+        mean=float(present.mean()),
+        std=float(present.std()),
     )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.budgets import Estimate, spend
-from xaisvc.attribution.lime import SAMPLE_ROWS, lime_detail, sample_range, surrogate_answer
+from xaisvc.attribution.lime import lime_detail, sample_range
+from xaisvc.attribution.lime_batch import DIAGNOSTICS, DistinctRows, Fits, answer, spend_on_rows
 from xaisvc.attribution.lime_columns import MAX_FLAG_VALUES, is_whole
-from xaisvc.attribution.masking import score_in_chunks
-from xaisvc.attribution.rowwise import assemble, by_row
-from xaisvc.attribution.surrogate import RIDGE_ALPHA, Surrogate, fit_surrogate
+from xaisvc.attribution.lime_sample import SAMPLE_ROWS, generator_of
+from xaisvc.attribution.masking import score, score_in_chunks
+from xaisvc.attribution.surrogate import RIDGE_ALPHA, draw_resamples, fit_surrogate
 from xaisvc.errors import MethodNotApplicableError
 from xaisvc.types import Table
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.linear_model import Ridge
 
-    from xaisvc.attribution.rowwise import RowAnswer, RowTask
     from xaisvc.types import Attribution, Problem, Settings
     from xaisvc.types.table import Column
 
@@ -62,22 +61,36 @@ class LimeReferenceMethod:
             raise MethodNotApplicableError.of(
                 "method", f"'{self.name}' cannot be used: {reason}; use 'lime'", "NOT_APPLICABLE"
             )
-        allowed = sample_range(len(problem.players))
+        p = len(problem.players)
+        allowed = sample_range(p)
         allowed.check(settings.budget)
+        distinct = DistinctRows.of(rows)
+        n = len(distinct.rows)
+        outputs = np.array([score(problem, distinct.rows.take(slice(i, i + 1)), "explained rows")[0] for i in range(n)])
+        evaluations = np.zeros(n, dtype=np.int64)
 
-        def explain(task: RowTask) -> RowAnswer:
-            run = _Run(problem, task, settings.max_batch_rows)
-            _, met = spend(settings.budget, allowed, task, run.estimate)
-            return surrogate_answer(run.surrogate, run.n_samples, run.n_model_rows, target_met=met)
+        def fit(places: NDArray[np.intp], size: int) -> Fits:
+            found = Fits.empty(len(places), p)
+            for index, place in enumerate(places):
+                settings.check()
+                run = _Run(
+                    problem, distinct.rows.take(slice(place, place + 1)), settings.row_seeds[distinct.first[place]]
+                )
+                run.fit(size, settings.max_batch_rows, found, index)
+            # The package cannot go on from an earlier stage.
+            evaluations[places] += size
+            return found
 
-        answers, outputs = by_row(problem, rows, settings, explain)
-        return assemble(
+        spent = spend_on_rows(settings, allowed, n, p, fit)
+        return answer(
             problem,
-            answers,
+            distinct,
+            spent,
             outputs,
             method=self.name,
-            detail=lime_detail("The lime package", problem, answers, allowed),
-            value_function="local_surrogate",
+            detail=lime_detail("The lime package", problem, spent),
+            allowed=allowed,
+            evaluations=evaluations,
         )
 
 
@@ -113,23 +126,22 @@ class _RecordingRidge:
 class _Run:
     """The lime package at work on one row. Lives for one row of one call and is never shared."""
 
-    def __init__(self, problem: Problem, task: RowTask, max_batch_rows: int) -> None:
+    def __init__(self, problem: Problem, row: Table, seed: bytes) -> None:
         self._problem = problem
-        self._task = task
-        self._max_batch_rows = max_batch_rows
+        self._row = row
+        self._seed = seed
         self._coding = {
-            name: _Coding.of(values, task.row.columns[name]) for name, values in problem.background.columns.items()
+            name: _Coding.of(values, row.columns[name]) for name, values in problem.background.columns.items()
         }
-        self.n_samples = 0
-        self.n_model_rows = 0
-        self.surrogate: Surrogate
 
-    def estimate(self, n_samples: int) -> Estimate:
-        """The package's answer for `n_samples` samples; it cannot go on from an earlier call and starts afresh."""
+    def fit(self, n_samples: int, max_batch_rows: int, found: Fits, place: int) -> None:
+        """Writes the package's answer for `n_samples` samples into `found` at `place`."""
         from lime.lime_tabular import LimeTabularExplainer  # noqa: PLC0415 - heavy: loaded when used
         from sklearn.linear_model import Ridge  # noqa: PLC0415 - heavy: loaded when used
 
-        seed = np.frombuffer(self._task.seed, dtype="<u4")
+        def predict(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+            return score_in_chunks(self._problem, self._decode(matrix), SAMPLE_ROWS, max_batch_rows)
+
         coding = list(self._coding.values())
         explainer = LimeTabularExplainer(
             self._encode(self._problem.background),
@@ -137,31 +149,31 @@ class _Run:
             feature_names=list(self._coding),
             categorical_features=[index for index, code in enumerate(coding) if code.category],
             feature_selection="none",
-            random_state=np.random.RandomState(seed),  # noqa: TID251 - the lime package takes no Generator
+            random_state=np.random.RandomState(  # noqa: TID251 - the lime package takes no Generator
+                np.frombuffer(self._seed, dtype="<u4")
+            ),
         )
         recorder = _RecordingRidge(Ridge(alpha=RIDGE_ALPHA, fit_intercept=True))
         explanation = explainer.explain_instance(
-            self._encode(self._task.row)[0],
-            self._predict,
+            self._encode(self._row)[0],
+            predict,
             num_features=len(coding),
             num_samples=n_samples,
             model_regressor=recorder,
         )
-        self.n_samples = n_samples
-        self.n_model_rows += n_samples
         own = fit_surrogate(
-            recorder.agreement, recorder.answers, recorder.sample_weight, self._task.generator(stream=1)
+            recorder.agreement,
+            recorder.answers,
+            recorder.sample_weight,
+            draw_resamples(generator_of(self._seed, 1)),
         )
         weights = np.zeros(len(coding))
         for index, weight in explanation.local_exp[1]:
             weights[index] = weight
-        self.surrogate = Surrogate(
-            weights=self._by_player(weights),
-            intercept=float(explanation.intercept[1]),
-            standard_errors=self._by_player(own.standard_errors),
-            diagnostics=own.diagnostics,
-        )
-        return Estimate(values=self.surrogate.weights, standard_errors=self.surrogate.standard_errors, exact=False)
+        found.weights[place] = self._by_player(weights)
+        found.standard_errors[place] = self._by_player(own.standard_errors)
+        found.intercepts[place] = float(explanation.intercept[1])
+        found.diagnostics[place] = [own.diagnostics[name] for name in DIAGNOSTICS]
 
     def _by_player(self, by_feature: NDArray[np.float64]) -> NDArray[np.float64]:
         """Numbers in the order of the players instead of the table's columns."""
@@ -171,9 +183,8 @@ class _Run:
     def _encode(self, rows: Table) -> NDArray[np.float64]:
         return np.column_stack([code.encode(rows.columns[name]) for name, code in self._coding.items()])
 
-    def _predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        rows = Table({name: code.decode(matrix[:, index]) for index, (name, code) in enumerate(self._coding.items())})
-        return score_in_chunks(self._problem, rows, SAMPLE_ROWS, self._max_batch_rows)
+    def _decode(self, matrix: NDArray[np.float64]) -> Table:
+        return Table({name: code.decode(matrix[:, index]) for index, (name, code) in enumerate(self._coding.items())})
 
 
 @dataclass(frozen=True, slots=True)

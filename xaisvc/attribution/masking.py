@@ -29,24 +29,32 @@ PREFERRED_BATCH_ROWS = 4096
 HYBRID_ROWS = "rows that mix the explained row with background rows"
 
 
-def hybrid_rows(row: Table, background: Table, masks: NDArray[np.bool_], players: Players) -> Table:
-    """Every coalition mixed with every background row.
+def hybrid_rows(
+    row: Table,
+    background: Table,
+    masks: NDArray[np.bool_],
+    players: Players,
+    picks: NDArray[np.int64] | None = None,
+) -> Table:
+    """Every coalition mixed with every background row, or with those picked for it.
 
     Args:
         row: The explained row, one row.
         background: b rows that stand in for absent players.
         masks: Coalitions, True where a player keeps the row's values; bool, (m, p).
         players: The p players.
+        picks: Background rows of each coalition; int64, (m, d). None for all b in every coalition.
 
     Returns:
-        m * b rows; the rows of coalition i are i * b to (i + 1) * b - 1, in the order of the background.
+        m * d rows, d = b without picks; the rows of coalition i are i * d to (i + 1) * d - 1, in the order of the
+        background or of its picks.
     """
     columns: dict[str, Column] = {}
     for player, members in enumerate(players.members):
         present = masks[:, player]
         for name in members:
             stand_in = background.columns[name]
-            mixed = np.tile(stand_in, (len(masks), 1))
+            mixed = np.tile(stand_in, (len(masks), 1)) if picks is None else stand_in[picks]
             mixed[present] = row.columns[name][0]
             columns[name] = cast("Column", mixed.reshape(-1))
     return Table({name: columns[name] for name in background.feature_ids})

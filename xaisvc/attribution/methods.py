@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xaisvc.attribution.exact import ExactMethod
 from xaisvc.attribution.kernel import KernelMethod
 from xaisvc.attribution.lime import LimeMethod
+from xaisvc.attribution.lime_continuous import LimeContinuousMethod
 from xaisvc.attribution.lime_reference import LimeReferenceMethod
 from xaisvc.attribution.linear import LinearMethod
 from xaisvc.attribution.permutation import PermutationMethod
@@ -25,6 +26,8 @@ _INSTANCES: tuple[AttributionMethod, ...] = (
     KernelMethod(),
     PermutationMethod(),
     LimeMethod(),
+    LimeMethod(name="lime_selected", selection="auto"),
+    LimeContinuousMethod(),
     LimeReferenceMethod(),
 )
 

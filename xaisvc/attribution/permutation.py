@@ -2,7 +2,8 @@
 
 phi_i is the expectation, over a uniform order of the players, of v(those before i, and i) - v(those before i) (Castro,
 Gomez & Tejada 2009). Each order is walked forward and backward: the backward walk uses the complements of the forward
-one, so the even part of the game cancels (antithetic sampling; Mitchell et al. 2022, section 3).
+one, so the even part of the game cancels (antithetic sampling; Mitchell et al. 2022, section 3). Orders are shared by
+all rows of a plan, so the mean over them is a constant map of coalition values.
 """
 
 from __future__ import annotations
@@ -12,22 +13,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange, Estimate, count_text, missed_text, spend
-from xaisvc.attribution.masking import CoalitionValues, base_value
-from xaisvc.attribution.rowwise import RowAnswer, assemble, by_row
+from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
+from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, background_sample, generator_of
+from xaisvc.attribution.projections import normal_units
+from xaisvc.attribution.sampling import games_of, sample
+from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from xaisvc.attribution.rowwise import RowTask
     from xaisvc.types import Attribution, Problem, Settings, Table
 
 # Orders below which their scatter says nothing about the error.
 _MIN_ORDERS = 8
 # An error target or a deadline stops here.
 MAX_COALITIONS = 65_536
+# Groups of orders whose scatter gives the errors: 15 degrees of freedom.
+_MOST_GROUPS = 16
+_FEWEST_GROUPS = 2
+# Numbers of the map from values to scatter: 64 MB. Larger designs have fewer groups.
+_MOST_SPREAD = 8_000_000
+# What the mean variance of all players counts against the scatter of one, in degrees of freedom. A player whose
+# contribution never showed in the orders drawn has no scatter, yet an error.
+_SHARED_DEGREES = 8
+_ENERGY_ROWS = 64
+_BLOCK_ORDERS = 256
 
 
 def permutation_range(p: int) -> BudgetRange:
@@ -55,9 +65,8 @@ def permutation_range(p: int) -> BudgetRange:
 class PermutationMethod:
     """Antithetic permutation sampling with exact efficiency and standard errors.
 
-    The values of every order sum to v(all) - v(none), so their mean does too. A standard error is the standard
-    deviation over orders divided by the root of their number. The budget counts coalitions in the orders; a coalition
-    that comes up again is not evaluated again.
+    The values of every order sum to v(all) - v(none), so their mean does too. Standard errors come from the scatter
+    over groups of orders. The budget counts coalitions in the orders; one that comes up again is not evaluated again.
     """
 
     name: str = field(default="permutation", init=False)
@@ -78,76 +87,132 @@ class PermutationMethod:
         """
         allowed = permutation_range(len(problem.players))
         allowed.check(settings.budget)
-        base = base_value(problem, settings.max_batch_rows)
-
-        def explain(task: RowTask) -> RowAnswer:
-            game = CoalitionValues(problem, task.row, settings.max_batch_rows, none=base, everyone=task.output)
-            walk = _Walk(game, task.generator(), len(problem.players))
-            found, met = spend(settings.budget, allowed, task, walk.estimate)
-            return RowAnswer(
-                values=found.values,
-                standard_errors=found.standard_errors,
-                base_value=base,
-                model_evaluations=game.n_model_rows,
-                n_coalitions=game.n_coalitions,
-                exact=found.exact,
-                target_met=met,
+        sampler = PermutationSampler(problem, settings.plan_seed)
+        found = sample(problem, games_of(problem, settings), rows, settings, allowed, sampler)
+        detail = f"Permutation sampling from {found.coalitions} distinct coalitions per row over {found.background}"
+        if found.exact.all():
+            detail += "; these are all coalitions, so the values are exact."
+        else:
+            detail += (
+                ", in orders that all rows share, each walked forward and backward; standard errors from the scatter "
+                "over orders."
             )
-
-        answers, outputs = by_row(problem, rows, settings, explain)
-        return assemble(problem, answers, outputs, method=self.name, detail=_detail(problem, answers, allowed))
+        return found.attribution(self.name, detail, allowed)
 
 
-class _Walk:
-    """The orders of one row so far. Lives for one row of one call and is never shared."""
+class PermutationSampler:
+    """Shared orders, and the mean over them; see `Sampler`. Lives for one call."""
 
-    def __init__(self, game: CoalitionValues, generator: np.random.Generator, p: int) -> None:
-        self._game = game
-        self._generator = generator
-        self._p = p
-        self._contributions = np.empty((0, p))
+    def __init__(self, problem: Problem, seed: bytes) -> None:
+        self._p = len(problem.players)
+        self._n_background = len(problem.background)
+        self._seed = seed
 
-    def estimate(self, n_coalitions: int) -> Estimate:
-        """Attributions from as many orders as `n_coalitions` pays for; orders of earlier calls are kept."""
-        p = self._p
-        if p == 1:
-            return Estimate(
-                values=np.array([self._game.everyone - self._game.none]), standard_errors=np.zeros(1), exact=True
-            )
-        n_orders = n_coalitions // (2 * (p - 1))
-        fresh = n_orders - len(self._contributions)
-        if fresh > 0:
-            self._contributions = np.concatenate([self._contributions, self._contributions_of(fresh)])
-        values = self._contributions.mean(axis=0)
-        if p == 2:  # noqa: PLR2004 - one order and its reverse are all orders of two players
-            return Estimate(values=values, standard_errors=np.zeros(p), exact=True)
-        errors = self._contributions.std(axis=0, ddof=1) / np.sqrt(len(self._contributions))
-        return Estimate(values=values, standard_errors=errors, exact=False)
-
-    def _contributions_of(self, n_orders: int) -> NDArray[np.float64]:
-        """Mean contribution of each player over an order and its reverse; float64, (n_orders, p)."""
-        p = self._p
-        orders = np.argsort(self._generator.random((n_orders, p)), axis=1)
-        places = np.argsort(orders, axis=1)
-        # before[o, k] holds the first k + 1 players of order o; the reverse walk sees the complements.
-        before = places[:, None, :] <= np.arange(p - 1)[None, :, None]
-        flat = before.reshape(-1, p)
-        values = self._game.at(np.concatenate([flat, ~flat])).reshape(2, n_orders, p - 1)
-        ends = (
-            np.broadcast_to([self._game.none], (n_orders, 1)),
-            np.broadcast_to([self._game.everyone], (n_orders, 1)),
+    def design(self, n_coalitions: int) -> CoalitionDesign:
+        """The distinct pairs of the orders that a budget pays for."""
+        masks = self._walk(n_coalitions).masks
+        exact = self._p <= 2  # noqa: PLR2004 - as above
+        return CoalitionDesign(
+            masks=masks,
+            background=None if exact else background_sample(self._n_background, len(masks), self._seed),
         )
-        forward = np.diff(np.concatenate([ends[0], values[0], ends[1]], axis=1), axis=1)
-        backward = -np.diff(np.concatenate([ends[1], values[1], ends[0]], axis=1), axis=1)
-        return np.asarray(np.take_along_axis((forward + backward) / 2, places, axis=1))
+
+    def projection(self, n_coalitions: int) -> Projection | None:
+        """The mean over orders; None where one order and its reverse are all."""
+        if self._p <= 2:  # noqa: PLR2004 - as above
+            return None
+        return order_projection(self._walk(n_coalitions), generator_of(self._seed, 6))
+
+    def _walk(self, n_coalitions: int) -> Walk:
+        n_orders = n_coalitions // (2 * (self._p - 1)) if self._p > 1 else 0
+        # Where pairs see samples of the background, orders must not share them, or their scatter would miss that error.
+        return walk(random_orders(self._p, n_orders, self._seed), merge=self._n_background <= FULL_BACKGROUND_ROWS)
 
 
-def _detail(problem: Problem, answers: Sequence[RowAnswer], allowed: BudgetRange) -> str:
-    text = (
-        f"Permutation sampling from {count_text(answers)} distinct coalitions per row "
-        f"over {len(problem.background)} background rows"
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Orders, and the coalitions met on the way.
+
+    Attributes:
+        orders: int64, (o, p).
+        masks: One coalition of each distinct pair, in the order of appearance; bool, (q, p).
+        pairs: The pair of the first k + 1 players of each order; int64, (o, p - 1).
+        signs: 1 where these players are the pair's coalition, -1 where they are its complement; float64, (o, p - 1).
+    """
+
+    orders: NDArray[np.int64]
+    masks: NDArray[np.bool_]
+    pairs: NDArray[np.int64]
+    signs: NDArray[np.float64]
+
+
+def random_orders(p: int, n_orders: int, seed: bytes) -> NDArray[np.int64]:
+    """The first orders of an endless sequence; int64, (n_orders, p)."""
+    rng = generator_of(seed, p, 7)
+    blocks = [
+        rng.permuted(np.tile(np.arange(p, dtype=np.int64), (_BLOCK_ORDERS, 1)), axis=1)
+        for _ in range(-(-n_orders // _BLOCK_ORDERS))
+    ]
+    return np.concatenate([np.empty((0, p), dtype=np.int64), *blocks])[:n_orders]
+
+
+def walk(orders: NDArray[np.int64], *, merge: bool = True) -> Walk:
+    """The coalitions of orders; with `merge`, those that come up again and complements are one pair."""
+    n_orders, p = orders.shape
+    places = np.argsort(orders, axis=1)
+    before = (places[:, None, :] <= np.arange(p - 1)[None, :, None]).reshape(-1, p)
+    if not merge:
+        pairs = np.arange(len(before), dtype=np.int64).reshape(n_orders, p - 1)
+        return Walk(orders=orders, masks=before, pairs=pairs, signs=np.ones(pairs.shape))
+    with_first = before[:, 0]
+    packed = np.packbits(before ^ ~with_first[:, None], axis=1)
+    _, first, pairs = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    by_place = np.argsort(first)
+    rank = np.empty_like(by_place)
+    rank[by_place] = np.arange(len(by_place))
+    pairs = rank[pairs.reshape(-1)].astype(np.int64)
+    masks = before[first[by_place]]
+    signs = np.where(with_first == masks[pairs, 0], 1.0, -1.0)
+    return Walk(orders=orders, masks=masks, pairs=pairs.reshape(n_orders, p - 1), signs=signs.reshape(n_orders, p - 1))
+
+
+def order_projection(walked: Walk, rng: np.random.Generator) -> Projection:
+    """The mean contribution over orders as a map of y = (v(S) - v(not S)) / 2, and its errors.
+
+    The mean of the forward and the backward contribution of the player at place k is y(first k) - y(first k - 1), where
+    y(nobody) = -total / 2 and y(everybody) = total / 2. Orders are put in groups; the scatter of the groups' means
+    gives the variance of the mean of all, and the mean of that over players is mixed in.
+
+    Args:
+        walked: The orders.
+        rng: Draws the sketch of the energy map.
+    """
+    n_orders, p = walked.orders.shape
+    q = len(walked.masks)
+    n_groups = max(_FEWEST_GROUPS, min(n_orders, _MOST_GROUPS, _MOST_SPREAD // (p * q)))
+    group = np.arange(n_orders) % n_groups
+    counts = np.bincount(group, minlength=n_groups)
+    by_group = np.zeros((n_groups, p, q))
+    share = np.zeros((n_groups, p))
+    groups = np.repeat(group, p - 1)
+    pairs, signs = walked.pairs.reshape(-1), walked.signs.reshape(-1)
+    np.add.at(by_group, (groups, walked.orders[:, :-1].reshape(-1), pairs), signs)
+    np.add.at(by_group, (groups, walked.orders[:, 1:].reshape(-1), pairs), -signs)
+    np.add.at(share, (group, walked.orders[:, 0]), 0.5)
+    np.add.at(share, (group, walked.orders[:, -1]), 0.5)
+    weights, mean_share = by_group.sum(axis=0) / n_orders, share.sum(axis=0) / n_orders
+    fraction = (counts / n_orders)[:, None]
+    inflate = np.sqrt(n_groups / (n_groups - 1)) * normal_units(n_groups - 1 + _SHARED_DEGREES)
+    spread = (by_group / n_orders - fraction[..., None] * weights) * inflate
+    spread_share = (share / n_orders - fraction * mean_share) * inflate
+    own = (n_groups - 1) / (n_groups - 1 + _SHARED_DEGREES)
+    sketch = (rng.integers(2, size=(_ENERGY_ROWS, n_groups * p)) * 2.0 - 1.0) / np.sqrt(_ENERGY_ROWS * p)
+    return Projection(
+        weights=weights,
+        share=mean_share,
+        spread=spread * np.sqrt(own),
+        spread_share=spread_share * np.sqrt(own),
+        scale=np.full(p, np.sqrt(1.0 - own)),
+        energy=sketch @ spread.reshape(n_groups * p, q),
+        energy_share=sketch @ spread_share.reshape(n_groups * p),
     )
-    if all(answer.exact for answer in answers):
-        return f"{text}; these are all coalitions, so the values are exact."
-    text += ", each order walked forward and backward; standard errors from the scatter over orders."
-    return text + missed_text(answers, allowed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.attribution.kernel import coalition_range
 from xaisvc.attribution.methods import METHODS
+from xaisvc.attribution.tree_probability import AFFORDABLE_LINKED_CELLS, linked_cells, why_not_linked
 from xaisvc.errors import InvalidRequestError, MethodNotApplicableError
 from xaisvc.types import Deadline
 
@@ -37,8 +38,10 @@ class Plan:
 def plan(problem: Problem, method: str, budget: Budget | None) -> Plan:
     """Picks the method for a problem.
 
-    `auto` takes the first of `PREFERENCE` that applies. Enumeration counts only if its 2^p - 2 coalitions fit the
-    budget (without one, the default of Kernel SHAP) and there is no deadline, as it cannot stop early.
+    `auto` takes the first of `PREFERENCE` that applies. All coalitions count only if they are affordable and there is
+    no deadline, as `exact` cannot stop early: where they are scored by the model, if 2^p - 2 of them fit the budget
+    (without one, the default of Kernel SHAP); where they are read from trees under a link, up to
+    `AFFORDABLE_LINKED_CELLS`, whatever the budget, since sampling would cost more.
 
     Args:
         problem: What is explained.
@@ -83,10 +86,20 @@ def _best(problem: Problem, budget: Budget | None) -> Plan:
 
 
 def _too_much(problem: Problem, budget: Budget | None) -> str:
-    """Why enumeration does not fit the budget; empty if it does."""
+    """Why all coalitions are more than is affordable; empty if they are not."""
     p = len(problem.players)
     if isinstance(budget, Deadline):
         return "enumeration cannot stop at a deadline"
     affordable = budget if isinstance(budget, int) else coalition_range(p).default
     needed = 2**p - 2
-    return f"{p} players have {needed:,} coalitions, and the budget is {affordable:,}" if needed > affordable else ""
+    if needed <= affordable:
+        return ""
+    if why_not_linked(problem):
+        return f"{p} players have {needed:,} coalitions, and the budget is {affordable:,}"
+    cells = linked_cells(problem)
+    if cells <= AFFORDABLE_LINKED_CELLS:
+        return ""
+    return (
+        f"the exact values of this probability need {cells:,} evaluations of the link for each row, and {AUTO!r} "
+        f"spends at most {AFFORDABLE_LINKED_CELLS:,}; ask for method 'exact' to have them all the same"
+    )

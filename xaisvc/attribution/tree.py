@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
 from xaisvc.attribution.linear import LinearPart, Matrices, chunks, finished, players_of_columns, why_not_additive
 from xaisvc.attribution.masking import score
+from xaisvc.attribution.parallel import in_threads
+from xaisvc.attribution.tree_plan import DEFAULT_BYTES
+from xaisvc.attribution.tree_terms import kept, players_key, ready, same_trees
+from xaisvc.attribution.tree_walk import most_players
 from xaisvc.errors import MethodNotApplicableError
-from xaisvc.types import Attribution, LinearTerm, TreeMode, TreeTerm
+from xaisvc.types import Attribution, LinearTerm, TreeTerm
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Sequence
 
-    from xaisvc.types import Problem, Settings, Table, TreeEnsemble
+    from xaisvc.attribution.tree_terms import ReadyTerms
+    from xaisvc.types import Problem, Settings, Table
 
-    Matrix = NDArray[np.float32] | NDArray[np.float64]
+Term = TypeVar("Term", TreeTerm, LinearTerm)
 
-_MOST_CELLS = 8_000_000
-"""Largest number of pattern cells, rows times levels of the deepest tree, held at once: 9 bytes each, 72 MB."""
+_ROWS_WORTH_A_THREAD = 64
+"""Rows from which on a second thread is worth starting: some milliseconds of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Tree terms of several problems that differ in the values of their leaves at most.
+
+    Attributes:
+        problem: The first of the problems.
+        places: Which problems.
+        terms: One term for each.
+    """
+
+    problem: Problem
+    places: list[int]
+    terms: list[TreeTerm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +49,17 @@ class TreeMethod:
 
     A path of a tree is a set of conditions on columns. All conditions on columns of one player are one condition of
     that player, which holds or not for the explained row and for each background row; the Shapley values of this game
-    have a closed form per leaf (see `tree_kernel`). Background rows with the same pattern at a leaf count together.
-    The cost is rows times leaves times distinct patterns; memory is bounded whatever the number of rows.
+    have a closed form per leaf (see `tree_kernel`). They depend on the row through the pattern of the conditions that
+    it passes alone, so they are worked out once per pattern, for all background rows together (see `tree_tables`), and
+    looked up (see `tree_lookup`): the cost of a row does not depend on the background's size. Entries are float32,
+    each rounded to 6e-8 of itself, and summed in float64 over every few trees. Trees whose tables would be too large
+    are walked leaf by leaf instead.
+
+    Attributes:
+        table_bytes: Bound on the size of the tables of one term of one output.
     """
 
+    table_bytes: int = DEFAULT_BYTES
     name: str = field(default="tree", init=False)
     exact: bool = field(default=True, init=False)
 
@@ -40,19 +67,12 @@ class TreeMethod:
         """Why the method cannot be used for a problem, one sentence; empty if it can."""
         if problem.additive is None:
             return problem.additive_reason or "the model is no sum of trees"
-        terms = [term for term in problem.additive.terms if isinstance(term, TreeTerm)]
-        if not terms:
+        if not any(isinstance(term, TreeTerm) for term in problem.additive.terms):
             return "the model has no tree ensemble that depends on the row; method 'linear' explains it exactly"
-        reason = why_not_additive(problem)
-        if reason:
-            return reason
-        for term in terms:
-            players = players_of_columns(term.owners, problem.players)
-            most = _most_players(term.trees, players)
-            limit = 62
-            if most > limit:
-                return f"a path of the trees tests {most} players, and at most {limit} are supported; use groups"
-        return ""
+        held = (problem.additive, problem.background)  # kept with the answer, so that their numbers stay theirs
+        key = f"tree why not {id(held[0])} {id(held[1])} {players_key(problem.players)}"
+        found = kept(problem, key, lambda: (held, _why_not(problem)), lambda _: 0)
+        return cast("tuple[object, str]", found)[1]
 
     def attribute(self, problem: Problem, rows: Table, settings: Settings) -> Attribution:
         """Attributes the outputs of n rows.
@@ -60,153 +80,125 @@ class TreeMethod:
         Args:
             problem: A model read as trees and linear terms, and its background.
             rows: n rows of raw features.
-            settings: Only `max_batch_rows` matters: the method is exact and takes no budget.
+            settings: Only `max_batch_rows`, `threads` and `check` matter: the method is exact and takes no budget. A
+                row's values are the same bits whatever they are, and whatever the other rows are.
 
         Returns:
             Values in the problem's space. `model_evaluations` is 1 per row: the row itself. The background goes through
-            the preprocessing and the trees' conditions only, once per call.
+            the preprocessing and the trees' conditions only, once for all calls if `problem.plans` is there.
 
         Raises:
             MethodNotApplicableError: If `why_not` is not empty.
             ModelOutputError: If a number is not finite.
             AdditivityError: If values and base value do not sum to the output.
         """
-        reason = self.why_not(problem)
-        if reason or problem.additive is None:
-            raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
-        linear = LinearPart([term for term in problem.additive.terms if isinstance(term, LinearTerm)], problem)
-        background = Matrices(problem.background)
-        walks = [
-            _Walk(term, players_of_columns(term.owners, problem.players), background)
-            for term in problem.additive.terms
-            if isinstance(term, TreeTerm)
-        ]
-        values = np.zeros((len(rows), len(problem.players)))
-        outputs = np.zeros(len(rows))
-        for chunk in chunks(len(rows), settings.max_batch_rows):
-            part = rows.take(chunk)
+        return self.attribute_outputs((problem,), rows, settings)[0]
+
+    def attribute_outputs(
+        self, problems: Sequence[Problem], rows: Table, settings: Settings
+    ) -> tuple[Attribution, ...]:
+        """Attributes several outputs of one model for n rows.
+
+        Trees that differ in the values of their leaves alone, as a forest's for its classes, are gone through once for
+        all outputs, unless their tables are too large together. Values are the same bits as those of `attribute`.
+
+        Args:
+            problems: One per output, all with the same background and players.
+            rows: As `attribute`.
+            settings: As `attribute`.
+
+        Returns:
+            One attribution per problem, in order.
+        """
+        for problem in problems:
+            reason = self.why_not(problem)
+            if reason:
+                raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
+        linear = [LinearPart(list(_terms(problem, LinearTerm)), problem) for problem in problems]
+        shared: list[tuple[list[int], ReadyTerms]] = []
+        for group in _shared(problems, [list(_terms(problem, TreeTerm)) for problem in problems]):
+            for apart, term in ready(group.problem, group.terms, settings.threads, self.table_bytes):
+                shared.append(([group.places[i] for i in apart], term))
+        values = np.zeros((len(problems), len(rows), len(problems[0].players)))
+        outputs = np.zeros((len(problems), len(rows)))
+
+        def work(chunk: slice) -> None:
+            settings.check()
+            part = rows if chunk == slice(0, len(rows)) else rows.take(chunk)
             matrices = Matrices(part)
-            linear.add(matrices, values[chunk])
-            for walk in walks:
-                walk.add(matrices, values[chunk])
-            outputs[chunk] = score(problem, part, "explained rows")
-        trees = sum(walk.trees for walk in walks)
-        return finished(
-            method=self.name,
-            values=values,
-            base=problem.additive.constant + linear.base + sum(walk.base for walk in walks),
-            outputs=outputs,
-            detail=(
-                f"all {trees} trees of the ONNX graph enumerated leaf by leaf over {len(problem.background)} "
-                "background rows"
-            ),
+            for place, linear_part in enumerate(linear):
+                linear_part.add(matrices, values[place, chunk])
+            for places, term in shared:
+                found = np.zeros((len(places), len(part), values.shape[2]))
+                term.add(matrices, found)
+                for place, own in zip(places, found, strict=True):
+                    values[place, chunk] += own
+            for place, problem in enumerate(problems):
+                outputs[place, chunk] = score(problem, part, "explained rows")
+
+        in_threads(work, _pieces(len(rows), settings), settings.threads)
+        return tuple(
+            finished(
+                method=self.name,
+                values=values[place],
+                base=_constant(problem)
+                + linear[place].base
+                + sum(term.base(places.index(place)) for places, term in shared if place in places),
+                outputs=outputs[place],
+                detail=_detail([term for places, term in shared if place in places], len(problem.background)),
+            )
+            for place, problem in enumerate(problems)
         )
 
 
-class _Walk:
-    """One tree term made ready for the kernel.
-
-    Attributes:
-        trees: Number of trees.
-        base: Mean of the term over the background, in output units.
-    """
-
-    def __init__(self, term: TreeTerm, players: NDArray[np.int64], background: Matrices) -> None:
-        self._term = term
-        self._needed = int(term.trees.column.max(initial=-1)) + 1
-        self._players = players
-        self._depth = _depth(term.trees)
-        self._members = _flat_members(term.trees)
-        self._background = _compared(background(term.columns, self._needed))
-        self.trees = int(term.trees.roots.size)
-        nothing = np.zeros((0, self._background.shape[1]))
-        self.base = self._run(nothing, np.zeros((0, 1 + int(players.max(initial=0)))))
-
-    def add(self, matrices: Matrices, values: NDArray[np.float64]) -> None:
-        """Adds the attributions of the term for n rows to `values`, float64, (n, p)."""
-        self._run(_compared(matrices(self._term.columns, self._needed)), values)
-
-    def _run(self, rows: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-        from xaisvc.attribution.tree_kernel import attribute_trees, weight_tables  # noqa: PLC0415 (heavy: loaded when used)
-
-        trees = self._term.trees
-        start, end, members = self._members
-        gain, loss = weight_tables()
-        most = max(1, _MOST_CELLS // (self._depth + 2))
-        count = len(self._background)
-        total = 0.0
-        for chunk in chunks(len(rows), most) if len(rows) else [slice(0, 0)]:
-            found = np.zeros((chunk.stop - chunk.start, values.shape[1]))
-            total = 0.0
-            for part in chunks(count, most):
-                total += attribute_trees(
-                    rows[chunk],
-                    self._background[part],
-                    self._players,
-                    trees.roots,
-                    trees.column,
-                    trees.mode,
-                    trees.threshold.astype(np.float64),
-                    trees.true_child,
-                    trees.false_child,
-                    trees.missing_true,
-                    start,
-                    end,
-                    members,
-                    trees.leaf_value,
-                    self._depth,
-                    gain,
-                    loss,
-                    found,
-                )
-            values[chunk] += found / count
-        return total / count
+def _why_not(problem: Problem) -> str:
+    reason = why_not_additive(problem)
+    if reason:
+        return reason
+    for term in _terms(problem, TreeTerm):
+        most = most_players(term.trees, players_of_columns(term.owners, problem.players))
+        limit = 62
+        if most > limit:
+            return f"a path of the trees tests {most} players, and at most {limit} are supported; use groups"
+    return ""
 
 
-def _compared(matrix: Matrix) -> NDArray[np.float64]:
-    """The numbers as ONNX Runtime compares them: double stays double, everything else is rounded to float32 first."""
-    exact = matrix if matrix.dtype == np.float64 else matrix.astype(np.float32)
-    return np.ascontiguousarray(exact, dtype=np.float64)
+def _terms(problem: Problem, kind: type[Term]) -> Iterator[Term]:
+    """The problem's terms of one kind."""
+    return (term for term in (problem.additive.terms if problem.additive else ()) if isinstance(term, kind))
 
 
-def _depth(trees: TreeEnsemble) -> int:
-    """Branches on the longest path."""
-    level = trees.roots[trees.mode[trees.roots] != TreeMode.LEAF]
-    depth = 0
-    while level.size:
-        depth += 1
-        below = np.concatenate([trees.true_child[level], trees.false_child[level]])
-        level = below[trees.mode[below] != TreeMode.LEAF]
-    return depth
+def _constant(problem: Problem) -> float:
+    return problem.additive.constant if problem.additive else 0.0
 
 
-def _flat_members(trees: TreeEnsemble) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The sets of MEMBER tests as one array, with start and end per node."""
-    start = np.zeros(trees.mode.size, dtype=np.int64)
-    end = np.zeros(trees.mode.size, dtype=np.int64)
-    values: list[float] = []
-    for node, members in trees.members.items():
-        start[node] = len(values)
-        values.extend(sorted(members))
-        end[node] = len(values)
-    return start, end, np.array(values, dtype=np.float64)
+def _shared(problems: Sequence[Problem], terms: Sequence[Sequence[TreeTerm]]) -> list[_Group]:
+    """Brings together terms of different problems that have the same trees over columns of the same features."""
+    groups: list[_Group] = []
+    for place, own in enumerate(terms):
+        for term in own:
+            for group in groups:
+                first = group.terms[0]
+                if place not in group.places and same_trees(first, term):
+                    group.places.append(place)
+                    group.terms.append(term)
+                    break
+            else:
+                groups.append(_Group(problems[place], [place], [term]))
+    return groups
 
 
-def _most_players(trees: TreeEnsemble, players: NDArray[np.int64]) -> int:
-    """Largest number of players tested on one path, or an upper bound of it that is small."""
-    tested = trees.column[trees.column >= 0]
-    bound = min(_depth(trees), np.unique(players[tested]).size)
-    small = 62
-    if bound <= small:
-        return int(bound)
-    most = 0
-    waiting: list[tuple[int, frozenset[int]]] = [(int(root), frozenset()) for root in trees.roots]
-    while waiting:
-        node, seen = waiting.pop()
-        if trees.mode[node] == TreeMode.LEAF:
-            most = max(most, len(seen))
-            continue
-        player = int(players[trees.column[node]])
-        on_path = seen if player < 0 else seen | {player}
-        waiting.extend((int(child), on_path) for child in (trees.true_child[node], trees.false_child[node]))
-    return most
+def _pieces(rows: int, settings: Settings) -> list[slice]:
+    """Rows that one thread takes at a time."""
+    each = max(_ROWS_WORTH_A_THREAD, -(-rows // max(1, settings.threads)))
+    return list(chunks(rows, max(1, min(settings.max_batch_rows, each))))
+
+
+def _detail(terms: Sequence[ReadyTerms], background: int) -> str:
+    tables, walks = sum(term.tables for term in terms), sum(term.walks for term in terms)
+    how = (
+        f"{tables} from tables of all patterns and {walks} walked leaf by leaf"
+        if walks
+        else "from tables of all patterns"
+    )
+    return f"all {tables + walks} trees of the ONNX graph summed exactly over {background} background rows, {how}"

@@ -139,7 +139,7 @@ def _from_frame(description: BundleDescription, frame: pd.DataFrame, field: str)
     if twice:
         raise _refused(f"{field}.{twice[0]}", "DUPLICATE_FIELD", "the frame has two columns of this name; remove one")
     known = set(description.feature_ids)
-    columns = {name: _frame_column(frame.iloc[:, i]) for i, name in enumerate(names) if name in known}
+    columns = {str(name): _frame_column(values) for name, values in frame.items() if str(name) in known}
     everywhere = np.arange(len(frame), dtype=np.intp)
     return _Raw(len(frame), columns, {name: everywhere for name in names if name not in known})
 

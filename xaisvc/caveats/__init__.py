@@ -1,14 +1,14 @@
 """Typed, evidenced warnings about attributions: one module per caveat, registered here."""
 
-from xaisvc.caveats.base import CaveatContext, CaveatRule
+from xaisvc.caveats.base import CaveatContext, CaveatRule, Finding, RowCaveats
 from xaisvc.caveats.correlated_features import CorrelatedFeatures
+from xaisvc.caveats.coverage import Coverage, cover
 from xaisvc.caveats.local_surrogate import LocalSurrogate
 from xaisvc.caveats.missing_values import MissingValues
 from xaisvc.caveats.near_threshold import NearThreshold
 from xaisvc.caveats.not_converged import NotConverged
 from xaisvc.caveats.outside_background import OutsideBackground
 from xaisvc.caveats.small_background import SmallBackground
-from xaisvc.types import Caveat, Severity
 
 CAVEATS: tuple[CaveatRule, ...] = (
     CorrelatedFeatures(),
@@ -20,22 +20,33 @@ CAVEATS: tuple[CaveatRule, ...] = (
     MissingValues(),
 )
 
-_ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
+PIECE_ROWS = 16384
+"""Rows that rules look at together: their intermediates stay small whatever the number of rows."""
 
 
-def find_caveats(context: CaveatContext) -> tuple[tuple[Caveat, ...], ...]:
+def find_caveats(context: CaveatContext) -> RowCaveats:
     """Asks every registered rule about every row.
 
     Returns:
         One tuple per row, most severe first, then in the order of the registry.
     """
-    by_rule = [rule.find(context) for rule in CAVEATS]
-    return tuple(
-        tuple(
-            sorted((caveat for found in by_rule for caveat in found[row]), key=lambda caveat: _ORDER[caveat.severity])
-        )
-        for row in range(len(context.rows))
+    count = len(context.rows)
+    parts = (
+        [context]
+        if count <= PIECE_ROWS
+        else [context.part(start, min(start + PIECE_ROWS, count)) for start in range(0, count, PIECE_ROWS)]
     )
+    findings = [tuple(finding for rule in CAVEATS for finding in rule.find(part)) for part in parts]
+    return RowCaveats(findings, PIECE_ROWS, count)
 
 
-__all__ = ["CAVEATS", "CaveatContext", "CaveatRule", "find_caveats"]
+__all__ = [
+    "CAVEATS",
+    "CaveatContext",
+    "CaveatRule",
+    "Coverage",
+    "Finding",
+    "RowCaveats",
+    "cover",
+    "find_caveats",
+]

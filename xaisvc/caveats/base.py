@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 
+from xaisvc.types import Severity
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
+    from xaisvc.caveats.coverage import Coverage
     from xaisvc.types import Attribution, BundleDescription, Caveat, Output, Players, Table
+
+_ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +29,8 @@ class CaveatContext:
         description: The bundle.
         output: The output that was explained.
         rows: The n rows explained.
-        background: The b background rows.
-        background_predictions: Output tensor for the background, in the tensor's unit; float64, (b,).
+        coverage: What the b background rows cover.
+        background_predictions: Output tensor for the background, in the tensor's unit, ascending; float64, (b,).
         predictions: Output tensor for the rows, in the tensor's unit; float64, (n,).
         players: Who shares the credit.
         attribution: The numbers.
@@ -35,12 +41,31 @@ class CaveatContext:
     description: BundleDescription
     output: Output
     rows: Table
-    background: Table
+    coverage: Coverage
     background_predictions: NDArray[np.float64]
     predictions: NDArray[np.float64]
     players: Players
     attribution: Attribution
     association: NDArray[np.float64]
+
+    def part(self, start: int, stop: int) -> CaveatContext:
+        """The context of the rows from `start` to before `stop`; views, no copies."""
+        found = self.attribution
+        piece = slice(start, stop)
+        return replace(
+            self,
+            rows=self.rows.take(piece),
+            predictions=self.predictions[piece],
+            attribution=replace(
+                found,
+                values=found.values[piece],
+                base_values=found.base_values[piece],
+                outputs=found.outputs[piece],
+                standard_errors=found.standard_errors[piece],
+                model_evaluations=found.model_evaluations[piece],
+                diagnostics=found.diagnostics[piece],
+            ),
+        )
 
     def shares(self) -> NDArray[np.float64]:
         """Each player's share of the row's total absolute attribution; float64, (n, p), zero if the total is zero."""
@@ -55,6 +80,19 @@ class CaveatContext:
         return tuple(name for name, members in pairs if not set(features).isdisjoint(members))
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is the matter with some rows.
+
+    Attributes:
+        speaks: Which rows it is the matter with; bool, (n,).
+        caveat: Makes the caveat of such a row from the row's index. Called only when somebody reads it.
+    """
+
+    speaks: NDArray[np.bool_]
+    caveat: Callable[[int], Caveat]
+
+
 class CaveatRule(Protocol):
     """One thing that can be the matter with an attribution. Rules keep no state."""
 
@@ -63,6 +101,36 @@ class CaveatRule(Protocol):
         """Stable name of the caveats it makes."""
         ...
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
-        """The caveats of each row of the context, in order; an empty tuple where there is nothing to say."""
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """What is the matter with the rows of the context, decided for all rows at once."""
         ...
+
+
+class RowCaveats(Sequence[tuple["Caveat", ...]]):
+    """The caveats of n rows: one tuple per row, most severe first, then in the order of the rules.
+
+    Which rows have caveats is decided when this is made; the texts and figures of a row are made when they are read.
+    """
+
+    def __init__(self, findings: Sequence[tuple[Finding, ...]], piece_rows: int, count: int) -> None:
+        self._findings = findings
+        self._piece_rows = piece_rows
+        self._count = count
+
+    def __len__(self) -> int:
+        """Number of rows n."""
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Caveat, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[tuple[Caveat, ...], ...]: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[Caveat, ...] | tuple[tuple[Caveat, ...], ...]:
+        """The caveats of one row, or of several for a slice."""
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(self._count)[index])
+        place = range(self._count)[index]
+        piece, row = divmod(place, self._piece_rows)
+        found = [finding.caveat(row) for finding in self._findings[piece] if finding.speaks[row]]
+        return tuple(sorted(found, key=lambda caveat: _ORDER[caveat.severity]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
@@ -28,33 +30,21 @@ class CorrelatedFeatures:
 
     kind: str = "correlated_features"
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
-        """One caveat per set of linked players with material credit; see `CaveatRule.find`."""
-        where = {feature: i for i, feature in enumerate(context.description.feature_ids)}
-        members = [[where[feature] for feature in names] for names in context.players.members]
-        p = len(members)
-        links = {}
-        for i in range(p):
-            for j in range(i + 1, p):
-                association = float(context.association[np.ix_(members[i], members[j])].max(initial=0.0))
-                if association >= INFO_ASSOCIATION:
-                    links[i, j] = association
-        sets = [
-            (component, max(value for (i, _), value in links.items() if i in component))
-            for component in _components(p, links)
-            if len(component) > 1
-        ]
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """One finding per set of linked players, for the rows where it has material credit; see `CaveatRule.find`."""
+        sets = _linked_sets(context)
+        if not sets:
+            return ()
         shares = context.shares()
-        return [
-            tuple(
-                self._caveat(context, row, component, association)
-                for component, association in sets
-                if shares[row, component].max() >= MATERIAL_SHARE
+        return tuple(
+            Finding(
+                shares[:, component].max(axis=1) >= MATERIAL_SHARE,
+                partial(self._caveat, context, component, association),
             )
-            for row in range(len(context.rows))
-        ]
+            for component, association in sets
+        )
 
-    def _caveat(self, context: CaveatContext, row: int, component: list[int], association: float) -> Caveat:
+    def _caveat(self, context: CaveatContext, component: list[int], association: float, row: int) -> Caveat:
         names = tuple(context.players.names[i] for i in component)
         return Caveat(
             kind=self.kind,
@@ -72,10 +62,21 @@ class CorrelatedFeatures:
         )
 
 
-def _components(count: int, links: dict[tuple[int, int], float]) -> list[list[int]]:
-    """Sets of players connected by links, each in ascending order."""
-    label = list(range(count))
-    for i, j in links:
+def _linked_sets(context: CaveatContext) -> list[tuple[list[int], float]]:
+    """Sets of players linked by association, each in ascending order, with the strongest association inside."""
+    where = {feature: i for i, feature in enumerate(context.description.feature_ids)}
+    members = [[where[feature] for feature in names] for names in context.players.members]
+    starts = np.cumsum([0, *map(len, members[:-1])])
+    flat = np.concatenate(members)
+    by_feature = context.association[np.ix_(flat, flat)]
+    strength = np.maximum.reduceat(np.maximum.reduceat(by_feature, starts, axis=0), starts, axis=1)
+    label = list(range(len(members)))
+    pairs = np.argwhere(np.triu(strength >= INFO_ASSOCIATION, k=1)).tolist()
+    for i, j in pairs:
         low, high = sorted((label[i], label[j]))
         label = [low if mark == high else mark for mark in label]
-    return [[i for i in range(count) if label[i] == mark] for mark in sorted(set(label))]
+    sets = []
+    for mark in sorted({label[i] for i, _ in pairs}):
+        component = [i for i, own in enumerate(label) if own == mark]
+        sets.append((component, max(float(strength[i, j]) for i, j in pairs if i in component)))
+    return sets

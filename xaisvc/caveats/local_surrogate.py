@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
@@ -23,26 +27,24 @@ class LocalSurrogate:
 
     kind: str = "local_surrogate"
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
-        """One caveat per LIME row, none for other methods; see `CaveatRule.find`."""
-        return [self._find(context, row) for row in range(len(context.rows))]
-
-    def _find(self, context: CaveatContext, row: int) -> tuple[Caveat, ...]:
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """Every row of a LIME answer, none of other methods; see `CaveatRule.find`."""
         if context.attribution.value_function != "local_surrogate":
             return ()
+        return (Finding(np.ones(len(context.rows), dtype=bool), partial(self._caveat, context)),)
+
+    def _caveat(self, context: CaveatContext, row: int) -> Caveat:
         diagnostics = context.attribution.diagnostics[row] if context.attribution.diagnostics else {}
         unstable = (
             diagnostics.get("stability_top3_jaccard", 1.0) < CARE_JACCARD
             or diagnostics.get("stability_sign_flips", 0.0) > CARE_SIGN_FLIPS
         )
-        return (
-            Caveat(
-                kind=self.kind,
-                severity=Severity.CARE if unstable else Severity.INFO,
-                message=(
-                    "LIME's weights describe a simple model fitted around the row; they do not sum to the output"
-                    + (", and the leading ones change when the sample changes" if unstable else "")
-                ),
-                evidence=dict(diagnostics),
+        return Caveat(
+            kind=self.kind,
+            severity=Severity.CARE if unstable else Severity.INFO,
+            message=(
+                "LIME's weights describe a simple model fitted around the row; they do not sum to the output"
+                + (", and the leading ones change when the sample changes" if unstable else "")
             ),
+            evidence=dict(diagnostics),
         )

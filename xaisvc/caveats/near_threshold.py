@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
@@ -29,29 +31,35 @@ class NearThreshold:
 
     kind: str = "near_threshold"
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
-        """At most one caveat per row; see `CaveatRule.find`."""
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """The rows whose prediction is close to the threshold; see `CaveatRule.find`."""
         threshold = context.output.threshold
         if threshold is None:
-            return [()] * len(context.rows)
-        seen = context.background_predictions
-        reach = NEAR_DEVIATIONS * float(seen.std())
-        return [self._find(float(prediction), threshold, seen, reach) for prediction in context.predictions]
-
-    def _find(self, prediction: float, threshold: float, seen: NDArray[np.float64], reach: float) -> tuple[Caveat, ...]:
-        low, high = sorted((prediction, threshold))
-        between = float(np.mean((seen > low) & (seen < high)))
-        if between >= NEAR_SHARE or high - low > reach:
             return ()
-        return (
-            Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                message=(
-                    f"the prediction {prediction:.3g} is close to the decision threshold {threshold:.3g} "
-                    f"({between:.0%} of the background lies between); a small change of the inputs can change the "
-                    "decision"
-                ),
-                evidence={"distance": high - low, "background_share_between": between},
+        seen = context.background_predictions
+        low = np.minimum(context.predictions, threshold)
+        high = np.maximum(context.predictions, threshold)
+        inside = np.searchsorted(seen, high, side="left") - np.searchsorted(seen, low, side="right")
+        between = np.maximum(inside, 0) / len(seen)  # below 0 where prediction and threshold are one number
+        distance = high - low
+        near = (between < NEAR_SHARE) & (distance <= NEAR_DEVIATIONS * float(seen.std()))
+        return (Finding(near, partial(self._caveat, context, threshold, distance, between)),) if near.any() else ()
+
+    def _caveat(
+        self,
+        context: CaveatContext,
+        threshold: float,
+        distance: NDArray[np.float64],
+        between: NDArray[np.float64],
+        row: int,
+    ) -> Caveat:
+        return Caveat(
+            kind=self.kind,
+            severity=Severity.INFO,
+            message=(
+                f"the prediction {float(context.predictions[row]):.3g} is close to the decision threshold "
+                f"{threshold:.3g} ({float(between[row]):.0%} of the background lies between); a small change of the "
+                "inputs can change the decision"
             ),
+            evidence={"distance": float(distance[row]), "background_share_between": float(between[row])},
         )

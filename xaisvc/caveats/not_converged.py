@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 CARE_RATIO = 0.1
 UNRELIABLE_RATIO = 0.5
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +29,36 @@ class NotConverged:
 
     kind: str = "not_converged"
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
-        """At most one caveat per row; see `CaveatRule.find`."""
-        return [self._find(context, row) for row in range(len(context.rows))]
-
-    def _find(self, context: CaveatContext, row: int) -> tuple[Caveat, ...]:
-        if context.attribution.exact or context.attribution.value_function == "local_surrogate":
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """The rows whose error is too large; see `CaveatRule.find`."""
+        found = context.attribution
+        if found.exact or found.value_function == "local_surrogate":
             return ()
+        largest = np.abs(found.values).max(axis=1, initial=0.0)
+        errors = found.standard_errors.max(axis=1, initial=0.0)
+        # Where everything is zero up to rounding there is nothing to converge to.
+        real = errors > _ROUNDING * np.maximum(1.0, np.abs(found.outputs))
+        ratios = np.divide(errors, largest, out=np.full(len(errors), np.inf), where=largest > 0)
+        speaks = real & (ratios >= CARE_RATIO)
+        return (Finding(speaks, partial(self._caveat, context)),) if speaks.any() else ()
+
+    def _caveat(self, context: CaveatContext, row: int) -> Caveat:
         values = np.abs(context.attribution.values[row])
         errors = context.attribution.standard_errors[row]
         largest = float(values.max(initial=0.0))
         error = float(errors.max(initial=0.0))
-        # Where everything is zero up to rounding there is nothing to converge to.
-        if error <= 1e-9 * max(1.0, abs(float(context.attribution.outputs[row]))):
-            return ()
         ratio = error / largest if largest > 0 else float("inf")
-        if ratio < CARE_RATIO:
-            return ()
-        return (
-            Caveat(
-                kind=self.kind,
-                severity=Severity.UNRELIABLE if ratio >= UNRELIABLE_RATIO else Severity.CARE,
-                players=tuple(
-                    name
-                    for name, value, se in zip(context.players.names, values, errors, strict=True)
-                    if se > CARE_RATIO * value and se > 0
-                ),
-                message=(
-                    f"the largest standard error is {error:.3g} against a largest attribution of {largest:.3g}; "
-                    "raise the budget, or give an error target"
-                ),
-                evidence={"largest_standard_error": error, "largest_absolute_value": largest},
+        return Caveat(
+            kind=self.kind,
+            severity=Severity.UNRELIABLE if ratio >= UNRELIABLE_RATIO else Severity.CARE,
+            players=tuple(
+                name
+                for name, value, se in zip(context.players.names, values, errors, strict=True)
+                if se > CARE_RATIO * value and se > 0
             ),
+            message=(
+                f"the largest standard error is {error:.3g} against a largest attribution of {largest:.3g}; "
+                "raise the budget, or give an error target"
+            ),
+            evidence={"largest_standard_error": error, "largest_absolute_value": largest},
         )

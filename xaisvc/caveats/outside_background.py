@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Kind, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from xaisvc.caveats.base import CaveatContext
+    from xaisvc.caveats.coverage import Range
+    from xaisvc.types import Feature
+    from xaisvc.types.table import Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,52 +32,61 @@ class OutsideBackground:
 
     kind: str = "outside_background"
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
-        """At most one caveat per row, for all such features together; see `CaveatRule.find`."""
-        n = len(context.rows)
-        outside: list[list[str]] = [[] for _ in range(n)]
-        excess = np.zeros(n)
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """The rows with such a value, one caveat for all its features together; see `CaveatRule.find`."""
+        count = len(context.rows)
+        excess = np.zeros(count)
+        outside: dict[str, NDArray[np.bool_]] = {}
         for feature in context.description.features:
             values = context.rows.columns[feature.id]
-            seen = context.background.columns[feature.id]
             if feature.kind is Kind.CATEGORY:
-                known = set(seen.tolist())
-                is_outside = np.array([value not in known for value in values.tolist()], dtype=bool)
+                is_outside = _outside_categories(feature, values, context.coverage.categories[feature.id])
             else:
-                is_outside, beyond = _outside_range(values.astype(np.float64), seen.astype(np.float64))
-                excess = np.maximum(excess, beyond)
-            for row in np.flatnonzero(is_outside):
-                outside[row].append(feature.id)
-        return [
-            self._caveat(context, names, float(beyond)) if names else ()
-            for names, beyond in zip(outside, excess, strict=True)
-        ]
+                is_outside, beyond = _outside_range(
+                    values.astype(np.float64, copy=False), context.coverage.ranges[feature.id]
+                )
+                np.maximum(excess, beyond, out=excess)
+            if is_outside.any():
+                outside[feature.id] = is_outside
+        if not outside:
+            return ()
+        speaks = np.logical_or.reduce(list(outside.values()))
+        return (Finding(speaks, partial(self._caveat, context, outside, excess)),)
 
-    def _caveat(self, context: CaveatContext, features: list[str], excess: float) -> tuple[Caveat, ...]:
-        return (
-            Caveat(
-                kind=self.kind,
-                severity=Severity.CARE,
-                players=context.owners(features),
-                message=(
-                    f"{', '.join(features)}: the background holds no such value, so this attribution compares the row "
-                    "with people unlike it"
-                ),
-                evidence={"features": float(len(features)), "largest_excess_in_ranges": excess},
+    def _caveat(
+        self,
+        context: CaveatContext,
+        outside: Mapping[str, NDArray[np.bool_]],
+        excess: NDArray[np.float64],
+        row: int,
+    ) -> Caveat:
+        features = [feature for feature, is_outside in outside.items() if is_outside[row]]
+        return Caveat(
+            kind=self.kind,
+            severity=Severity.CARE,
+            players=context.owners(features),
+            message=(
+                f"{', '.join(features)}: the background holds no such value, so this attribution compares the row "
+                "with people unlike it"
             ),
+            evidence={"features": float(len(features)), "largest_excess_in_ranges": float(excess[row])},
         )
 
 
-def _outside_range(
-    values: NDArray[np.float64], seen: NDArray[np.float64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _outside_categories(feature: Feature, values: Column, known: frozenset[object]) -> NDArray[np.bool_]:
+    """Which categories, or missing values, the background does not hold; bool, (n,)."""
+    possible = {*feature.categories, *([None] if feature.allow_missing else [])}
+    if feature.categories and possible <= known:  # the schema lets no other value in
+        return np.zeros(len(values), dtype=bool)
+    return ~np.fromiter(map(known.__contains__, values), dtype=bool, count=len(values))
+
+
+def _outside_range(values: NDArray[np.float64], seen: Range) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Which values the background does not cover, and how far outside they are in widths of its range; both (n,)."""
     missing = np.isnan(values)
-    known = seen[~np.isnan(seen)]
-    if len(known) == 0:
+    if np.isnan(seen.low):
         return ~missing, np.zeros(len(values))
-    low, high = known.min(), known.max()
-    beyond = np.maximum(np.maximum(low - values, values - high), 0.0)
+    beyond = np.maximum(np.maximum(seen.low - values, values - seen.high), 0.0)
     beyond[missing] = 0.0
-    new_missing = missing & (len(known) == len(seen))
-    return (beyond > 0) | new_missing, beyond / max(float(high - low), 1e-12)
+    new_missing = missing & (not seen.misses)
+    return (beyond > 0) | new_missing, beyond / max(seen.high - seen.low, 1e-12)

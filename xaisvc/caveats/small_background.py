@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
@@ -19,20 +22,18 @@ class SmallBackground:
 
     kind: str = "small_background"
 
-    def find(self, context: CaveatContext) -> list[tuple[Caveat, ...]]:
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """The same caveat for every row, or none; see `CaveatRule.find`."""
-        count = len(context.background)
+        count = context.coverage.count
         if count >= ENOUGH_ROWS:
-            return [()] * len(context.rows)
-        found = (
-            Caveat(
-                kind=self.kind,
-                severity=Severity.CARE,
-                message=(
-                    f"the background has only {count} rows; attributions are relative to it and would differ for "
-                    f"another draw. Use at least {ENOUGH_ROWS}"
-                ),
-                evidence={"background_rows": float(count)},
+            return ()
+        found = Caveat(
+            kind=self.kind,
+            severity=Severity.CARE,
+            message=(
+                f"the background has only {count} rows; attributions are relative to it and would differ for "
+                f"another draw. Use at least {ENOUGH_ROWS}"
             ),
+            evidence={"background_rows": float(count)},
         )
-        return [found] * len(context.rows)
+        return (Finding(np.ones(len(context.rows), dtype=bool), lambda _: found),)

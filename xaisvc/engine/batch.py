@@ -9,7 +9,7 @@ from xaisvc.engine.recording import make_record
 from xaisvc.engine.viewing import ExplanationView, make_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import shap
@@ -68,7 +68,7 @@ class ExplanationBatch:
         rows: The rows as validated.
         attribution: The numbers and how they were made.
         predictions: Output tensor of each row, in the tensor's own unit; float64, (n,).
-        caveats: One tuple per row, most severe first.
+        caveats: One tuple per row, most severe first; a row's texts are made when they are read.
         provenance: Where the batch comes from.
         ids: One identifier per row.
         created_at: Time of the answer, ISO 8601 in UTC.
@@ -77,9 +77,9 @@ class ExplanationBatch:
     rows: Table
     attribution: Attribution
     predictions: NDArray[np.float64]
-    caveats: tuple[tuple[Caveat, ...], ...]
+    caveats: Sequence[tuple[Caveat, ...]]
     provenance: Provenance
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     created_at: str
 
     @property

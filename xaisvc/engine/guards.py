@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.attribution import additive_output
+from xaisvc.engine.evidence import rows_at_fault
 from xaisvc.errors import ModelOutputError
-from xaisvc.types import Table
+from xaisvc.types import CoalitionDesign, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.engine.scoring import ScoringModel
-    from xaisvc.types import AdditiveModel
+    from xaisvc.types import AdditiveModel, PairFunction
 
 MOST_ROWS = 200
 ALONE_ROWS = 8
+PROBE_PAIRS = 4
+PROBE_BACKGROUND = 16
 RELATIVE_TOLERANCE = 1e-5
 """Of the largest answer, at least of 1: float32 rounding in another order stays below 2e-7 (measured)."""
 
@@ -41,16 +44,27 @@ def check_rows_apart(model: ScoringModel, rows: Table) -> None:
     Raises:
         ModelOutputError: If it changes with the order or the number of the rows around it, or from call to call.
     """
-    together = model(rows)
+    try:
+        together = model(rows)
+    except ModelOutputError as error:
+        # Half of the rows are the background, the other half are hybrids of it.
+        places = [
+            f"{'background row' if i < len(rows) // 2 else 'mixed background row'} {i % (len(rows) // 2)}"
+            for i in rows_at_fault(model, rows)
+        ]
+        raise ModelOutputError(f"{error}; seen at {', '.join(places)}") from None
     turned = model(rows.take(slice(None, None, -1)))[::-1]
     picked = np.linspace(0, len(rows) - 1, min(ALONE_ROWS, len(rows))).astype(np.intp)
     alone = np.concatenate([model(rows.take([int(i)])) for i in picked])
-    gap = max(_gap(together, turned), _gap(together[picked], alone))
+    gaps = {_gap(together, turned): (together, turned), _gap(together[picked], alone): (together[picked], alone)}
+    gap = max(gaps)
     if gap > RELATIVE_TOLERANCE:
+        first, second = gaps[gap]
+        worst = int(np.abs(first - second).argmax())
         raise ModelOutputError(
             "the model's answer for a row changes with the rows around it or from call to call (largest difference "
-            f"{gap:.3g} of the output's size), so no attribution of it means anything; export the model in inference "
-            "mode, without operations across rows"
+            f"{gap:.3g} of the output's size; one row got {first[worst]:.6g} and then {second[worst]:.6g}), so no "
+            "attribution of it means anything; export the model in inference mode, without operations across rows"
         )
 
 
@@ -63,6 +77,41 @@ def why_misread(model: ScoringModel, additive: AdditiveModel, rows: Table) -> st
         "the sum of trees and linear terms read from the graph differs from the graph's own answers (by up to "
         f"{gap:.3g} of the output's size)"
     )
+
+
+def probe_design(n_players: int, n_background: int, *, own_rows: bool) -> CoalitionDesign:
+    """A few coalitions of every size to compare two ways of evaluating a design on."""
+    generator = np.random.default_rng(n_players)
+    sizes = np.linspace(1, n_players - 1, PROBE_PAIRS).round().astype(np.intp) if n_players > 1 else np.ones(1, np.intp)
+    masks = np.zeros((len(sizes), n_players), dtype=np.bool_)
+    for mask, size in zip(masks, sizes, strict=True):
+        mask[generator.permutation(n_players)[:size]] = True
+    background = generator.integers(n_background, size=(len(masks), PROBE_BACKGROUND)) if own_rows else None
+    return CoalitionDesign(masks=masks, background=background)
+
+
+def why_unlike(fast: PairFunction, plain: PairFunction, rows: Table, *, unit: float) -> str:
+    """Why a fast way to evaluate a design cannot be used, one clause; empty if it agrees with the plain way.
+
+    Args:
+        fast: The fast way.
+        plain: The plain way.
+        rows: Rows to explain.
+        unit: Least size that differences are compared with: 1 for probabilities and log-odds, 0 for raw scores.
+    """
+    expected = plain(rows, _never)
+    found = fast(rows, _never)
+    largest = max(float(np.abs(part).max(initial=0.0)) for part in (expected.on, expected.off, expected.outputs))
+    scale = max(largest, unit, float(np.finfo(np.float32).tiny))
+    parts = ((found.on, expected.on), (found.off, expected.off), (found.outputs, expected.outputs))
+    gap = max(float(np.abs(a - b).max(initial=0.0)) for a, b in parts) / scale
+    if gap <= RELATIVE_TOLERANCE:
+        return ""
+    return f"the graph made for them differs from the model's own answers (by up to {gap:.3g} of their size)"
+
+
+def _never() -> None:
+    """The check of work that nobody can abandon."""
 
 
 def _gap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

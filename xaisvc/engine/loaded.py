@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
 from xaisvc.attribution import METHODS, association_matrix
+from xaisvc.attribution.masking import base_value
+from xaisvc.engine.fused_pairs import FusedMaker
+from xaisvc.engine.games import GraphGames, GraphSource
 from xaisvc.engine.guards import check_rows_apart, probe_rows, why_misread
-from xaisvc.engine.scoring import ColumnMatrix, ScoringModel
+from xaisvc.engine.keeping import Kept
+from xaisvc.engine.layout import KEPT_LAYOUT_BYTES
+from xaisvc.engine.link_pairs import LinkModel
+from xaisvc.engine.linked import read_linked
+from xaisvc.engine.plan_store import BundlePlans, default_folder
+from xaisvc.engine.readying import Readied, make_ready, taken_apart
+from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel
+from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import NotAdditive, check_trees, plan_scorer, read_additive
-from xaisvc.types import AdditiveModel, LinearTerm, Problem, Space, TreeTerm
+from xaisvc.types import AdditiveModel, LinearTerm, Players, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -21,7 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.bundles import Bundle
-    from xaisvc.types import Device, Output, Players, Runtime
+    from xaisvc.engine.mixed_model import MixedModel
+    from xaisvc.types import Device, LinkedModel, Output, Runtime
 
 T = TypeVar("T")
 
@@ -43,16 +55,32 @@ class LoadedBundle:
     Graph readings, sessions and background figures are made when first needed and kept; nothing of a request is.
     """
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, device: Device) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime, device: Device, *, threads: int | None = None) -> None:
+        """Loads the whole graph.
+
+        Args:
+            bundle: The bundle.
+            runtime: Runs the graphs.
+            device: Where to run them.
+            threads: Threads that explained rows are spread over; as many as processors may be used if left out.
+
+        Raises:
+            RuntimeUnavailableError: If `device` is `cuda` and not there.
+            BundleError: If the runtime cannot run the graph.
+        """
         self.bundle = bundle
+        self._threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
         self._runtime = runtime
         self._wanted_device = device
         self._lock = threading.RLock()
         self._kept: dict[Hashable, object] = {}
+        digests = (bundle.digests.model, bundle.digests.background, bundle.digests.schema)
+        self._plans = BundlePlans(default_folder(os.environ), digests)
         self._probes = probe_rows(bundle.background)
         check_trees(bundle.model)
         # The whole graph is loaded at once, so that a graph or device that does not work is known before any request.
         self.device = runtime.load(bundle.model, device=device).device
+        self._look_up = TreeGraphs(runtime, "cuda") if self.device == "cuda" else None
 
     def scoring(self, output: Output, space: Space) -> ScoringModel:
         """The explained number of an output in a space, as a function of raw rows."""
@@ -104,14 +132,61 @@ class LoadedBundle:
     def problem(self, output: Output, space: Space, players: Players) -> Problem:
         """The problem that attribution methods solve for this output, space and players."""
         reading = self.additive(output, space)
-        return Problem(
+        problem = Problem(
             model=self.scoring(output, space),
             background=self.bundle.background,
             players=players,
             space=space,
             additive=reading.model,
             additive_reason=reading.reason,
+            linked=self._linked(output) if reading.model is None and space is Space.PROBABILITY else None,
+            plans=self._plans.scoped(f"{output.id} in {space}"),
+            look_up=self._look_up,
         )
+        return replace(problem, games=GraphGames(problem, self._graph_source(output, space)))
+
+    def _linked(self, output: Output) -> LinkedModel | None:
+        """The output's probability as the link of sums, if it is one."""
+        return self._once(("linked", output.id), lambda: read_linked(self, output, self._probes))
+
+    def ready(self, output: Output, space: Space, *, own_rows: bool) -> Readied:
+        """The graph that evaluates coalitions, or why there is none; see `make_ready`."""
+        scoring = self.scoring(output, space)
+        return self._once(
+            ("explainer graph", output.id, space, own_rows),
+            lambda: make_ready(self.bundle, output, space, scoring, self._runtime, own_rows=own_rows),
+        )
+
+    def none(self, output: Output, space: Space) -> float:
+        """v0: the mean of the explained number over the background."""
+        scoring = self.scoring(output, space)
+
+        def make() -> float:
+            nobody = Players(names=(), members=())
+            problem = Problem(model=scoring, background=self.bundle.background, players=nobody, space=space)
+            return base_value(problem, MAX_ROWS_PER_CALL)
+
+        return self._once(("none", output.id, space), make)
+
+    def _graph_source(self, output: Output, space: Space) -> GraphSource:
+        """What evaluates coalitions of an output; graphs are made when a design first needs them."""
+        bundle, scoring, runtime = self.bundle, self.scoring(output, space), self._runtime
+
+        def unsplit() -> MixedModel:
+            return taken_apart(bundle, output, space, scoring, runtime, splits=False)
+
+        def make() -> GraphSource:
+            return GraphSource(
+                ready=lambda own_rows: self.ready(output, space, own_rows=own_rows),
+                none=lambda: self.none(output, space),
+                layouts=Kept(KEPT_LAYOUT_BYTES, lambda layout: layout.held_bytes),
+                links=Kept(KEPT_LAYOUT_BYTES, lambda link: link.n_bytes),
+                load_link=lambda layout: LinkModel.of(layout, runtime),
+                fused=FusedMaker(runtime, self._wanted_device, unsplit) if self.device == "cuda" else None,
+                threads=self._threads,
+            )
+
+        return self._once(("graph source", output.id, space), make)
 
     def background_predictions(self, output: Output) -> NDArray[np.float64]:
         """The output tensor for the background, in the tensor's unit; float64, (b,)."""

@@ -11,7 +11,7 @@ from xaisvc.types import ExplainedOutput, ExplanationRecord, PlayerValue, Portfo
 if TYPE_CHECKING:
     from xaisvc.engine.batch import ExplanationBatch
 
-ANSWER_VERSION = 1
+ANSWER_VERSION = 2
 """Version of the code's answers: raised whenever the numbers of an unchanged request may change."""
 
 

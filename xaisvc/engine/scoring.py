@@ -30,6 +30,15 @@ class ScoringModel:
         self._model = model
         self._scorer = scorer
 
+    @property
+    def scorer(self) -> Scorer:
+        """The graph behind the function."""
+        return self._scorer
+
+    def feeds(self, rows: Table) -> dict[str, NDArray[np.generic]]:
+        """The tensors that the graph reads for n rows."""
+        return encode_rows(self._description, self._model.inputs, rows)
+
     def __call__(self, rows: Table) -> NDArray[np.float64]:
         """Scores rows; see `ModelFunction`.
 
@@ -42,7 +51,7 @@ class ScoringModel:
         return np.concatenate(pieces) if pieces else np.empty(0)
 
     def _score(self, rows: Table) -> NDArray[np.float64]:
-        feeds = encode_rows(self._description, self._model.inputs, rows)
+        feeds = self.feeds(rows)
         tensor = np.asarray(self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor])
         numbers = _one_per_row(tensor, feeds, rows).astype(np.float64)
         column = self._scorer.column or 0
@@ -62,8 +71,9 @@ class ScoringModel:
                 if self._scorer.transform == "logit"
                 else "; check the model with `xaisvc bundle check`"
             )
+            kinds = " or ".join(sorted({str(score) for score in scores[~np.isfinite(scores)]}))
             raise ModelOutputError(
-                f"the model answered {bad} of {len(rows)} rows with a number that is not finite{hint}"
+                f"the model answered {bad} of {len(rows)} rows with a number that is not finite ({kinds}){hint}"
             )
         return scores
 

@@ -16,7 +16,7 @@ from xaisvc.engine.commands import (
     ServiceLimits,
     ViewRequest,
 )
-from xaisvc.engine.explainer import Explainer, Surroundings
+from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.viewing import audiences, find_audience, make_view
 from xaisvc.errors import BundleError, InvalidRequestError, LimitExceededError, ModelOutputError, NotFoundError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xaisvc.engine.batch import Explanation
+    from xaisvc.engine.surroundings import Surroundings
     from xaisvc.records import RecordStore
     from xaisvc.types import BundleDescription, Device, ExplanationRecord, Runtime, Table
     from xaisvc.views import Audience
@@ -267,7 +268,7 @@ def _explain_each(
                 budget=command.budget,
                 seed=command.seed,
                 space=command.space,
-                is_abandoned=is_abandoned,
+                cancel=is_abandoned,
             )
         )
     except ModelOutputError as error:
@@ -312,6 +313,7 @@ def build_service(  # noqa: PLR0913 - composes the service from its settings, al
     limits: ServiceLimits | None = None,
     audiences_dir: Path | None = None,
     surroundings: Surroundings | None = None,
+    threads: int | None = 1,
 ) -> ExplanationService:
     """Loads bundles and composes the service.
 
@@ -323,6 +325,8 @@ def build_service(  # noqa: PLR0913 - composes the service from its settings, al
         limits: What one request may ask for.
         audiences_dir: Folder of audiences; those that come with xaisvc if None.
         surroundings: Clocks and identifiers; the real ones if None.
+        threads: Threads that the rows of one request are spread over; all CPUs if None. One by default: requests are
+            computed side by side, which fills the CPUs already, and no request then slows the others down.
 
     Raises:
         BundleError: If a bundle cannot be loaded, two share a name, or a folder holds none.
@@ -339,5 +343,7 @@ def build_service(  # noqa: PLR0913 - composes the service from its settings, al
                 "background.parquet; make one with `xaisvc bundle init`"
             )
         folders += inside
-    explainers = [Explainer(folder, device, runtime=runtime, surroundings=surroundings) for folder in folders]
+    explainers = [
+        Explainer(folder, device, runtime=runtime, surroundings=surroundings, threads=threads) for folder in folders
+    ]
     return ExplanationService(explainers, record_store, limits=limits, audiences_dir=audiences_dir)

@@ -9,6 +9,7 @@ from xaisvc.types.attribution import (
     Deadline,
     ErrorTarget,
     LinearTerm,
+    LinkedModel,
     ModelFunction,
     Players,
     PlayersKind,
@@ -38,6 +39,7 @@ from xaisvc.types.sampling import (
     Projected,
     ProjectedFunction,
     Projection,
+    TableLookUp,
 )
 from xaisvc.types.schema import (
     Adverse,
@@ -79,6 +81,7 @@ __all__ = [
     "Feature",
     "Kind",
     "LinearTerm",
+    "LinkedModel",
     "LoadedModel",
     "ModelFunction",
     "Output",
@@ -100,6 +103,7 @@ __all__ = [
     "Severity",
     "Space",
     "Table",
+    "TableLookUp",
     "TensorColumn",
     "TensorInfo",
     "TreeEnsemble",

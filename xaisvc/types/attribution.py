@@ -7,12 +7,12 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from xaisvc.types.sampling import CoalitionGames, PlanStore
+    from xaisvc.types.sampling import CoalitionGames, PlanStore, TableLookUp
     from xaisvc.types.schema import Space
     from xaisvc.types.table import Table
 
@@ -163,6 +163,20 @@ class AdditiveModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedModel:
+    """A probability as the link of sums m_0(x), m_1(x), ...: additive before the link, not after it.
+
+    With one sum the link is logistic, f(x) = 1 / (1 + exp(-m_0(x))); with several it is the softmax,
+    f(x) = exp(m_0(x)) / sum over c of exp(m_c(x)).
+
+    Attributes:
+        sums: The explained class first, then the other classes in any order.
+    """
+
+    sums: tuple[AdditiveModel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What is to be explained; the same for all rows of a call.
 
@@ -173,8 +187,11 @@ class Problem:
         space: Unit of the explained number.
         additive: The model read as a sum of trees and linear terms; None if it is not one.
         additive_reason: Why `additive` is None, one sentence; empty otherwise.
+        linked: The model read as the link of sums, where it is no sum itself but a probability made from sums; None if
+            it is not.
         games: Evaluates coalitions faster than row by row through `model`; None where there is nothing faster.
         plans: Keeps what does not depend on the rows; None to work it out anew in every call.
+        look_up: Looks up tables of trees on a device; None to do it on the CPU.
     """
 
     model: ModelFunction
@@ -183,8 +200,10 @@ class Problem:
     space: Space
     additive: AdditiveModel | None = None
     additive_reason: str = ""
+    linked: LinkedModel | None = None
     games: CoalitionGames | None = None
     plans: PlanStore | None = None
+    look_up: TableLookUp | None = None
 
 
 def _nothing() -> None:
@@ -209,7 +228,7 @@ class Settings:
 
     budget: Budget | None
     seed: int
-    row_seeds: tuple[bytes, ...]
+    row_seeds: Sequence[bytes]
     clock: Callable[[], float]
     max_batch_rows: int = 16384
     plan_seed: bytes = bytes(32)

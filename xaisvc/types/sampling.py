@@ -150,6 +150,31 @@ class CoalitionGames(Protocol):
         ...
 
 
+class TableLookUp(Protocol):
+    """Looks up the tables of a tree plan on a device. Safe to call from several threads."""
+
+    def add(
+        self,
+        arrays: Mapping[str, NDArray[np.generic]],
+        matrix: NDArray[np.float64],
+        values: NDArray[np.float64],
+        *,
+        double: bool,
+    ) -> bool:
+        """Adds the attributions of n rows.
+
+        Args:
+            arrays: Arrays of a tree plan; never changed by anybody.
+            matrix: Column matrix of the rows as the model compares it; float64, (n, c).
+            values: Added to, in output units; float64, (k, n, p).
+            double: Whether the model compares float64 numbers; otherwise `matrix` holds float32 numbers.
+
+        Returns:
+            Whether it was done; False where the caller's own look-up is the better way, and `values` are as they were.
+        """
+        ...
+
+
 class PlanStore(Protocol):
     """Keeps what a bundle alone decides, so that it is worked out once. Never holds anything of a request."""
 

@@ -47,8 +47,15 @@ class Table:
         return tuple(self.columns)
 
     def take(self, indices: NDArray[np.intp] | Sequence[int] | slice) -> Table:
-        """The rows at `indices`, in that order."""
-        return Table({name: values[indices].copy() for name, values in self.columns.items()})
+        """The rows at `indices`, in that order. Consecutive rows are a view: columns are never written."""
+        if isinstance(indices, slice):
+            start, stop, step = indices.indices(len(self))
+            if step == 1 and stop - start == len(self):
+                return self
+            if step == 1:
+                return Table({name: values[start:stop] for name, values in self.columns.items()})
+        taken = {name: np.ascontiguousarray(values[indices]) for name, values in self.columns.items()}
+        return Table(cast("dict[str, Column]", taken))
 
     def row(self, index: int) -> dict[str, float | str | None]:
         """One row as plain values: float, text, or None for missing."""
@@ -64,14 +71,56 @@ class Table:
     def row_digests(self) -> tuple[bytes, ...]:
         """A 32-byte BLAKE2b digest of each row's names and values; equal rows have equal digests on every machine.
 
-        Every NaN is the same missing value; minus zero is not zero, because a model may tell them apart.
+        With H32 and H16 for BLAKE2b digests of 32 and 16 bytes, the digest of a row is
+
+            H32(H32(names, each with the mark of its type, joined by 0x1F) + the values' codes in the order of columns)
+
+        The code of a number is its 8 bytes as a little-endian float64; every NaN is the same missing value; minus zero
+        is not zero, because a model may tell them apart. The code of a text is H16("s" + its UTF-8 bytes), that of a
+        missing text H16("n").
         """
-        head = "\x1f".join(self.columns).encode()
-        encoded = [_encode_column(values) for values in self.columns.values()]
+        head = "\x1f".join(f"{_mark(values)}{name}" for name, values in self.columns.items()).encode()
+        codes = [np.frombuffer(hashlib.blake2b(head, digest_size=32).digest(), dtype=np.uint8)]
+        codes += [_code_bytes(values) for values in self.columns.values()]
+        width = sum(code.shape[-1] for code in codes)
+        matrix = np.empty((len(self), width), dtype=np.uint8)
+        start = 0
+        for code in codes:
+            matrix[:, start : start + code.shape[-1]] = code
+            start += code.shape[-1]
+        raw = matrix.tobytes()
         return tuple(
-            hashlib.blake2b(head + b"".join(column[i] for column in encoded), digest_size=32).digest()
-            for i in range(len(self))
+            hashlib.blake2b(raw[i : i + width], digest_size=32).digest() for i in range(0, len(self) * width, width)
         )
+
+    def distinct(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+        """Which rows are all there is, or None if no row repeats. Rows are equal where their digests are.
+
+        Returns:
+            The first place of each distinct row in ascending order, intp, (u,), and for each row the index of its like
+            among them, intp, (n,).
+        """
+        if len(self) < _PAIR or not self.columns:
+            return None
+        keys = np.zeros(len(self), dtype=np.uint64)
+        for values in self.columns.values():
+            keys ^= _codes(values)
+            keys *= _MULTIPLIER
+            keys ^= keys >> _HALF
+        in_order = np.sort(keys)
+        if not (in_order[1:] == in_order[:-1]).any():
+            return None
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        by_place = np.argsort(first)
+        rank = np.empty_like(by_place)
+        rank[by_place] = np.arange(len(by_place))
+        first, inverse = first[by_place].astype(np.intp), rank[inverse].astype(np.intp)
+        like = first[inverse]
+        for values in self.columns.values():
+            codes = _codes(values)
+            if not np.array_equal(codes, codes[like]):
+                return None  # different rows with the same key: one in 10^19 by chance, so just compute them all
+        return first, inverse
 
     @staticmethod
     def concat(tables: Sequence[Table]) -> Table:
@@ -80,14 +129,43 @@ class Table:
         return Table({name: cast("Column", np.concatenate([t.columns[name] for t in tables])) for name in names})
 
 
-def _encode_column(values: Column) -> list[bytes]:
-    """Each value as bytes that no other value of the column's type shares: a type mark, then length and content."""
+_PAIR = 2
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without a pattern: the golden ratio times 2^64
+_HALF = np.uint64(32)
+
+
+class _Numbered(dict[object, int]):
+    """Numbers values in the order in which they come."""
+
+    def __missing__(self, value: object) -> int:
+        self[value] = number = len(self)
+        return number
+
+
+def _codes(values: Column) -> NDArray[np.uint64]:
+    """A number for each value that equal values share and no other value of this column has; uint64, (n,)."""
     if values.dtype == np.object_:
-        encoded = []
-        for value in values:
-            text = b"" if value is None else str(value).encode()
-            encoded.append((b"n" if value is None else b"s") + len(text).to_bytes(4, "little") + text)
-        return encoded
-    numbers = np.where(np.isnan(values.astype(np.float64)), np.nan, values).astype("<f8")
-    raw = numbers.tobytes()
-    return [b"f" + raw[i : i + 8] for i in range(0, len(raw), 8)]
+        return np.fromiter(map(_Numbered().__getitem__, values), dtype=np.uint64, count=len(values))
+    return _numbers(values).view(np.uint64)
+
+
+def _numbers(values: Column) -> NDArray[np.float64]:
+    """A fresh copy in which every missing value is the same NaN."""
+    numbers = values.astype("<f8", copy=True)
+    numbers[np.isnan(numbers)] = np.nan
+    return numbers
+
+
+def _mark(values: Column) -> str:
+    return "s" if values.dtype == np.object_ else "f"
+
+
+def _code_bytes(values: Column) -> NDArray[np.uint8]:
+    """The code of each value, see `Table.row_digests`; uint8, (n, 8) for numbers, (n, 16) for texts."""
+    if values.dtype != np.object_:
+        return _numbers(values).view(np.uint8).reshape(-1, 8)
+    numbered = _Numbered()
+    places = np.fromiter(map(numbered.__getitem__, values), dtype=np.intp, count=len(values))
+    texts = [b"n" if value is None else b"s" + str(value).encode() for value in numbered]
+    codes = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in texts)
+    return np.frombuffer(codes, dtype=np.uint8).reshape(-1, 16)[places]

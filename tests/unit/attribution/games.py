@@ -81,7 +81,12 @@ def settings(
 ) -> Settings:
     """Settings for rows; the clock stands still."""
     return Settings(
-        budget=budget, seed=seed, row_seeds=row_seeds(rows, seed), clock=clock, max_batch_rows=max_batch_rows
+        budget=budget,
+        seed=seed,
+        row_seeds=row_seeds(rows, seed),
+        clock=clock,
+        max_batch_rows=max_batch_rows,
+        plan_seed=hashlib.blake2b(str(seed).encode(), digest_size=32).digest(),
     )
 
 

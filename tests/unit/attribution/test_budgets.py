@@ -23,8 +23,8 @@ def _problem(p: int = 12, b: int = 10):  # noqa: ANN202 - a Problem; only the te
         (
             "kernel",
             (
-                "budget: 3 coalitions per row are fewer than the 56 needed (2 * 12 players + 32); "
-                "raise the budget to 56 or more, or leave it out for 2072"
+                "budget: 3 coalitions per row are fewer than the 28 needed (2 * 12 players + 4); "
+                "raise the budget to 28 or more, or leave it out for 2072"
             ),
         ),
         (
@@ -54,7 +54,7 @@ def test_a_budget_too_small_names_the_minimum(name: str, text: str) -> None:
     assert n_model_rows(problem) == 0
 
 
-@pytest.mark.parametrize(("name", "minimum"), [("kernel", 56), ("permutation", 176), ("lime", 100)])
+@pytest.mark.parametrize(("name", "minimum"), [("kernel", 28), ("permutation", 176), ("lime", 100)])
 def test_the_minimum_it_names_is_enough(name: str, minimum: int) -> None:
     problem, rows = _problem()
 
@@ -116,7 +116,7 @@ def test_budgets_that_make_no_sense_are_refused(name: str, budget: object, text:
 
 
 @pytest.mark.parametrize(
-    ("name", "target", "minimum"), [("kernel", 0.02, 56), ("permutation", 0.02, 176), ("lime", 0.1, 100)]
+    ("name", "target", "minimum"), [("kernel", 0.02, 28), ("permutation", 0.02, 176), ("lime", 0.1, 100)]
 )
 def test_an_error_target_takes_the_first_of_doubling_budgets_that_meets_it(
     name: str, target: float, minimum: int
@@ -141,7 +141,8 @@ def test_an_error_target_that_only_enumeration_meets_ends_exact() -> None:
 
     assert found.exact
     assert "these are all coalitions" in found.detail
-    assert (found.model_evaluations == (2**8 - 2) * 10 + 11).all()
+    # 20, 40, 80, 160 and all 254 coalitions; every stage scores the row itself.
+    assert (found.model_evaluations == (2**8 - 2) * 10 + 10 + 5).all()
 
 
 def test_stages_of_an_error_target_pay_for_a_coalition_once() -> None:
@@ -150,7 +151,7 @@ def test_stages_of_an_error_target_pay_for_a_coalition_once() -> None:
 
     METHODS["kernel"].attribute(problem, row, settings(row, budget=ErrorTarget(1e-9)))
 
-    assert n_model_rows(problem) == (2**8 - 2) * 10 + 10 + 1
+    assert n_model_rows(problem) == (2**8 - 2) * 10 + 10 + 5  # five stages score the row itself
 
 
 def test_a_cap_that_was_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,8 @@ def test_a_cap_that_was_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=ErrorTarget(1e-9)))
 
     assert "2 of 2 rows reached the cap of 128 coalitions before the error target." in found.detail
-    assert (found.model_evaluations == 128 * 10 + 11).all()
+    # 28, 56, 112 and 128 coalitions; every stage scores the row itself.
+    assert (found.model_evaluations == 128 * 10 + 10 + 4).all()
 
 
 class TestDeadline:
@@ -168,7 +170,7 @@ class TestDeadline:
     def test_the_minimum_is_done_even_when_time_is_up(self, name: str) -> None:
         problem, rows = _problem()
         late = settings(rows, budget=Deadline(1e-6), clock=ticking_clock(1.0))
-        minimum = {"kernel": 56, "permutation": 176, "lime": 100, "lime_reference": 100}[name]
+        minimum = {"kernel": 28, "permutation": 176, "lime": 100, "lime_reference": 100}[name]
 
         found = METHODS[name].attribute(problem, rows, late)
         expected = METHODS[name].attribute(problem, rows, settings(rows, budget=minimum))

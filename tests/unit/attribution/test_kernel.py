@@ -1,61 +1,45 @@
-"""The fit of Kernel SHAP: its constraint and its errors."""
+"""Kernel SHAP: what it says, what it keeps, and what a pilot finds."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 
-from tests.unit.attribution.games import matrix_problem, normal, settings, table, twisted
+from tests.unit.attribution.games import matrix_problem, n_model_rows, normal, settings, table, twisted
 from xaisvc.attribution import METHODS
-from xaisvc.attribution.coalitions import coalitions_of_size
-from xaisvc.attribution.kernel import fit_pairs
+from xaisvc.attribution.designs import pair_sequence
+from xaisvc.attribution.pilot import N_ROWS, Pilot, default_prior, fit_prior, from_arrays, n_stand_ins, to_arrays
+from xaisvc.attribution.projections import Prior
+from xaisvc.types import Deadline, ErrorTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+SEED = bytes(32)
 
 
-def _sample(p: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Masks, differences, weights and draws: all single players, then 20 sampled pairs, some drawn twice."""
-    rng = np.random.default_rng(p)
-    outer = coalitions_of_size(p, 1)
-    drawn = np.unique(rng.random((500, p)) < 0.5, axis=0)[:20]
-    draws = 1 + (rng.random(20) < 0.3).astype(np.int64)
-    weights = np.concatenate([np.full(p, 0.2), 0.05 * draws])
-    return np.concatenate([outer, drawn]), rng.normal(size=p + 20), weights, draws
+class Store:
+    """Keeps everything, and counts what it had to make."""
 
+    def __init__(self) -> None:
+        self.kept: dict[str, object] = {}
+        self.n_bytes = 0
 
-def _constrained_fit(masks: np.ndarray, differences: np.ndarray, weights: np.ndarray, total: float) -> np.ndarray:
-    """The same least squares by its Lagrange system."""
-    p = masks.shape[1]
-    signs = 2.0 * masks - 1.0
-    system = np.zeros((p + 1, p + 1))
-    system[:p, :p] = signs.T @ (weights[:, None] * signs)
-    system[p, :p] = system[:p, p] = 1.0
-    return np.linalg.solve(system, np.append(signs.T @ (weights * differences), total))[:p]
+    def keep(self, key: str, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
+        if key not in self.kept:
+            self.kept[key] = make()
+            self.n_bytes += n_bytes(self.kept[key])
+        return self.kept[key]
 
-
-@pytest.mark.parametrize("p", [5, 8])
-def test_the_fit_is_constrained_least_squares(p: int) -> None:
-    masks, differences, weights, draws = _sample(p)
-
-    found = fit_pairs(masks, differences, weights, 1.5, draws=draws)
-
-    assert found.values == pytest.approx(_constrained_fit(masks, differences, weights, 1.5), rel=0, abs=1e-12)
-    assert found.values.sum() == pytest.approx(1.5, rel=0, abs=1e-13)
-
-
-@pytest.mark.parametrize("p", [5, 8])
-def test_errors_are_the_jackknife_over_draws(p: int) -> None:
-    masks, differences, weights, draws = _sample(p)
-    whole = _constrained_fit(masks, differences, weights, 1.5)
-    moves = []
-    for pair, count in enumerate(draws, start=p):
-        without = weights.copy()
-        without[pair] -= weights[pair] / count
-        moves += [whole - _constrained_fit(masks, differences, without, 1.5)] * count
-    n = len(moves)
-    expected = np.sqrt(n / (n - 1) * ((np.array(moves) - np.mean(moves, axis=0)) ** 2).sum(axis=0))
-
-    found = fit_pairs(masks, differences, weights, 1.5, draws=draws)
-
-    assert found.standard_errors == pytest.approx(expected, rel=1e-9)
+    def keep_arrays(
+        self, key: str, make: Callable[[], Mapping[str, NDArray[np.generic]]]
+    ) -> Mapping[str, NDArray[np.generic]]:
+        return cast("Mapping[str, NDArray[np.generic]]", self.keep(key, make, lambda _: 0))
 
 
 def test_the_answer_says_what_it_is_made_of() -> None:
@@ -64,6 +48,145 @@ def test_the_answer_says_what_it_is_made_of() -> None:
     found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=101))
 
     assert found.detail == (
-        "Kernel SHAP from 100 coalitions per row over 7 background rows, in complementary pairs; standard errors by "
-        "the jackknife over sampled pairs."
+        "Kernel SHAP from 100 coalitions per row over 7 background rows, in complementary pairs that all rows share; "
+        "values and standard errors are the posterior mean and deviation under the odd product kernel."
     )
+
+
+def test_a_large_background_is_sampled_and_costs_no_more_than_a_small_one() -> None:
+    rows = table(normal(2, 1, 12))
+    large, larger = (matrix_problem(twisted(12), normal(1, b, 12)) for b in (300, 900))
+
+    found = METHODS["kernel"].attribute(large, rows, settings(rows, budget=100))
+    same = METHODS["kernel"].attribute(larger, rows, settings(rows, budget=100))
+
+    assert "over 300 background rows, 50 of them for each pair" in found.detail
+    assert found.model_evaluations[0] == 100 * 50 + 300 + 1
+    assert same.model_evaluations[0] == 100 * 50 + 900 + 1
+    # v0 is over the whole background all the same.
+    background = np.column_stack(list(large.background.columns.values()))
+    assert found.base_values[0] == pytest.approx(twisted(12)(background).mean(), rel=0, abs=1e-12)
+
+
+def test_a_kept_plan_is_made_once_and_changes_no_bit() -> None:
+    problem, store = matrix_problem(twisted(12), normal(1, 40, 12)), Store()
+    keeping = replace(problem, plans=store)
+    rows, others = table(normal(2, 2, 12)), table(normal(3, 2, 12))
+
+    plain = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=400))
+    first = METHODS["kernel"].attribute(keeping, rows, settings(rows, budget=400))
+    made = dict(store.kept)
+    before = n_model_rows(problem)
+    METHODS["kernel"].attribute(keeping, others, settings(others, budget=400))
+
+    assert (plain.values == first.values).all()
+    assert (plain.standard_errors == first.standard_errors).all()
+    assert store.kept == made
+    assert len(made) == 3  # design, pilot, projection
+    assert store.n_bytes > 0
+    # No second pilot: two rows, each with its coalitions and itself, and the background.
+    assert n_model_rows(problem) - before == 2 * (400 * 40 + 1) + 40
+
+
+def test_plans_of_other_outputs_players_and_seeds_are_apart() -> None:
+    store = Store()
+    rows = table(normal(2, 1, 12))
+    for function, seed in ((twisted(12), 0), (twisted(12, seed=1), 0), (twisted(12), 1)):
+        problem = replace(matrix_problem(function, normal(1, 40, 12)), plans=store)
+        METHODS["kernel"].attribute(problem, rows, settings(rows, budget=100, seed=seed))
+
+    assert len(store.kept) == 3 * 3  # design, pilot, projection
+
+
+@pytest.mark.parametrize("threads", [2, 8])
+def test_threads_change_no_bit(threads: int) -> None:
+    problem, rows = matrix_problem(twisted(9), normal(1, 20, 9)), table(normal(2, 5, 9))
+    plan = settings(rows, budget=150)
+
+    alone = METHODS["kernel"].attribute(problem, rows, plan)
+    together = METHODS["kernel"].attribute(problem, rows, replace(plan, threads=threads))
+
+    assert (alone.values == together.values).all()
+    assert (alone.standard_errors == together.standard_errors).all()
+
+
+def test_it_can_be_given_up_between_chunks() -> None:
+    problem, rows = matrix_problem(twisted(9), normal(1, 20, 9)), table(normal(2, 3, 9))
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        METHODS["kernel"].attribute(problem, rows, replace(settings(rows, budget=150, max_batch_rows=40), check=check))
+
+    assert n_model_rows(problem) < 3 * 150 * 20 / 2
+
+
+class TestPilot:
+    def test_it_is_run_when_it_costs_at_most_half_an_explanation(self) -> None:
+        # 8 rows, 96 pairs: 1,536 model rows for each row that stands in.
+        assert n_stand_ins(30, 100, 2 * 1536 - 1) == 0
+        assert n_stand_ins(30, 100, 2 * 1536) == 1
+        assert n_stand_ins(30, 100, 2 * 15360) == 10
+        assert n_stand_ins(30, 100, 10**9) == 10
+        assert n_stand_ins(30, 1000, 7 * 2 * 1536 - 1) == 0  # two more, to see what sampling the background adds
+        assert n_stand_ins(30, 1000, 7 * 2 * 1536) == 5
+        assert n_stand_ins(30, 10, 10**9) == 0  # too few rows to speak for others
+        assert n_stand_ins(5, 100, 10**9) == 0  # all pairs are few
+
+    def test_it_is_said_and_not_run_against_a_deadline(self) -> None:
+        rows = table(normal(2, 1, 12))
+        problem = matrix_problem(twisted(12), normal(1, 40, 12))
+
+        found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=400))
+        quick = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=Deadline(1.0)))
+
+        assert f"pilot on background rows, {N_ROWS * (2 * 97 * 3 + 1):,} model rows once" in found.detail
+        assert "pilot" not in quick.detail
+
+    def test_it_gives_players_that_do_much_a_longer_reach(self) -> None:
+        p, rng = 12, np.random.default_rng(0)
+        masks = pair_sequence(p, 120, SEED)
+        signs = np.where(masks, 1.0, -1.0)
+        slopes = np.where(np.arange(p) < 3, 1.0, 0.01)
+        triples = signs[:, 0] * signs[:, 1] * signs[:, 2]
+        effects, shared = rng.normal(size=(8, p)) * slopes, rng.normal(size=8)
+        odd = effects @ signs.T + np.outer(shared, triples)
+
+        fitted = fit_prior(masks, odd, 2.0 * (effects.sum(axis=1) + shared))
+
+        assert fitted is not None
+        assert fitted[0].rho[:3].min() > 3 * fitted[0].rho[3:].max()
+        assert fitted[0].white < default_prior(p).white
+
+    def test_it_travels_as_arrays(self) -> None:
+        pilot = Pilot(prior=Prior(np.array([0.1, 0.2]), white=0.3), sampling_noise=1.5, n_model_rows=12_345)
+
+        again = from_arrays(to_arrays(pilot))
+
+        assert again is not None
+        assert (again.prior.rho == pilot.prior.rho).all()
+        assert (again.prior.white, again.sampling_noise, again.n_model_rows) == (0.3, 1.5, 12_345)
+        assert from_arrays(to_arrays(None)) is None
+
+    def test_values_without_interactions_fit_nothing(self) -> None:
+        masks = pair_sequence(12, 120, SEED)
+        odd = np.where(masks, 0.5, -0.5) @ normal(0, 12, 8)
+        total = normal(0, 12, 8).sum(axis=0)
+
+        assert fit_prior(masks, odd.T, total) is None
+
+
+def test_an_error_target_lets_rows_go_one_by_one() -> None:
+    problem = matrix_problem(twisted(12), normal(1, 10, 12))
+    quiet = normal(1, 10, 12)[:1]  # a row of the background: small effects
+    rows = table(np.concatenate([quiet, 3 * normal(2, 2, 12)]))
+
+    found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=ErrorTarget(0.05)))
+
+    assert found.standard_errors.max() <= 0.05
+    assert len(set(found.model_evaluations.tolist())) > 1

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
 
 from tests.unit.attribution.games import alone, matrix_problem, normal, settings, table, twisted
 from xaisvc.attribution import METHODS
-from xaisvc.attribution.surrogate import closeness, fit_surrogate
 from xaisvc.errors import MethodNotApplicableError, ModelOutputError
 from xaisvc.types import Players, Problem, Space, Table
 
@@ -189,50 +187,3 @@ class TestReference:
         )
 
         assert abs(found.values[0, 1]) > 0.3 > abs(found.values[0, 0])
-
-
-class TestSurrogate:
-    def test_closeness_is_the_packages_kernel(self) -> None:
-        agreement = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
-        width = 0.75 * np.sqrt(3)
-        distances = np.linalg.norm(agreement - agreement[0], axis=1)
-
-        assert closeness(agreement) == pytest.approx(np.sqrt(np.exp(-(distances**2) / width**2)), abs=1e-15)
-
-    def test_it_is_scikit_learns_ridge(self) -> None:
-        rng = np.random.default_rng(0)
-        agreement = rng.integers(0, 2, (400, 6)).astype(float)
-        agreement[0] = 1.0
-        answers = rng.normal(size=400) + agreement @ rng.normal(size=6) + 1e5
-        weights = closeness(agreement)
-        reference = Ridge(alpha=1.0).fit(agreement, answers, sample_weight=weights)
-
-        found = fit_surrogate(agreement, answers, weights, rng)
-
-        # 1e5 costs scikit-learn's centring five of sixteen digits.
-        assert found.weights == pytest.approx(reference.coef_, abs=1e-8)
-        assert found.intercept == pytest.approx(reference.intercept_, abs=1e-6)
-        assert found.diagnostics["r2"] == pytest.approx(reference.score(agreement, answers, weights), abs=1e-8)
-
-    def test_noise_has_no_fidelity_on_draws_left_out_and_unstable_weights(self) -> None:
-        rng = np.random.default_rng(0)
-        agreement = rng.integers(0, 2, (1000, 8)).astype(float)
-        agreement[0] = 1.0
-
-        found = fit_surrogate(agreement, rng.normal(size=1000), closeness(agreement), rng).diagnostics
-
-        assert found["fidelity"] < 0.05
-        assert found["stability_top3_jaccard"] < 0.8
-        assert found["stability_sign_flips"] > 0.0
-
-    def test_a_clear_signal_is_stable(self) -> None:
-        rng = np.random.default_rng(0)
-        agreement = rng.integers(0, 2, (1000, 8)).astype(float)
-        agreement[0] = 1.0
-        answers = agreement @ np.array([5.0, -4.0, 3.0, 0, 0, 0, 0, 0]) + 0.1 * rng.normal(size=1000)
-
-        found = fit_surrogate(agreement, answers, closeness(agreement), rng).diagnostics
-
-        assert found["stability_top3_jaccard"] == 1.0
-        assert found["stability_sign_flips"] == 0.0
-        assert found["fidelity"] > 0.99

@@ -118,7 +118,7 @@ class TestByName:
 
         assert str(caught.value) == (
             "method: unknown method 'shap'; use one of: auto, linear, tree, exact, kernel, permutation, lime, "
-            "lime_reference"
+            "lime_selected, lime_continuous, lime_reference"
         )
         assert caught.value.violations[0].reason == "UNKNOWN_METHOD"
 

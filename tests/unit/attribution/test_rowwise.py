@@ -28,14 +28,19 @@ def test_a_row_that_repeats_is_computed_once(name: str) -> None:
     assert (found.model_evaluations == found.model_evaluations[0]).all()
 
 
-def test_the_same_row_with_another_seed_is_another_task() -> None:
-    rows = table(np.repeat(normal(1, 1, 12), 2, axis=0))
+@pytest.mark.parametrize("name", ["kernel", "permutation"])
+def test_rows_of_a_plan_share_their_coalitions_and_another_plan_has_others(name: str) -> None:
+    rows = table(normal(1, 1, 12))
     problem = matrix_problem(twisted(12), normal(0, 6, 12))
-    two_seeds = replace(settings(rows, budget=100), row_seeds=(b"a" * 32, b"b" * 32))
+    plan = settings(rows, budget=200)
 
-    found = METHODS["kernel"].attribute(problem, rows, two_seeds)
+    one, again, other = (
+        METHODS[name].attribute(problem, rows, replace(plan, row_seeds=(row_seed,), plan_seed=plan_seed))
+        for row_seed, plan_seed in ((b"a" * 32, b"p" * 32), (b"b" * 32, b"p" * 32), (b"a" * 32, b"q" * 32))
+    )
 
-    assert (found.values[0] != found.values[1]).all()
+    assert (one.values == again.values).all()
+    assert (one.values != other.values).all()
 
 
 def test_evaluations_are_what_the_row_would_cost_alone() -> None:
@@ -58,12 +63,3 @@ def test_no_rows_give_an_empty_answer(name: str) -> None:
 
     assert found.values.shape == found.standard_errors.shape == (0, 4)
     assert found.outputs.shape == found.base_values.shape == found.model_evaluations.shape == (0,)
-
-
-@pytest.mark.parametrize("name", SAMPLED)
-def test_rows_without_a_seed_each_are_a_mistake_of_the_caller(name: str) -> None:
-    problem = matrix_problem(twisted(4), normal(0, 6, 4))
-    rows = table(normal(1, 3, 4))
-
-    with pytest.raises(ValueError, match="shorter"):
-        METHODS[name].attribute(problem, rows, replace(settings(rows), row_seeds=(b"a" * 32,)))

@@ -308,3 +308,52 @@ def test_a_table_is_checked_too(description: BundleDescription) -> None:
         "rows[0].job": "UNKNOWN_CATEGORY"
     }
     assert parse_rows(description, Table(dict(reversed(columns.items())))).feature_ids == description.feature_ids
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        ["clerk", "01", "true"],
+        ["clerk", None, "3"],
+        ["clerk", float("nan"), ""],
+        ["clerk", np.nan, pd.NA],
+        ["clerk", 3, 3.0],
+        ["clerk", True, np.str_("01")],
+        ["clerk", ["clerk"], "01"],
+        ["clerk", "priest", "01"],
+    ],
+)
+def test_the_fast_way_for_categories_reads_what_the_slow_way_reads(
+    description: BundleDescription, jobs: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"age": 30, "member": True, "since": "2020-01-01", "job": job} for job in jobs]
+
+    def read() -> tuple[list[object], object]:
+        table, _, violations = parse_each(description, [{k: v for k, v in r.items() if k in known} for r in rows])
+        return table.columns["job"].tolist(), violations
+
+    known = set(description.feature_ids)
+    fast = read()
+    monkeypatch.setattr("xaisvc.bundles.columns._all_known", lambda *_: None)
+
+    assert fast == read()
+    assert all(value is None or type(value) is str for value in fast[0])
+
+
+def test_a_frame_may_have_any_index(description: BundleDescription) -> None:
+    rows = pd.DataFrame([ROW, ROW, ROW])
+    plain = parse_rows(description, rows).row_digests()
+
+    assert parse_rows(description, rows.set_axis([7, 7, 7])).row_digests() == plain
+    levels = pd.MultiIndex.from_product([[1], ["x", "y", "z"]])
+    assert parse_rows(description, rows.set_axis(levels)).row_digests() == plain
+    with pytest.raises(InvalidRowsError, match="is missing; add it to every row"):
+        parse_rows(description, pd.DataFrame(index=[0, 1]))
+    with pytest.raises(InvalidRowsError, match="rows: holds no rows; give at least one"):
+        parse_rows(description, rows[:0])
+
+
+@pytest.mark.parametrize("age", [10**400, -(10**30), 2**53 + 1, np.uint64(2**64 - 1)])
+def test_a_whole_number_that_no_float_holds_is_refused(description: BundleDescription, age: object) -> None:
+    with pytest.raises(InvalidRowsError, match=r"rows\[0\]\.age: must lie between -2\^53 and 2\^53"):
+        parse_rows(description, [{**ROW, "age": age}])

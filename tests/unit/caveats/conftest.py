@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pytest
 
-from xaisvc.caveats import CaveatContext
+from xaisvc.caveats import CaveatContext, cover
 from xaisvc.types import (
     Adverse,
     Attribution,
@@ -83,7 +83,7 @@ def make_context() -> MakeContext:
             description=description,
             output=output,
             rows=Table(columns),
-            background=background,
+            coverage=cover(description, background),
             background_predictions=np.linspace(0.0, 1.0, background_rows),
             predictions=np.array([prediction]),
             players=Players(names=("age", "income", "job"), members=(("age",), ("income",), ("job",))),

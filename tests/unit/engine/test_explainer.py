@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from xaisvc.demo.cases import BUNDLES, load_cases
-from xaisvc.engine import explainer as explainer_module
-from xaisvc.engine import loaded
+from xaisvc.engine import calls, loaded
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleChangedError, InvalidRequestError, InvalidRowsError, ModelOutputError, NotFoundError
 from xaisvc.types import Deadline, ErrorTarget, Space
@@ -164,13 +163,13 @@ def test_players_of_the_bundle_are_made_once_and_those_of_a_caller_are_not_kept(
     explainer: Explainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
-    real = explainer_module.make_players
+    real = calls.make_players
 
     def counted(description: BundleDescription, players: str, background: Table) -> Players:
         made.append(players)
         return real(description, players, background)
 
-    monkeypatch.setattr(explainer_module, "make_players", counted)
+    monkeypatch.setattr(calls, "make_players", counted)
     for players in ("clusters", "clusters", {"both": ["a", "b"]}, {"both": ["a", "b"]}):
         explainer.explain(ROWS, players=players)  # type: ignore[arg-type]
 

@@ -1,0 +1,254 @@
+"""LIME around the row: numbers are perturbed by a normal centred at the explained row, not cut into bins.
+
+As the lime package with `discretize_continuous=False, sample_around_instance=True`. A draw is x + sd * e for numbers,
+e standard normal and sd the background's standard deviation, and a value drawn by its frequency for categories. The
+surrogate's columns are e for numbers and 1 for a category that agrees with the row.
+
+The e are seeded by the plan and shared by all rows, so that with numbers alone the columns, the weights of the draws
+and with them the whole ridge solution are constant: a surrogate is one matrix times the row's answers. Categories are
+drawn once for all rows too; their columns depend on the row's own categories, so rows with the same ones share a
+solution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.attribution.lime import sample_range
+from xaisvc.attribution.lime_batch import DIAGNOSTICS, DistinctRows, Fits, answer, size_text, spend_on_rows
+from xaisvc.attribution.lime_columns import CategoryColumn, NumericColumn
+from xaisvc.attribution.lime_sample import SAMPLE_ROWS, generator_of, kept, learn
+from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS, score
+from xaisvc.attribution.parallel import in_threads
+from xaisvc.attribution.surrogate import SurrogateFitter, draw_resamples, kernel_width, weights_at
+from xaisvc.errors import MethodNotApplicableError
+from xaisvc.types import Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xaisvc.types import Attribution, Problem, Settings
+    from xaisvc.types.table import Column
+
+# Samples that a caller may ask for: with 100 features the columns and steps take about 0.3 GB.
+LARGEST_SAMPLES = 100_000
+# Rows that a thread takes at a time; changes no number.
+_ROWS_TOGETHER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LimeContinuousMethod:
+    """LIME in the continuous mode around the instance, without feature selection.
+
+    A value is lime's coefficient on its scaled columns. For a number it is the surrogate's slope: output units per
+    standard deviation of the background; it is not multiplied by how far the row is from anything. For a category it is
+    what agreeing with the row adds. The base value is lime's intercept: the surrogate's answer where every number is at
+    its background mean and no category agrees. So base value and values do not sum to the surrogate's answer for the
+    row, which is the diagnostic `local_prediction`.
+
+    A feature whose background holds whole numbers only is rounded before the model sees it; a number with at most two
+    distinct background values is a category; a number that the row lacks stays missing in every draw.
+    """
+
+    name: str = field(default="lime_continuous", init=False)
+    exact: bool = field(default=False, init=False)
+
+    def why_not(self, problem: Problem) -> str:
+        """Why a problem cannot be explained this way, one sentence; empty if it can."""
+        columns = learn(problem)
+        for name, members in zip(problem.players.names, problem.players.members, strict=True):
+            if len(members) > 1 and any(isinstance(columns[member], NumericColumn) for member in members):
+                return f"a slope belongs to one number and {name!r} is a group with numbers"
+        return ""
+
+    def attribute(self, problem: Problem, rows: Table, settings: Settings) -> Attribution:
+        """Fits a surrogate around each of n rows.
+
+        Raises:
+            MethodNotApplicableError: If `why_not` is not empty.
+            InvalidRequestError: If the budget is not a number, an error target or a deadline that makes sense.
+            BudgetTooSmallError: If the budget is below the minimum, which the message names.
+            LimitExceededError: If the budget is above the limit, which the message names.
+            ModelOutputError: If the model's answers are not finite numbers, one per row.
+        """
+        reason = self.why_not(problem)
+        if reason:
+            raise MethodNotApplicableError.of(
+                "method", f"'{self.name}' cannot be used: {reason}; use 'lime'", "NOT_APPLICABLE"
+            )
+        p = len(problem.players)
+        allowed = replace(sample_range(p), largest=max(LARGEST_SAMPLES, sample_range(p).minimum))
+        allowed.check(settings.budget)
+        distinct = DistinctRows.of(rows)
+        batch = _Batch(problem, distinct.rows, settings)
+        spent = spend_on_rows(settings, allowed, len(distinct.rows), p, batch.fit)
+        return answer(
+            problem,
+            distinct,
+            spent,
+            batch.outputs,
+            method=self.name,
+            detail=(
+                f"LIME around the row from {size_text(spent)} samples per row, kernel width {kernel_width(p):.3g}, "
+                f"ridge 1. A number's value is the slope of a local surrogate, in output units per standard deviation "
+                f"of {len(problem.background)} background rows; a category's is what agreeing with the row adds; "
+                "values do not sum to the output; standard errors by the bootstrap."
+            ),
+            allowed=allowed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draws:
+    """m draws that all rows share; the first stands for the row.
+
+    Attributes:
+        numbers: Place of each numeric feature in `steps`.
+        steps: Standard normals of each numeric feature, 0 in the first draw; float64, (numbers, m).
+        moves: `steps` times the standard deviation of their feature; float64, (numbers, m).
+        bins: Bin of each category feature; intp, (m,) each.
+        values: Value of each category feature, anything in the first draw; (m,) each.
+    """
+
+    numbers: dict[str, int]
+    steps: NDArray[np.float64]
+    moves: NDArray[np.float64]
+    bins: dict[str, NDArray[np.intp]]
+    values: dict[str, Column]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that they take."""
+        return (
+            self.steps.nbytes
+            + self.moves.nbytes
+            + sum(part.nbytes for part in (*self.bins.values(), *self.values.values()))
+        )
+
+
+class _Batch:
+    """The distinct rows of one call. Lives for that call and is never shared between calls."""
+
+    def __init__(self, problem: Problem, rows: Table, settings: Settings) -> None:
+        self._problem = problem
+        self._rows = rows
+        self._settings = settings
+        columns = learn(problem)
+        self._numbers = {name: column for name, column in columns.items() if isinstance(column, NumericColumn)}
+        self._categories = {name: column for name, column in columns.items() if isinstance(column, CategoryColumn)}
+        self._stds = np.array([[column.std] for column in self._numbers.values()])
+        self._own_bins = {name: column.bins_of(rows.columns[name]) for name, column in self._categories.items()}
+        self._resamples = draw_resamples(generator_of(settings.plan_seed, 1))
+        self._answers: dict[int, NDArray[np.float64]] = {}
+        self._staged = settings.budget is not None and not isinstance(settings.budget, int)
+        self.outputs = np.empty(len(rows))
+
+    def fit(self, places: NDArray[np.intp], size: int) -> Fits:
+        """See `FitFunction`."""
+        settings = self._settings
+        key = f"lime_continuous {settings.plan_seed.hex()} {size}"
+        draws = kept(self._problem, key, lambda: self._draw(size), lambda found: found.n_bytes)
+        found = Fits.empty(len(places), len(self._problem.players))
+
+        def chunk(indices: NDArray[np.intp]) -> None:
+            fitter = self._fitter(draws, size, int(places[indices[0]]))
+            for index in indices:
+                settings.check()
+                self._fit_row(draws, size, fitter, int(places[index]), found, int(index))
+
+        in_threads(chunk, self._alike(places), settings.threads)
+        return found
+
+    def _alike(self, places: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Positions in `places` of rows with the same categories, a few at a time."""
+        groups: dict[bytes, list[int]] = {}
+        own = np.array([bins[places] for bins in self._own_bins.values()]).T
+        for index in range(len(places)):
+            groups.setdefault(own[index].tobytes() if len(own) else b"", []).append(index)
+        return [
+            np.array(group[start : start + _ROWS_TOGETHER], dtype=np.intp)
+            for group in groups.values()
+            for start in range(0, len(group), _ROWS_TOGETHER)
+        ]
+
+    def _draw(self, size: int) -> _Draws:
+        # One row of numbers for each draw, so that a larger sample begins with the smaller one.
+        steps = generator_of(self._settings.plan_seed, 2).standard_normal((size, len(self._numbers)))
+        uniforms = generator_of(self._settings.plan_seed, 3).random((size, len(self._categories)))
+        steps[0] = 0.0
+        drawn = {name: column.draw(uniforms[:, i]) for i, (name, column) in enumerate(self._categories.items())}
+        return _Draws(
+            numbers={name: index for index, name in enumerate(self._numbers)},
+            steps=np.ascontiguousarray(steps.T),
+            moves=self._stds * steps.T,
+            bins={name: bins for name, (bins, _) in drawn.items()},
+            values={name: values for name, (_, values) in drawn.items()},
+        )
+
+    def _fitter(self, draws: _Draws, size: int, place: int) -> SurrogateFitter:
+        """The solution that all rows with the categories of the row at `place` share."""
+        players = self._problem.players.members
+        design = np.empty((size, len(players)))
+        for index, members in enumerate(players):
+            if members[0] in self._numbers:
+                design[:, index] = draws.steps[draws.numbers[members[0]]]
+            else:
+                agrees = [draws.bins[name] == self._own_bins[name][place] for name in members]
+                design[:, index] = np.all(agrees, axis=0)
+                design[0, index] = 1.0
+        distances = ((design - design[0]) ** 2).sum(axis=1)
+        return SurrogateFitter(design, weights_at(distances, len(players)), self._resamples)
+
+    def _fit_row(  # noqa: PLR0913, PLR0917 - one row of a stage: what is shared, what is its own, and where it goes
+        self, draws: _Draws, size: int, fitter: SurrogateFitter, place: int, found: Fits, index: int
+    ) -> None:
+        answers = self._ask(draws, size, place)
+        self.outputs[place] = answers[0]
+        surrogate = fitter.fit(answers)
+        # lime's columns are (x + sd e - mean) / sd: the same slopes, from another origin.
+        origin = 0.0
+        for player, members in enumerate(self._problem.players.members):
+            column = self._numbers.get(members[0])
+            value = self._rows.columns[members[0]][place]
+            if column is not None and not np.isnan(value):
+                origin += surrogate.weights[player] * (value - column.mean) / column.std
+        found.weights[index] = surrogate.weights
+        found.standard_errors[index] = surrogate.standard_errors
+        found.intercepts[index] = surrogate.intercept - origin
+        numbers = {**surrogate.diagnostics, "intercept": surrogate.intercept - origin}
+        found.diagnostics[index] = [numbers[name] for name in DIAGNOSTICS]
+
+    def _ask(self, draws: _Draws, size: int, place: int) -> NDArray[np.float64]:
+        """The model's answers to the first `size` draws around a row, what an earlier stage asked not again."""
+        before = self._answers.get(place, np.empty(0))
+        largest = min(self._settings.max_batch_rows, PREFERRED_BATCH_ROWS)
+        n_pieces = -(-(size - len(before)) // largest)
+        pieces = [before]
+        for start, stop in pairwise(np.linspace(len(before), size, n_pieces + 1).astype(np.intp).tolist()):
+            self._settings.check()
+            chunk = slice(start, stop)
+            pieces.append(score(self._problem, self._around(draws, place, chunk), SAMPLE_ROWS))
+        answers = np.concatenate(pieces)
+        if self._staged:
+            self._answers[place] = answers
+        return answers
+
+    def _around(self, draws: _Draws, place: int, chunk: slice) -> Table:
+        """Some draws as model rows."""
+        rows, first = self._rows.columns, chunk.start == 0
+        own = np.array([rows[name][place] for name in self._numbers])
+        moved = own[:, None] + draws.moves[:, chunk]
+        drawn: dict[str, Column] = {}
+        for name, values in rows.items():
+            if name in self._numbers:
+                number = moved[draws.numbers[name]]
+                drawn[name] = np.round(number) if self._numbers[name].whole else number
+            else:
+                drawn[name] = draws.values[name][chunk].copy() if first else draws.values[name][chunk]
+            if first:
+                drawn[name][0] = values[place]
+        return Table(drawn)

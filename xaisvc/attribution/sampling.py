@@ -1,0 +1,286 @@
+"""How sampled Shapley methods run: shared designs, budgets in stages, equal rows once, the answer.
+
+A method brings its `Sampler`, which decides on coalitions and on what to make of their values; all else is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from xaisvc.attribution.coalitions import all_pairs_values
+from xaisvc.attribution.plain_games import PlainGames, project
+from xaisvc.types import Attribution, Deadline, ErrorTarget
+from xaisvc.types.sampling import CoalitionDesign, PairValues, Projected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from xaisvc.attribution.budgets import BudgetRange
+    from xaisvc.types import Problem, Settings, Table
+    from xaisvc.types.sampling import CoalitionGames, Projection
+
+# Coalition values held at a time while a call runs: 32 MB each for the two coalitions of a pair.
+_MOST_PAIR_VALUES = 4_000_000
+_GROWTH = 2.0**0.5  # between the sizes that a deadline can stop at
+
+
+class Sampler(Protocol):
+    """A method's choices for p players; what it returns depends on nothing else than it was made from."""
+
+    def design(self, n_coalitions: int) -> CoalitionDesign:
+        """The pairs of a budget; those of a larger one go on from them."""
+        ...
+
+    def projection(self, n_coalitions: int) -> Projection | None:
+        """The map from the design's values to attributions; None if the design holds all pairs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """What sampling made of the n rows of a call.
+
+    Attributes:
+        values: float64, (n, p).
+        standard_errors: float64, (n, p).
+        outputs: float64, (n,).
+        none: v0.
+        n_coalitions: Distinct coalitions evaluated for each row; int64, (n,).
+        model_evaluations: int64, (n,).
+        exact: bool, (n,).
+        missed: Whether a row reached the cap before its error target; bool, (n,).
+        game: How the coalitions were evaluated; empty if there is nothing to say.
+        background: The background in words.
+    """
+
+    values: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
+    outputs: NDArray[np.float64]
+    none: float
+    n_coalitions: NDArray[np.int64]
+    model_evaluations: NDArray[np.int64]
+    exact: NDArray[np.bool_]
+    missed: NDArray[np.bool_]
+    game: str
+    background: str
+
+    def attribution(self, method: str, detail: str, allowed: BudgetRange) -> Attribution:
+        """As an answer; `detail` is extended by what is common to all sampled methods."""
+        n_missed = int(self.missed.sum())
+        missed = (
+            f" {n_missed} of {len(self.missed)} rows reached the cap of {allowed.cap:,} {allowed.unit} before the "
+            "error target."
+        )
+        return Attribution(
+            values=self.values,
+            base_values=np.full(len(self.values), self.none),
+            outputs=self.outputs,
+            standard_errors=self.standard_errors,
+            method=method,
+            exact=bool(self.exact.all()),
+            model_evaluations=self.model_evaluations,
+            detail=detail + (missed if n_missed else "") + (f" {self.game}" if self.game else ""),
+        )
+
+    @property
+    def coalitions(self) -> str:
+        """How many coalitions the rows took, for example `26 to 200`."""
+        low, high = int(self.n_coalitions.min(initial=2**62)), int(self.n_coalitions.max(initial=0))
+        return f"{high:,}" if low >= high else f"{low:,} to {high:,}"
+
+
+def games_of(problem: Problem, settings: Settings) -> CoalitionGames:
+    """What evaluates coalitions: the problem's own games, or the plain way."""
+    return problem.games or PlainGames(problem, settings.max_batch_rows, settings.threads)
+
+
+def sample(  # noqa: PLR0913, PLR0917 - all that an answer depends on
+    problem: Problem, games: CoalitionGames, rows: Table, settings: Settings, allowed: BudgetRange, sampler: Sampler
+) -> Sampled:
+    """Attributes n rows within a budget that was checked before.
+
+    Raises:
+        ModelOutputError: If the model's answers are not finite numbers, one per row.
+        AbandonedError: If nobody waits any more.
+    """
+    distinct = rows.distinct()
+    unlike = rows if distinct is None else rows.take(distinct[0])
+    place = np.arange(len(rows)) if distinct is None else distinct[1]
+    run = _Run(problem, games, unlike, settings, sampler)
+    if isinstance(settings.budget, ErrorTarget):
+        run.until_error(settings.budget.standard_error, allowed)
+    elif isinstance(settings.budget, Deadline):
+        run.until_deadline(settings.budget.seconds, allowed)
+    else:
+        run.at_once(allowed.default if settings.budget is None else settings.budget)
+    b = len(problem.background)
+    each = run.rows_per_coalition
+    return Sampled(
+        values=run.values[place],
+        standard_errors=run.standard_errors[place],
+        outputs=run.outputs[place],
+        none=games.none,
+        n_coalitions=run.n_coalitions[place],
+        # Its coalitions, itself once in every stage, and the background.
+        model_evaluations=(run.n_coalitions * each + b + run.n_stages)[place],
+        exact=run.exact[place],
+        missed=run.missed[place],
+        game=run.detail,
+        background=f"{b} background rows" + (f", {each} of them for each pair" if each < b else ""),
+    )
+
+
+class _Run:
+    """The rows of one call on their way. Lives for one call and is never shared."""
+
+    def __init__(
+        self, problem: Problem, games: CoalitionGames, rows: Table, settings: Settings, sampler: Sampler
+    ) -> None:
+        n, self._p = len(rows), len(problem.players)
+        self._games, self._rows, self._settings, self._sampler = games, rows, settings, sampler
+        b = len(problem.background)
+        self.rows_per_coalition = b
+        self.values = np.zeros((n, self._p))
+        self.standard_errors = np.zeros((n, self._p))
+        self.outputs = np.zeros(n)
+        self.n_coalitions = np.zeros(n, dtype=np.int64)
+        self.n_stages = np.zeros(n, dtype=np.int64)
+        self.exact = np.ones(n, dtype=np.bool_)
+        self.missed = np.zeros(n, dtype=np.bool_)
+        self.detail = ""
+
+    def at_once(self, size: int) -> None:
+        """A fixed number of coalitions for every row."""
+        design, projection = self._ready(size)
+        if projection is None:
+            pairs = self._games.evaluate(design)
+            self.detail = pairs.detail
+            for places in self._pieces(len(design)):
+                found = pairs(self._rows.take(places), self._settings.check)
+                self._put(places, _enumerated(design, found, self._games.none), design, exact=True)
+            return
+        attribute = self._games.attribute(design, projection)
+        self.detail = attribute.detail
+        for places in self._pieces(len(design)):
+            self._put(places, attribute(self._rows.take(places), self._settings.check), design, exact=False)
+
+    def until_error(self, target: float, allowed: BudgetRange) -> None:
+        """Doubles the coalitions of the rows that miss the target."""
+        # Rows of a piece go on together; its size bounds the values held at the cap.
+        for piece in self._pieces(allowed.cap // 2):
+            places = np.arange(piece.start, piece.stop)
+            stages = _Stages(self._games, self._rows.take(piece), self._settings.check)
+            size = allowed.minimum
+            while True:
+                design, projection = self._ready(size)
+                found = stages.go_on(design, projection)
+                self._put(places, found, design, exact=projection is None)
+                missing = found.standard_errors.max(axis=1, initial=0.0) > target
+                self.detail = stages.detail
+                if projection is None or not missing.any():
+                    break
+                if size >= allowed.cap:
+                    self.missed[places[missing]] = True
+                    break
+                stages.keep(missing)
+                places = places[missing]
+                size = min(2 * size, allowed.cap)
+
+    def until_deadline(self, seconds: float, allowed: BudgetRange) -> None:
+        """Takes all rows on together as far as time allows."""
+        clock = self._settings.clock
+        end = clock() + seconds
+        places = np.arange(len(self._rows))
+        stages = _Stages(self._games, self._rows, self._settings.check)
+        size = allowed.minimum
+        while True:
+            begun = clock()
+            design, projection = self._ready(size)
+            planned = clock()
+            n_before = stages.n_pairs
+            self._put(places, stages.go_on(design, projection), design, exact=projection is None)
+            now = clock()
+            self.detail = stages.detail
+            if projection is None or size >= allowed.cap or now >= end:
+                return
+            # The stage just done predicts the next: values by their number, the plan by the cube of its size.
+            each = (now - planned) / max(1, stages.n_pairs - n_before)
+            for factor in (2.0, _GROWTH):
+                grown = min(int(size * factor), allowed.cap)
+                if now + (grown - size) / 2 * each + (planned - begun) * (grown / size) ** 3 <= end:
+                    size = grown
+                    break
+            else:
+                return
+
+    def _ready(self, size: int) -> tuple[CoalitionDesign, Projection | None]:
+        design = self._sampler.design(size)
+        if design.background is not None:
+            self.rows_per_coalition = design.background.shape[1]
+        return design, self._sampler.projection(size)
+
+    def _pieces(self, n_pairs: int) -> list[slice]:
+        step = max(1, _MOST_PAIR_VALUES // max(1, n_pairs))
+        return [slice(start, min(start + step, len(self._rows))) for start in range(0, len(self._rows), step)]
+
+    def _put(self, places: NDArray[np.intp] | slice, found: Projected, design: CoalitionDesign, *, exact: bool) -> None:
+        # Rounding, and the float32 of a graph, leave a defect of efficiency: it is shared by all players.
+        defect = found.outputs - self._games.none - found.values.sum(axis=1)
+        self.values[places] = found.values if exact else found.values + defect[:, None] / self._p
+        self.standard_errors[places] = found.standard_errors
+        self.outputs[places] = found.outputs
+        self.n_coalitions[places] = 2 * len(design)
+        self.n_stages[places] += 1
+        self.exact[places] = exact
+
+
+class _Stages:
+    """Coalition values of some rows, design after larger design."""
+
+    def __init__(self, games: CoalitionGames, rows: Table, check: Callable[[], None]) -> None:
+        self._games, self._rows, self._check = games, rows, check
+        self._on = np.empty((len(rows), 0))
+        self._off = np.empty((len(rows), 0))
+        self.detail = ""
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs evaluated so far."""
+        return self._on.shape[1]
+
+    def go_on(self, design: CoalitionDesign, projection: Projection | None) -> Projected:
+        """Evaluates what a design has more than the one before."""
+        rest = slice(self.n_pairs, len(design))
+        added = CoalitionDesign(
+            masks=design.masks[rest], background=None if design.background is None else design.background[rest]
+        )
+        pairs = self._games.evaluate(added)
+        found = pairs(self._rows, self._check)
+        self.detail = pairs.detail
+        self._on = np.concatenate([self._on, found.on], axis=1)
+        self._off = np.concatenate([self._off, found.off], axis=1)
+        values = PairValues(on=self._on, off=self._off, outputs=found.outputs)
+        if projection is None:
+            return _enumerated(design, values, self._games.none)
+        return project(projection, values, self._games.none)
+
+    def keep(self, wanted: NDArray[np.bool_]) -> None:
+        """Lets the other rows go."""
+        self._rows = self._rows.take(np.flatnonzero(wanted))
+        self._on, self._off = self._on[wanted], self._off[wanted]
+
+
+def _enumerated(design: CoalitionDesign, pairs: PairValues, none: float) -> Projected:
+    """The Shapley values themselves, from the values of all pairs."""
+    values = np.array(
+        [
+            all_pairs_values(design.masks, on, off, none, float(output))
+            for on, off, output in zip(pairs.on, pairs.off, pairs.outputs, strict=True)
+        ]
+    ).reshape(-1, design.masks.shape[1])
+    return Projected(values=values, standard_errors=np.zeros_like(values), outputs=pairs.outputs)

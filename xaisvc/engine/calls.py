@@ -1,0 +1,229 @@
+"""Carries out the calls of an explainer: prepares them, cuts them up, and puts the answers together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from xaisvc.attribution import make_players, plan
+from xaisvc.attribution.budgets import LARGEST_COALITIONS
+from xaisvc.bundles import check_unchanged
+from xaisvc.caveats import CaveatContext, find_caveats
+from xaisvc.engine.batch import ExplanationBatch, Provenance
+from xaisvc.engine.choices import budget_in_words, check_budget, check_seed, parse_space
+from xaisvc.engine.chunks import MOST_CHUNK_ROWS, Size, plan_chunks
+from xaisvc.engine.computing import Answer, Job, Work, answer
+from xaisvc.engine.evidence import fault_text
+from xaisvc.engine.facts import coverage, portfolio_mean_abs, standing
+from xaisvc.engine.ids import RowIds
+from xaisvc.engine.interactions import explain_interactions
+from xaisvc.engine.interruption import Interruptible, Wanted
+from xaisvc.engine.progress import Ticker
+from xaisvc.engine.seeds import RowSeeds, plan_seed
+from xaisvc.errors import AdditivityError, ModelOutputError
+from xaisvc.types import Deadline, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from xaisvc.attribution import Plan
+    from xaisvc.engine.choices import Choices
+    from xaisvc.engine.computing import Repeats
+    from xaisvc.engine.interactions import InteractionBatch
+    from xaisvc.engine.loaded import LoadedBundle
+    from xaisvc.engine.surroundings import Surroundings
+    from xaisvc.types import Budget, Output, Players, Problem, Table
+
+BUNDLE_PLAYERS = ("features", "concepts", "clusters")
+
+
+class Calls:
+    """The calls of one explainer.
+
+    Args:
+        loaded: The bundle on its device.
+        surroundings: Clocks and identifiers.
+        threads: Threads that rows are spread over.
+        memory_limit_bytes: Most that one call may take.
+    """
+
+    def __init__(
+        self, loaded: LoadedBundle, surroundings: Surroundings, *, threads: int, memory_limit_bytes: int
+    ) -> None:
+        self.bundle = loaded.bundle
+        self._loaded = loaded
+        self._surroundings = surroundings
+        self._threads = threads
+        self._memory_limit_bytes = memory_limit_bytes
+
+    def prepare(self, output: str | None, choices: Choices) -> tuple[Output, Problem, Plan]:
+        """What the choices of a caller come to, before any row is looked at."""
+        target = self.bundle.description.output(output)
+        unit = parse_space(choices.space) or target.space
+        check_budget(choices.budget)
+        problem = self._loaded.problem(target, unit, self.players(choices.players))
+        return target, problem, plan(problem, choices.method, choices.budget)
+
+    def players(self, players: str | Mapping[str, Sequence[str]]) -> Players:
+        """The players asked for. Those that the bundle alone decides are made once: clusters cost time."""
+
+        def make() -> Players:
+            return make_players(self.bundle.description, players, self.bundle.background)
+
+        return self._loaded.once(("players", players), make) if players in BUNDLE_PLAYERS else make()
+
+    def _work(self, rows: Table, outputs: Sequence[str | None], choices: Choices, *, answers: int) -> Work:
+        """What a call comes to: its outputs, its settings and how it is cut up."""
+        check_unchanged(self.bundle)
+        check_seed(choices.seed)
+        prepared = [self.prepare(output, choices) for output in outputs]
+        problem = prepared[0][1]
+        sampled = not all(found.method.exact for _, _, found in prepared)
+        chunks = plan_chunks(
+            Size(
+                rows=len(rows),
+                answers=answers,
+                features=len(rows.columns),
+                players=len(problem.players),
+                outputs=len(prepared),
+                coalitions=_coalitions(choices.budget) if sampled else 0,
+                sampled=sampled,
+            ),
+            self._memory_limit_bytes,
+        )
+        clock, digest = self._surroundings.clock, self.bundle.digests.model
+        check = Wanted(choices.cancel)
+        budget = choices.budget
+        return Work(
+            jobs=tuple(self._job(found, choices.cancel, check) for found in prepared),
+            settings=Settings(
+                budget=budget,
+                seed=choices.seed,
+                row_seeds=(),
+                clock=clock,
+                max_batch_rows=chunks.model_rows,
+                plan_seed=plan_seed(choices.seed, digest),
+                threads=self._threads,
+                check=check,
+            ),
+            seeds=partial(RowSeeds, choices.seed, digest),
+            chunks=chunks,
+            ticker=Ticker(len(rows), clock, choices.progress),
+            end=clock() + budget.seconds if isinstance(budget, Deadline) else float("inf"),
+        )
+
+    def _job(
+        self, prepared: tuple[Output, Problem, Plan], cancel: Callable[[], bool] | None, check: Callable[[], None]
+    ) -> Job:
+        target, problem, chosen = prepared
+        same_unit = problem.space is target.tensor_space
+        return Job(
+            target=target,
+            problem=problem if cancel is None else replace(problem, model=Interruptible(problem.model, check)),
+            plan=chosen,
+            tensor=None if same_unit else self._loaded.scoring(target, target.tensor_space),
+        )
+
+    def whole(self, rows: Table, outputs: Sequence[str | None], choices: Choices) -> list[ExplanationBatch]:
+        """The explanations of all rows, one batch per output."""
+        repeats = rows.distinct()
+        # Where rows repeat, the answers of the distinct rows are held beside those of all.
+        held = len(rows) + (0 if repeats is None else len(repeats[0]))
+        work = self._work(rows, outputs, choices, answers=held)
+        found = self._answer(work, rows, repeats, 0)
+        return [self._batch(job, one, rows, choices) for job, one in zip(work.jobs, found, strict=True)]
+
+    def batches(
+        self, rows: Table, output: str | None, choices: Choices, batch_rows: int | None
+    ) -> Iterator[ExplanationBatch]:
+        """The explanations batch by batch. What is wrong with the choices is raised at once."""
+        size = batch_rows or MOST_CHUNK_ROWS
+        # A batch can hold answers of its distinct rows beside those of all.
+        work = self._work(rows, [output], choices, answers=min(2 * size, 2 * len(rows)))
+        return self._in_batches(rows, work, choices, size)
+
+    def _in_batches(self, rows: Table, work: Work, choices: Choices, size: int) -> Iterator[ExplanationBatch]:
+        for start in range(0, len(rows), size):
+            if start:
+                check_unchanged(self.bundle)
+            part = rows.take(slice(start, start + size))
+            found = self._answer(work, part, part.distinct(), start)
+            ready = self._surroundings.clock()
+            yield self._batch(work.jobs[0], found[0], part, choices)
+            # What the reader does with a batch is not taken from the time of the others.
+            work = replace(work, end=work.end + self._surroundings.clock() - ready)
+
+    def _answer(self, work: Work, rows: Table, repeats: Repeats | None, offset: int) -> list[Answer]:
+        """The answers, or the error with the rows that it comes from."""
+        try:
+            return answer(work, rows, repeats)
+        except AdditivityError:
+            raise
+        except ModelOutputError as error:
+            job = work.jobs[0]
+            raise ModelOutputError(f"{error}; {fault_text(job.problem.model, rows, offset=offset)}") from None
+
+    def interactions(self, rows: Table, output: str | None, choices: Choices) -> InteractionBatch:
+        """The pairwise interactions of the rows."""
+        check_unchanged(self.bundle)
+        target = self.bundle.description.output(output)
+        return explain_interactions(
+            self._loaded,
+            rows,
+            output=target,
+            space=parse_space(choices.space) or target.space,
+            players=self.players(choices.players),
+            clock=self._surroundings.clock,
+            threads=self._threads,
+            check=Wanted(choices.cancel),
+        )
+
+    def _batch(self, job: Job, found: Answer, rows: Table, choices: Choices) -> ExplanationBatch:
+        """Everything about the rows that a reader may ask for."""
+        target, unit, players = job.target, job.problem.space, job.problem.players
+        attribution = replace(found.attribution, detail=_sentences(job.plan.reason, found.attribution.detail))
+        among = standing(self._loaded, target)
+        context = CaveatContext(
+            description=self.bundle.description,
+            output=target,
+            rows=rows,
+            coverage=coverage(self._loaded),
+            background_predictions=among.predictions,
+            predictions=found.predictions,
+            players=players,
+            attribution=attribution,
+            association=self._loaded.association(),
+        )
+        return ExplanationBatch(
+            rows=rows,
+            attribution=attribution,
+            predictions=found.predictions,
+            caveats=find_caveats(context),
+            provenance=Provenance(
+                description=self.bundle.description,
+                digests=self.bundle.digests,
+                device=self._loaded.device,
+                output=target,
+                space=unit,
+                players=players,
+                seed=choices.seed,
+                budget="" if attribution.exact else budget_in_words(choices.budget),
+                background_predictions=among.predictions,
+                adverse_share=among.adverse_share,
+                portfolio_mean_abs=portfolio_mean_abs(self._loaded, target, unit, players, self._surroundings.clock),
+            ),
+            ids=RowIds(len(rows), self._surroundings.new_id),
+            created_at=self._surroundings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        )
+
+
+def _coalitions(budget: Budget | None) -> int:
+    """Coalitions per row that a budget can lead to, so far as it is known before the work."""
+    if not isinstance(budget, int):
+        return 0
+    return min(budget, LARGEST_COALITIONS)  # a method refuses more, or has no more
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in texts if text)

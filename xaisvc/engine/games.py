@@ -1,0 +1,166 @@
+"""Coalition values from explainer graphs: the `CoalitionGames` of a loaded bundle.
+
+On the CPU one session serves all designs: coalitions are inputs of the graph, rows are spread over threads, and each
+call of the graph evaluates a piece of a design for one row, so that rows never share a batch and work can be given up
+between pieces. On CUDA the design is part of the graph, and all rows of a block go through it together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
+from xaisvc.attribution.plain_games import PlainPairs, project
+from xaisvc.engine.graph_pairs import GraphPairs
+from xaisvc.engine.link_pairs import LinkPairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xaisvc.engine.fused_pairs import FusedMaker
+    from xaisvc.engine.keeping import Kept
+    from xaisvc.engine.layout import Layout
+    from xaisvc.engine.link_pairs import LinkModel
+    from xaisvc.engine.mixed_model import MixedModel, RowSession
+    from xaisvc.engine.readying import Readied
+    from xaisvc.types import (
+        CoalitionDesign,
+        PairFunction,
+        PairValues,
+        Problem,
+        Projected,
+        ProjectedFunction,
+        Projection,
+        Table,
+    )
+
+MOST_BACKGROUND_ROWS = 65_536
+"""A graph runs the model on all background rows of a coalition at once, so their number bounds its memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphSource:
+    """Where the graphs of an output come from; the same for all players.
+
+    Attributes:
+        ready: Makes the graph for one row ready, for designs whose coalitions have background rows of their own or not.
+        none: v0.
+        layouts: Designs laid out for the graph.
+        links: Graphs of designs for models that are the link of a sum.
+        load_link: Loads such a graph.
+        fused: Makes graphs that hold a design and take many rows; None where rows go one at a time.
+        threads: Threads that rows are spread over.
+    """
+
+    ready: Callable[[bool], Readied]
+    none: Callable[[], float]
+    layouts: Kept[Layout]
+    links: Kept[LinkModel]
+    load_link: Callable[[Layout], LinkModel]
+    fused: FusedMaker | None
+    threads: int
+
+
+class GraphGames:
+    """`CoalitionGames` on graphs, with the plain way as the fall-back. Safe to use from several threads."""
+
+    def __init__(self, problem: Problem, source: GraphSource) -> None:
+        """Holds what is needed; graphs are made when a design first needs them.
+
+        Args:
+            problem: The problem, without games.
+            source: Makes and keeps graphs.
+        """
+        self._problem = problem
+        self._source = source
+
+    @property
+    def none(self) -> float:
+        """v0: the mean output over the background."""
+        return self._source.none()
+
+    def evaluate(self, design: CoalitionDesign) -> PairFunction:
+        """Makes a design ready; see `CoalitionGames`."""
+        problem, source = self._problem, self._source
+        found = self._graph(design)
+        if isinstance(found, str):
+            plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, source.threads)
+            return _BecauseOf(found, plain)
+        mixed, session = found
+        key = _design_key(design, problem)
+        if source.fused is not None:
+            return source.fused.pairs(mixed, design, problem, key)
+        layout = source.layouts.get(key, lambda: mixed.layout(design, problem.players))
+        if mixed.plan.is_link and layout.is_kept:
+            model = source.links.get(key, lambda: source.load_link(layout)).model
+            return LinkPairs(problem=problem, design=design, mixed=mixed, model=model, threads=source.threads)
+        return GraphPairs(
+            problem=problem, design=design, mixed=mixed, session=session, layout=layout, threads=source.threads
+        )
+
+    def attribute(self, design: CoalitionDesign, projection: Projection) -> ProjectedFunction:
+        """Makes a design and its projection ready; see `CoalitionGames`."""
+        fused = self._source.fused
+        found = self._graph(design) if fused is not None else ""
+        if fused is None or isinstance(found, str):
+            return _ProjectedPairs(self.evaluate(design), projection, self.none)
+        key = _design_key(design, self._problem)
+        return fused.projected(found[0], design, self._problem, key, projection, self.none)
+
+    def _graph(self, design: CoalitionDesign) -> tuple[MixedModel, RowSession] | str:
+        """The graph for a design, or why there is none, one clause."""
+        each = len(self._problem.background) if design.background is None else design.background.shape[1]
+        if each > MOST_BACKGROUND_ROWS:
+            return f"{each:,} background rows of a coalition are more than one pass of a graph takes"
+        readied = self._source.ready(design.background is not None)
+        if readied.mixed is None or readied.session is None:
+            return readied.reason
+        return readied.mixed, readied.session
+
+
+@dataclass(frozen=True, slots=True)
+class _BecauseOf:
+    """The plain way, with the reason why it is taken."""
+
+    reason: str
+    pairs: PairFunction
+
+    @property
+    def detail(self) -> str:
+        """Why there is no graph."""
+        return f"Coalitions are evaluated in plain batches, because {self.reason}."
+
+    def __call__(self, rows: Table, check: Callable[[], None]) -> PairValues:
+        """Evaluates n rows; see `PairFunction`."""
+        return self.pairs(rows, check)
+
+
+@dataclass(frozen=True, slots=True)
+class _ProjectedPairs:
+    """A projection applied to the values of a design on the host, in float64 and row by row.
+
+    A product inside the graph would take as long, and every projection would need a session of its own.
+    """
+
+    pairs: PairFunction
+    projection: Projection
+    none: float
+
+    @property
+    def detail(self) -> str:
+        """How the design is evaluated."""
+        return self.pairs.detail
+
+    def __call__(self, rows: Table, check: Callable[[], None]) -> Projected:
+        """Attributes n rows; see `ProjectedFunction`."""
+        return project(self.projection, self.pairs(rows, check), self.none)
+
+
+def _design_key(design: CoalitionDesign, problem: Problem) -> bytes:
+    digest = hashlib.blake2b(repr((problem.players.members, design.masks.shape)).encode(), digest_size=32)
+    digest.update(design.masks.tobytes())
+    if design.background is not None:
+        digest.update(repr(design.background.shape).encode() + design.background.tobytes())
+    return digest.digest()

@@ -1,0 +1,101 @@
+"""Makes the explainer graph of an output ready: taken apart, loaded, and compared with the model itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
+from xaisvc.attribution.plain_games import PlainPairs
+from xaisvc.engine.graph_pairs import GraphPairs
+from xaisvc.engine.guards import probe_design, why_unlike
+from xaisvc.engine.link_pairs import LinkModel, LinkPairs
+from xaisvc.engine.mixed_model import take_apart
+from xaisvc.errors import XaisvcError
+from xaisvc.graphs import UncutError, read_additive
+from xaisvc.types import Players, Problem, Space
+
+if TYPE_CHECKING:
+    from xaisvc.bundles import Bundle
+    from xaisvc.engine.mixed_model import MixedModel, RowSession
+    from xaisvc.engine.scoring import ScoringModel
+    from xaisvc.graphs import AdditiveGraph, NotAdditive
+    from xaisvc.types import Output, PairFunction, Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Readied:
+    """A graph that was made ready, or the reason why there is none.
+
+    Attributes:
+        mixed: The model taken apart; None if there is no graph.
+        session: Its graph for one row at a time; None if there is none.
+        reason: Why there is none, one clause; empty otherwise.
+    """
+
+    mixed: MixedModel | None
+    session: RowSession | None
+    reason: str
+
+
+def taken_apart(  # noqa: PLR0913 - what the graph is made from, by name
+    bundle: Bundle, output: Output, space: Space, scoring: ScoringModel, runtime: Runtime, *, splits: bool = True
+) -> MixedModel:
+    """The model of an output taken apart for mixed rows; see `take_apart`."""
+    sources = {feature.id: feature.source for feature in bundle.description.features}
+
+    def log_odds() -> AdditiveGraph | NotAdditive:
+        return read_additive(bundle.model, output, Space.LOG_ODDS, sources)
+
+    return take_apart(
+        scoring,
+        bundle.background,
+        space=space,
+        sources=sources,
+        log_odds=log_odds,
+        runtime=runtime,
+        splits=splits,
+    )
+
+
+def make_ready(  # noqa: PLR0913 - what the graph is made from, by name
+    bundle: Bundle, output: Output, space: Space, scoring: ScoringModel, runtime: Runtime, *, own_rows: bool
+) -> Readied:
+    """Makes the graph for one explained row at a time and checks it against the plain way on a few coalitions.
+
+    Args:
+        bundle: The bundle.
+        output: The output.
+        space: Unit of the explained number.
+        scoring: The model in this space.
+        runtime: Runs the graph.
+        own_rows: Whether each coalition has background rows of its own.
+    """
+    ids = bundle.description.feature_ids
+    try:
+        mixed = taken_apart(bundle, output, space, scoring, runtime)
+        session = mixed.session(runtime, "cpu", own_rows=own_rows)
+        players = Players(names=ids, members=tuple((name,) for name in ids))
+        problem = Problem(model=scoring, background=bundle.background, players=players, space=space)
+        design = probe_design(len(ids), len(bundle.background), own_rows=own_rows)
+        layout = mixed.layout(design, players)
+        fast: list[PairFunction] = [
+            GraphPairs(problem=problem, design=design, mixed=mixed, session=session, layout=layout)
+        ]
+        if mixed.plan.is_link:
+            model = LinkModel.of(layout, runtime).model
+            fast.append(LinkPairs(problem=problem, design=design, mixed=mixed, model=model))
+        size, unit = len(bundle.background), 0.0 if space is Space.RAW else 1.0
+        rows = bundle.background.take(sorted({0, size // 2, size - 1}))
+        plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, 1)
+        reason = next(filter(None, (why_unlike(pairs, plain, rows, unit=unit) for pairs in fast)), "")
+    except UncutError as error:
+        reason = str(error)
+    except XaisvcError:
+        reason = "the graph made for them does not run on mixed rows"
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError):
+        # A graph that contradicts itself must not stop an explanation that needs no reading of it.
+        reason = "the model's graph contradicts itself in shapes or types"
+    if reason:
+        return Readied(None, None, reason)
+    return Readied(mixed, session, "")
