@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from xaisvc.attribution.coalitions import all_coalitions, shapley_values
-from xaisvc.attribution.masking import CoalitionValues, base_value
-from xaisvc.attribution.rowwise import RowAnswer, assemble, by_row
+from xaisvc.attribution.active import active_players, for_all, inert_text, only
+from xaisvc.attribution.kernel import KernelSampler, coalition_range
+from xaisvc.attribution.sampling import games_of, sample
 from xaisvc.attribution.tree_probability import explain_linked, why_not_linked
 from xaisvc.errors import MethodNotApplicableError
 
 if TYPE_CHECKING:
-    from xaisvc.attribution.rowwise import RowTask
     from xaisvc.types import Attribution, Problem, Settings, Table
 
 # 2^14 coalitions over 100 background rows are 1.6 million model rows for one explained row: about a second for a small
@@ -56,30 +53,22 @@ class ExactMethod:
         if not why_not_linked(problem):
             return explain_linked(problem, rows, settings, method=self.name)
         p = len(problem.players)
-        between = all_coalitions(p)[1:-1]
-        base = base_value(problem, settings.max_batch_rows)
-
-        def explain(task: RowTask) -> RowAnswer:
-            game = CoalitionValues(problem, task.row, settings.max_batch_rows, none=base, everyone=task.output)
-            values = np.concatenate(([game.none], game.means(between), [game.everyone]))
-            return RowAnswer(
-                values=shapley_values(values, p),
-                standard_errors=np.zeros(p),
-                base_value=base,
-                model_evaluations=game.n_model_rows,
-                n_coalitions=len(between),
-                exact=True,
-            )
-
-        answers, outputs = by_row(problem, rows, settings, explain)
+        active = active_players(problem)
+        games = only(games_of(problem, settings), active, p)
+        everything = replace(settings, budget=2 ** len(active) - 2)
+        sampler = KernelSampler(problem, games, active, everything)
+        found = sample(problem, games, rows, everything, coalition_range(len(active)), sampler)
         ignored = "" if settings.budget is None else "; the budget was not needed"
-        detail = f"All {2**p:,} coalitions of {p} players over {len(problem.background)} background rows{ignored}."
-        return assemble(problem, answers, outputs, method=self.name, detail=detail)
+        detail = f"All {2 ** len(active):,} coalitions of {len(active)} players over {found.background}{ignored}."
+        attribution = for_all(found, active, p).attribution(
+            self.name, detail + inert_text(active, p), coalition_range(len(active))
+        )
+        return replace(attribution, exact=True)
 
 
 def _too_many_rows(problem: Problem) -> str:
     """Why scoring the model for every coalition would be too much work; empty if it would not."""
-    p, n_background = len(problem.players), len(problem.background)
+    p, n_background = len(active_players(problem)), len(problem.background)
     if p > MAX_PLAYERS:
         return f"{p} players have 2^{p} coalitions, and enumeration stops at {MAX_PLAYERS} players"
     if 2**p * n_background > MAX_MODEL_ROWS:

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, cast
 
+from xaisvc.attribution.active import active_players, for_all, inert_text, only
 from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
 from xaisvc.attribution.designs import background_sample, generator_of, n_pairs_of, pair_sequence
 from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
@@ -23,6 +24,9 @@ from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from xaisvc.types import Attribution, Problem, Settings, Table
     from xaisvc.types.sampling import CoalitionGames
@@ -72,11 +76,13 @@ class KernelMethod:
             LimitExceededError: If the budget is above the limit, which the message names.
             ModelOutputError: If the model's answers are not finite numbers, one per row.
         """
-        allowed = coalition_range(len(problem.players))
+        p = len(problem.players)
+        allowed = coalition_range(p)
         allowed.check(settings.budget)
-        games = games_of(problem, settings)
-        sampler = KernelSampler(problem, games, settings)
-        found = sample(problem, games, rows, settings, allowed, sampler)
+        active = active_players(problem)
+        games = only(games_of(problem, settings), active, p)
+        sampler = KernelSampler(problem, games, active, settings)
+        found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
         text = f"Kernel SHAP from {found.coalitions} coalitions per row over {found.background}"
         if found.exact.all():
             detail = f"{text}; these are all coalitions, so the values are exact."
@@ -89,23 +95,29 @@ class KernelMethod:
                 detail += f" Its scales come from a pilot on background rows, {sampler.n_pilot_rows:,} model rows once."
             if found.exact.any():
                 detail += f" {int(found.exact.sum())} of {len(rows)} rows were enumerated and are exact."
-        return found.attribution(self.name, detail, allowed)
+        return found.attribution(self.name, detail + inert_text(active, p), allowed)
 
 
 class KernelSampler:
     """Shared pairs by leverage and their posterior projection; see `Sampler`. Lives for one call."""
 
-    def __init__(self, problem: Problem, games: CoalitionGames, settings: Settings) -> None:
+    def __init__(self, problem: Problem, games: CoalitionGames, active: NDArray[np.intp], settings: Settings) -> None:
         self._problem = problem
+        self._active = active
         # No name of the output is at hand, and a prior depends on it: v0 tells outputs apart.
-        about = repr((games.none, str(problem.space), problem.players.members))
+        about = repr((games.none, str(problem.space), problem.players.members, active.tolist()))
         self._about = hashlib.blake2b(about.encode(), digest_size=16).hexdigest()
         self._settings = settings
         self._seed = settings.plan_seed
-        self._p = len(problem.players)
+        self._p = len(active)
         self._n_background = len(problem.background)
         self._kept: dict[str, object] = {}
         self.n_pilot_rows = 0
+
+    @property
+    def p(self) -> int:
+        """Number of players that can matter."""
+        return self._p
 
     def design(self, n_coalitions: int) -> CoalitionDesign:
         """The pairs of a budget."""
@@ -148,7 +160,8 @@ class KernelSampler:
 
         def make() -> Pilot | None:
             # A graph for so few model rows would cost more than it saves.
-            games = PlainGames(self._problem, self._settings.max_batch_rows, self._settings.threads)
+            plain = PlainGames(self._problem, self._settings.max_batch_rows, self._settings.threads)
+            games = only(plain, self._active, len(self._problem.players))
             return run_pilot(games, self._problem.background, self._p, n, self._seed, self._settings.check)
 
         what = f"pilot of {n} stand-ins"

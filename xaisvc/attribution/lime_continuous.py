@@ -22,22 +22,23 @@ from xaisvc.attribution.lime import sample_range
 from xaisvc.attribution.lime_batch import DIAGNOSTICS, DistinctRows, Fits, answer, size_text, spend_on_rows
 from xaisvc.attribution.lime_columns import CategoryColumn, NumericColumn
 from xaisvc.attribution.lime_sample import SAMPLE_ROWS, generator_of, kept, learn
-from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS, score
+from xaisvc.attribution.masking import score
 from xaisvc.attribution.parallel import in_threads
-from xaisvc.attribution.surrogate import SurrogateFitter, draw_resamples, kernel_width, weights_at
+from xaisvc.attribution.surrogate import SETS_TOGETHER, SurrogateFitter, draw_resamples, kernel_width, weights_at
 from xaisvc.errors import MethodNotApplicableError
-from xaisvc.types import Table
+from xaisvc.types import CloudDraws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.types import Attribution, Problem, Settings
-    from xaisvc.types.table import Column
+    from xaisvc.types import Attribution, Cloud, Problem, Settings, Table
 
 # Samples that a caller may ask for: with 100 features the columns and steps take about 0.3 GB.
 LARGEST_SAMPLES = 100_000
 # Rows that a thread takes at a time; changes no number.
 _ROWS_TOGETHER = 16
+# Draws in a call of the model: few enough that tensors and intermediates stay in the cache of a core.
+_DRAWS_TOGETHER = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +108,23 @@ class _Draws:
     """m draws that all rows share; the first stands for the row.
 
     Attributes:
-        numbers: Place of each numeric feature in `steps`.
-        steps: Standard normals of each numeric feature, 0 in the first draw; float64, (numbers, m).
-        moves: `steps` times the standard deviation of their feature; float64, (numbers, m).
+        steps: Standard normals of each numeric feature, 0 in the first draw; float64, (m,) each.
         bins: Bin of each category feature; intp, (m,) each.
-        values: Value of each category feature, anything in the first draw; (m,) each.
+        cloud: The draws as what the model is asked about.
+        prepared: The same made ready for the model; None if there is nothing faster than rows.
     """
 
-    numbers: dict[str, int]
-    steps: NDArray[np.float64]
-    moves: NDArray[np.float64]
+    steps: dict[str, NDArray[np.float64]]
     bins: dict[str, NDArray[np.intp]]
-    values: dict[str, Column]
+    cloud: CloudDraws
+    prepared: Cloud | None
 
     @property
     def n_bytes(self) -> int:
         """Memory that they take."""
-        return (
-            self.steps.nbytes
-            + self.moves.nbytes
-            + sum(part.nbytes for part in (*self.bins.values(), *self.values.values()))
-        )
+        parts = (self.steps, self.bins, self.cloud.moves, self.cloud.values)
+        held = sum(values.nbytes for part in parts for values in part.values())
+        return held + (0 if self.prepared is None else self.prepared.n_bytes)
 
 
 class _Batch:
@@ -140,7 +137,6 @@ class _Batch:
         columns = learn(problem)
         self._numbers = {name: column for name, column in columns.items() if isinstance(column, NumericColumn)}
         self._categories = {name: column for name, column in columns.items() if isinstance(column, CategoryColumn)}
-        self._stds = np.array([[column.std] for column in self._numbers.values()])
         self._own_bins = {name: column.bins_of(rows.columns[name]) for name, column in self._categories.items()}
         self._resamples = draw_resamples(generator_of(settings.plan_seed, 1))
         self._answers: dict[int, NDArray[np.float64]] = {}
@@ -156,9 +152,8 @@ class _Batch:
 
         def chunk(indices: NDArray[np.intp]) -> None:
             fitter = self._fitter(draws, size, int(places[indices[0]]))
-            for index in indices:
-                settings.check()
-                self._fit_row(draws, size, fitter, int(places[index]), found, int(index))
+            for start in range(0, len(indices), SETS_TOGETHER):
+                self._fit_few(draws, fitter, places, indices[start : start + SETS_TOGETHER], found)
 
         in_threads(chunk, self._alike(places), settings.threads)
         return found
@@ -180,13 +175,20 @@ class _Batch:
         steps = generator_of(self._settings.plan_seed, 2).standard_normal((size, len(self._numbers)))
         uniforms = generator_of(self._settings.plan_seed, 3).random((size, len(self._categories)))
         steps[0] = 0.0
+        by_name = {name: np.ascontiguousarray(steps[:, i]) for i, name in enumerate(self._numbers)}
         drawn = {name: column.draw(uniforms[:, i]) for i, (name, column) in enumerate(self._categories.items())}
-        return _Draws(
-            numbers={name: index for index, name in enumerate(self._numbers)},
-            steps=np.ascontiguousarray(steps.T),
-            moves=self._stds * steps.T,
-            bins={name: bins for name, (bins, _) in drawn.items()},
+        cloud = CloudDraws(
+            size=size,
+            moves={name: column.std * by_name[name] for name, column in self._numbers.items()},
+            whole=frozenset(name for name, column in self._numbers.items() if column.whole),
             values={name: values for name, (_, values) in drawn.items()},
+        )
+        clouds = self._problem.clouds
+        return _Draws(
+            steps=by_name,
+            bins={name: bins for name, (bins, _) in drawn.items()},
+            cloud=cloud,
+            prepared=None if clouds is None else clouds.prepare(cloud),
         )
 
     def _fitter(self, draws: _Draws, size: int, place: int) -> SurrogateFitter:
@@ -195,7 +197,7 @@ class _Batch:
         design = np.empty((size, len(players)))
         for index, members in enumerate(players):
             if members[0] in self._numbers:
-                design[:, index] = draws.steps[draws.numbers[members[0]]]
+                design[:, index] = draws.steps[members[0]]
             else:
                 agrees = [draws.bins[name] == self._own_bins[name][place] for name in members]
                 design[:, index] = np.all(agrees, axis=0)
@@ -203,52 +205,53 @@ class _Batch:
         distances = ((design - design[0]) ** 2).sum(axis=1)
         return SurrogateFitter(design, weights_at(distances, len(players)), self._resamples)
 
-    def _fit_row(  # noqa: PLR0913, PLR0917 - one row of a stage: what is shared, what is its own, and where it goes
-        self, draws: _Draws, size: int, fitter: SurrogateFitter, place: int, found: Fits, index: int
+    def _fit_few(
+        self,
+        draws: _Draws,
+        fitter: SurrogateFitter,
+        places: NDArray[np.intp],
+        indices: NDArray[np.intp],
+        found: Fits,
     ) -> None:
-        answers = self._ask(draws, size, place)
-        self.outputs[place] = answers[0]
-        surrogate = fitter.fit(answers)
+        """Asks and fits rows that share a solution; `indices` are their positions in `places` and in `found`."""
+        chosen = places[indices]
+        answers = np.array([self._ask(draws, int(place)) for place in chosen])
+        self.outputs[chosen] = answers[:, 0]
+        surrogates = fitter.fit(answers)
         # lime's columns are (x + sd e - mean) / sd: the same slopes, from another origin.
-        origin = 0.0
+        origins = np.zeros(len(indices))
         for player, members in enumerate(self._problem.players.members):
             column = self._numbers.get(members[0])
-            value = self._rows.columns[members[0]][place]
-            if column is not None and not np.isnan(value):
-                origin += surrogate.weights[player] * (value - column.mean) / column.std
-        found.weights[index] = surrogate.weights
-        found.standard_errors[index] = surrogate.standard_errors
-        found.intercepts[index] = surrogate.intercept - origin
-        numbers = {**surrogate.diagnostics, "intercept": surrogate.intercept - origin}
-        found.diagnostics[index] = [numbers[name] for name in DIAGNOSTICS]
+            if column is not None:
+                values = self._rows.columns[members[0]][chosen].astype(np.float64)
+                shares = surrogates.weights[:, player] * (values - column.mean) / column.std
+                origins += np.where(np.isnan(values), 0.0, shares)
+        intercepts = surrogates.intercepts - origins
+        numbers = {**surrogates.diagnostics, "intercept": intercepts}
+        diagnostics = np.column_stack([numbers[name] for name in DIAGNOSTICS])
+        few = Fits(
+            weights=surrogates.weights,
+            standard_errors=surrogates.standard_errors,
+            intercepts=intercepts,
+            diagnostics=diagnostics,
+        )
+        found.put(indices, few)
 
-    def _ask(self, draws: _Draws, size: int, place: int) -> NDArray[np.float64]:
-        """The model's answers to the first `size` draws around a row, what an earlier stage asked not again."""
-        before = self._answers.get(place, np.empty(0))
-        largest = min(self._settings.max_batch_rows, PREFERRED_BATCH_ROWS)
+    def _ask(self, draws: _Draws, place: int) -> NDArray[np.float64]:
+        """The model's answers to all draws around a row, what an earlier stage asked not again."""
+        before, size = self._answers.get(place, np.empty(0)), draws.cloud.size
+        largest = min(self._settings.max_batch_rows, _DRAWS_TOGETHER)
         n_pieces = -(-(size - len(before)) // largest)
         pieces = [before]
         for start, stop in pairwise(np.linspace(len(before), size, n_pieces + 1).astype(np.intp).tolist()):
             self._settings.check()
             chunk = slice(start, stop)
-            pieces.append(score(self._problem, self._around(draws, place, chunk), SAMPLE_ROWS))
+            if draws.prepared is None:
+                around = draws.cloud.around(self._rows, place, chunk, self._rows.feature_ids)
+                pieces.append(score(self._problem, around, SAMPLE_ROWS))
+            else:
+                pieces.append(draws.prepared(self._rows, place, chunk))
         answers = np.concatenate(pieces)
         if self._staged:
             self._answers[place] = answers
         return answers
-
-    def _around(self, draws: _Draws, place: int, chunk: slice) -> Table:
-        """Some draws as model rows."""
-        rows, first = self._rows.columns, chunk.start == 0
-        own = np.array([rows[name][place] for name in self._numbers])
-        moved = own[:, None] + draws.moves[:, chunk]
-        drawn: dict[str, Column] = {}
-        for name, values in rows.items():
-            if name in self._numbers:
-                number = moved[draws.numbers[name]]
-                drawn[name] = np.round(number) if self._numbers[name].whole else number
-            else:
-                drawn[name] = draws.values[name][chunk].copy() if first else draws.values[name][chunk]
-            if first:
-                drawn[name][0] = values[place]
-        return Table(drawn)

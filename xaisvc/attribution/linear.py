@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.masking import score
+from xaisvc.attribution.observed import LINK_ROUNDING, answers_of, link_gaps, sigmoid
 from xaisvc.errors import AdditivityError, MethodNotApplicableError, ModelOutputError
 from xaisvc.types import Attribution, LinearTerm, Table, TreeTerm
 
@@ -66,7 +66,8 @@ class LinearMethod:
         Raises:
             MethodNotApplicableError: If `why_not` is not empty.
             ModelOutputError: If a number is not finite.
-            AdditivityError: If values and base value do not sum to the output.
+            AdditivityError: If values and base value do not sum to the output, or do not give the model's probability;
+                see `observed`.
         """
         reason = self.why_not(problem)
         if reason or problem.additive is None:
@@ -76,16 +77,21 @@ class LinearMethod:
         base = problem.additive.constant + linear.base
         values = np.zeros((len(rows), len(problem.players)))
         outputs = np.zeros(len(rows))
+        predictions = None if problem.observed is None else np.zeros(len(rows))
         for chunk in chunks(len(rows), settings.max_batch_rows):
             part = rows.take(chunk)
             matrices = Matrices(part)
             linear.add(matrices, values[chunk])
-            outputs[chunk] = score(problem, part, "explained rows")
+            answers = answers_of(problem, part, base, values[chunk])
+            outputs[chunk] = answers.outputs
+            if predictions is not None and answers.predictions is not None:
+                predictions[chunk] = answers.predictions
         return finished(
             method=self.name,
             values=values,
             base=base,
             outputs=outputs,
+            predictions=predictions,
             detail=f"closed form of the ONNX graph's linear model over {len(problem.background)} background rows",
         )
 
@@ -209,21 +215,29 @@ def chunks(rows: int, most: int) -> Iterator[slice]:
         yield slice(start, min(start + most, rows))
 
 
-def finished(
-    *, method: str, values: NDArray[np.float64], base: float, outputs: NDArray[np.float64], detail: str
+def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
+    *,
+    method: str,
+    values: NDArray[np.float64],
+    base: float,
+    outputs: NDArray[np.float64],
+    detail: str,
+    predictions: NDArray[np.float64] | None = None,
 ) -> Attribution:
     """Checks exact values against the model's outputs and packs them.
 
     Raises:
         ModelOutputError: If a number is not finite.
-        AdditivityError: If values and base value do not sum to the output within `TOLERANCE`.
+        AdditivityError: If values and base value do not sum to the output within `TOLERANCE`, or to log-odds that give
+            the predictions, where there are any, within that and `LINK_ROUNDING`.
     """
     finite = np.isfinite(outputs) & np.isfinite(values).all(axis=1)
     if not np.isfinite(base) or not finite.all():
         where = "the background" if not np.isfinite(base) else f"row {int(np.flatnonzero(~finite)[0])}"
         msg = f"the model's number for {where} is not finite; a missing value may reach a model that takes none"
         raise ModelOutputError(msg)
-    gap = np.abs(base + values.sum(axis=1) - outputs)
+    totals = base + values.sum(axis=1)
+    gap = np.abs(totals - outputs)
     scale = np.maximum.reduce([np.ones(len(outputs)), np.abs(outputs), np.abs(values).sum(axis=1) + abs(base)])
     if (gap > TOLERANCE * scale).any():
         row = int(np.argmax(gap / scale))
@@ -234,6 +248,8 @@ def finished(
             "use method 'permutation' for this model and report it"
         )
         raise AdditivityError(msg)
+    if predictions is not None:
+        _check_link(totals, TOLERANCE * scale, predictions)
     return Attribution(
         values=values,
         base_values=np.full(len(outputs), base),
@@ -243,4 +259,21 @@ def finished(
         exact=True,
         model_evaluations=np.ones(len(outputs), dtype=np.int64),
         detail=detail,
+        predictions=predictions,
     )
+
+
+def _check_link(
+    totals: NDArray[np.float64], allowed: NDArray[np.float64], predictions: NDArray[np.float64]
+) -> None:
+    """Refuses log-odds that are not those of the model's probabilities."""
+    gaps = link_gaps(totals, allowed, predictions)
+    if (gaps > LINK_ROUNDING).any():
+        row = int(np.argmax(gaps))
+        msg = (
+            f"base value and attributions of row {row} sum to log-odds of {totals[row]:.9g}, a probability of "
+            f"{sigmoid(totals[row : row + 1])[0]:.9g}, but the model's probability is {predictions[row]:.9g} "
+            f"(difference beyond all rounding of the log-odds {gaps[row]:.3g}, allowed {LINK_ROUNDING:.3g}), so the "
+            "values are not returned; use method 'permutation' for this model and report it"
+        )
+        raise AdditivityError(msg)

@@ -15,8 +15,6 @@ from xaisvc.errors import ModelOutputError
 from xaisvc.types import Space, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from xaisvc.types import Players, Problem
@@ -117,76 +115,3 @@ def steady_mean(answers: NDArray[np.float64]) -> NDArray[np.float64]:
 def base_value(problem: Problem, max_batch_rows: int) -> float:
     """Value of the empty coalition: the mean answer over the background."""
     return float(steady_mean(score_in_chunks(problem, problem.background, "background rows", max_batch_rows)))
-
-
-class CoalitionValues:
-    """The game of one row: v(S) = mean over background rows z of f(row where S, else z).
-
-    Lives for one row of one call and is never shared. Values asked for twice are computed once. Chunks depend on the
-    problem and `max_batch_rows` alone, so a row gets the same bits alone and in a batch.
-
-    Attributes:
-        none: Value of the empty coalition, the mean output over the background.
-        everyone: Value of the coalition of all players, the row's own output.
-        n_coalitions: Coalitions between these two that were evaluated so far.
-    """
-
-    def __init__(self, problem: Problem, row: Table, max_batch_rows: int, *, none: float, everyone: float) -> None:
-        self.none = none
-        self.everyone = everyone
-        self._problem = problem
-        self._row = row
-        self._batch_rows = min(max_batch_rows, PREFERRED_BATCH_ROWS)
-        self._known: dict[bytes, float] = {}
-        self.n_coalitions = 0
-
-    @property
-    def n_model_rows(self) -> int:
-        """Model rows this row has cost: its coalitions, the background once, and itself."""
-        n_background = len(self._problem.background)
-        return self.n_coalitions * n_background + n_background + 1
-
-    def matrix(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Answers on every coalition and background row; float64, (m, b), for masks bool, (m, p)."""
-        n_background = len(self._problem.background)
-        answers = np.empty((len(masks), n_background))
-        for chunk, slab in self._slabs(masks):
-            answers[chunk] = slab
-        return answers
-
-    def means(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Value v(S) of every coalition; float64, (m,), for masks bool, (m, p)."""
-        values = np.empty(len(masks))
-        for chunk, slab in self._slabs(masks):
-            values[chunk] = steady_mean(slab)
-        return values
-
-    def at(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """As `means`, but every coalition is evaluated once in the life of this object."""
-        keys = [packed.tobytes() for packed in np.packbits(masks, axis=1)]
-        fresh = {key: index for index, key in enumerate(keys) if key not in self._known}
-        if fresh:
-            found = self.means(masks[list(fresh.values())])
-            self._known.update(zip(fresh, found.tolist(), strict=True))
-        return np.fromiter((self._known[key] for key in keys), dtype=np.float64, count=len(keys))
-
-    def _slabs(self, masks: NDArray[np.bool_]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """The answers for consecutive coalitions, (coalitions in the slab, b), as few at a time as a batch holds."""
-        problem, size = self._problem, self._batch_rows
-        n_background = len(problem.background)
-        n_together = max(1, size // n_background)
-        pieces = (
-            [problem.background]
-            if n_background <= size
-            else [problem.background.take(slice(start, start + size)) for start in range(0, n_background, size)]
-        )
-        for start in range(0, len(masks), n_together):
-            chunk = slice(start, min(start + n_together, len(masks)))
-            slab = [
-                score(problem, hybrid_rows(self._row, piece, masks[chunk], problem.players), HYBRID_ROWS).reshape(
-                    -1, len(piece)
-                )
-                for piece in pieces
-            ]
-            self.n_coalitions += chunk.stop - chunk.start
-            yield chunk, slab[0] if len(slab) == 1 else np.concatenate(slab, axis=1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.attribution.active import active_players, for_all, inert_text, only
 from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
 from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, background_sample, generator_of
 from xaisvc.attribution.projections import normal_units
@@ -85,10 +86,13 @@ class PermutationMethod:
             LimitExceededError: If the budget is above the limit, which the message names.
             ModelOutputError: If the model's answers are not finite numbers, one per row.
         """
-        allowed = permutation_range(len(problem.players))
+        p = len(problem.players)
+        allowed = permutation_range(p)
         allowed.check(settings.budget)
-        sampler = PermutationSampler(problem, settings.plan_seed)
-        found = sample(problem, games_of(problem, settings), rows, settings, allowed, sampler)
+        active = active_players(problem)
+        games = only(games_of(problem, settings), active, p)
+        sampler = PermutationSampler(len(active), len(problem.background), settings.plan_seed)
+        found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
         detail = f"Permutation sampling from {found.coalitions} distinct coalitions per row over {found.background}"
         if found.exact.all():
             detail += "; these are all coalitions, so the values are exact."
@@ -97,16 +101,21 @@ class PermutationMethod:
                 ", in orders that all rows share, each walked forward and backward; standard errors from the scatter "
                 "over orders."
             )
-        return found.attribution(self.name, detail, allowed)
+        return found.attribution(self.name, detail + inert_text(active, p), allowed)
 
 
 class PermutationSampler:
     """Shared orders, and the mean over them; see `Sampler`. Lives for one call."""
 
-    def __init__(self, problem: Problem, seed: bytes) -> None:
-        self._p = len(problem.players)
-        self._n_background = len(problem.background)
+    def __init__(self, p: int, n_background: int, seed: bytes) -> None:
+        self._p = p
+        self._n_background = n_background
         self._seed = seed
+
+    @property
+    def p(self) -> int:
+        """Number of players that can matter."""
+        return self._p
 
     def design(self, n_coalitions: int) -> CoalitionDesign:
         """The distinct pairs of the orders that a budget pays for."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from xaisvc.attribution.active import active_players
 from xaisvc.attribution.kernel import coalition_range
 from xaisvc.attribution.methods import METHODS
 from xaisvc.attribution.tree_probability import AFFORDABLE_LINKED_CELLS, linked_cells, why_not_linked
@@ -87,7 +88,7 @@ def _best(problem: Problem, budget: Budget | None) -> Plan:
 
 def _too_much(problem: Problem, budget: Budget | None) -> str:
     """Why all coalitions are more than is affordable; empty if they are not."""
-    p = len(problem.players)
+    p = len(active_players(problem))
     if isinstance(budget, Deadline):
         return "enumeration cannot stop at a deadline"
     affordable = budget if isinstance(budget, int) else coalition_range(p).default

@@ -32,6 +32,11 @@ _GROWTH = 2.0**0.5  # between the sizes that a deadline can stop at
 class Sampler(Protocol):
     """A method's choices for p players; what it returns depends on nothing else than it was made from."""
 
+    @property
+    def p(self) -> int:
+        """Number of players."""
+        ...
+
     def design(self, n_coalitions: int) -> CoalitionDesign:
         """The pairs of a budget; those of a larger one go on from them."""
         ...
@@ -141,7 +146,7 @@ class _Run:
     def __init__(
         self, problem: Problem, games: CoalitionGames, rows: Table, settings: Settings, sampler: Sampler
     ) -> None:
-        n, self._p = len(rows), len(problem.players)
+        n, self._p = len(rows), sampler.p
         self._games, self._rows, self._settings, self._sampler = games, rows, settings, sampler
         b = len(problem.background)
         self.rows_per_coalition = b

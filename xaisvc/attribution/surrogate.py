@@ -32,6 +32,8 @@ N_BLOCKS = 50
 N_FIT_BLOCKS = 40
 _N_RESAMPLES = 64
 _TOP = 3
+# Sets of answers in a product. A set alone pays for as many; matrix kernels work on tiles that this is a multiple of.
+SETS_TOGETHER = 8
 
 
 def kernel_width(p: int) -> float:
@@ -85,6 +87,32 @@ class Surrogate:
     intercept: float
     standard_errors: NDArray[np.float64]
     diagnostics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surrogates:
+    """Fitted surrogates of n sets of answers; see `Surrogate`.
+
+    Attributes:
+        weights: float64, (n, p).
+        intercepts: float64, (n,).
+        standard_errors: float64, (n, p).
+        diagnostics: float64, (n,) each.
+    """
+
+    weights: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
+    diagnostics: Mapping[str, NDArray[np.float64]]
+
+    def one(self, index: int) -> Surrogate:
+        """One of them."""
+        return Surrogate(
+            weights=self.weights[index],
+            intercept=float(self.intercepts[index]),
+            standard_errors=self.standard_errors[index],
+            diagnostics={name: float(numbers[index]) for name, numbers in self.diagnostics.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,19 +183,22 @@ class _Ridge:
         centred = self.products - self.mass * np.outer(self.means, self.means)
         return np.asarray(np.linalg.inv(centred + RIDGE_ALPHA * np.eye(len(self.totals))), dtype=np.float64)
 
-    def fit(
-        self, inverse: NDArray[np.float64], projected: NDArray[np.float64], total: float
-    ) -> tuple[NDArray[np.float64], float]:
-        """Weights and intercept from Z'Wy and 1'Wy."""
-        weights = inverse @ (projected - self.means * total)
-        return weights, total / self.mass - float(self.means @ weights)
+    def fit(self, inverse: NDArray[np.float64], projected: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights and, last, intercepts from Z'Wy and, last, 1'Wy; (n, p + 1) both."""
+        totals = projected[:, -1:]
+        found = np.empty_like(projected)
+        found[:, :-1] = (projected[:, :-1] - totals * self.means) @ inverse.T
+        found[:, -1] = totals[:, 0] / self.mass - (found[:, :-1] * self.means).sum(axis=1)
+        return found
 
 
 class SurrogateFitter:
-    """Fits surrogates to samples that share their design and weights, one set of answers after the other.
+    """Fits surrogates to samples that share their design and weights, several sets of answers together.
 
     What the design decides is worked out once: the weights of a surrogate are then a constant matrix times the answers,
-    (Zc'WZc + alpha I)^-1 Zc'W.
+    (Zc'WZc + alpha I)^-1 Zc'W. Products always have `SETS_TOGETHER` sets of answers, zeros if need be, so that a set
+    gets the same bits alone and in company; and they are cut at the blocks of the bootstrap, which keeps them small
+    enough for a thread of its own and for the cache.
     """
 
     def __init__(
@@ -182,49 +213,69 @@ class SurrogateFitter:
         """
         self._row = design[0]
         # Columns relative to the row's own: sums of products keep their digits.
-        self._design = design - self._row
-        self._sample_weights = sample_weights
-        weighted = self._design * sample_weights[:, None]
+        relative = design - self._row
+        weighted = relative * sample_weights[:, None]
         self._resamples = resamples
-        self._starts = block_starts(len(design)).tolist()
-        self._split = split = self._starts[N_FIT_BLOCKS]
-        self._part = _Ridge.of(self._design[:split], weighted[:split], float(sample_weights[:split].sum()))
-        held_out = _Ridge.of(self._design[split:], weighted[split:], float(sample_weights[split:].sum()))
+        self._m, p = design.shape
+        self._blocks = list(pairwise(block_starts(self._m).tolist()))
+        split = self._blocks[N_FIT_BLOCKS][0]
+        self._part = _Ridge.of(relative[:split], weighted[:split], float(sample_weights[:split].sum()))
+        held_out = _Ridge.of(relative[split:], weighted[split:], float(sample_weights[split:].sum()))
         self._whole = self._part + held_out
         self._part_inverse, self._inverse = self._part.inverse(), self._whole.inverse()
+        # Blocks differ by one draw at most; the shorter ones end with zeros, and a last column of ones adds up.
+        self._longest = longest = max(stop - start for start, stop in self._blocks)
+        self._columns = np.zeros((N_BLOCKS, longest, p + 1))
+        self._weights = np.zeros((N_BLOCKS, 1, longest))
+        for block, (start, stop) in enumerate(self._blocks):
+            self._columns[block, : stop - start, :p] = relative[start:stop]
+            self._columns[block, : stop - start, p] = 1.0
+            self._weights[block, 0, : stop - start] = sample_weights[start:stop]
 
-    def fit(self, answers: NDArray[np.float64]) -> Surrogate:
-        """The surrogate of one set of answers, float64, (m,)."""
-        sample_weights, split = self._sample_weights, self._split
-        # Answers relative to the row's own, for the same reason; and a constant model gets exact zeros.
-        relative = answers - answers[0]
-        pull = sample_weights * relative
-        projected = pull[:split] @ self._design[:split]
-        total = float(pull[:split].sum())
-        part_weights, part_intercept = self._part.fit(self._part_inverse, projected, total)
-        held_out = part_intercept + self._design[split:] @ part_weights
-
-        projected = projected + pull[split:] @ self._design[split:]
-        weights, intercept = self._whole.fit(self._inverse, projected, total + float(pull[split:].sum()))
-        fitted = intercept + self._design @ weights
-
-        pull = sample_weights * (relative - fitted)
-        blocks = list(pairwise(self._starts))
-        gradients = np.array([pull[start:stop] @ self._design[start:stop] for start, stop in blocks])
-        gradients -= np.outer(np.add.reduceat(pull, self._starts[:-1]), self._whole.means)
-        moves = gradients @ self._inverse
-        offset = intercept + float(answers[0])
-        at_zero = offset - float(self._row @ weights)
-        return Surrogate(
-            weights=weights,
-            intercept=at_zero,
-            standard_errors=bootstrap_errors(moves, len(answers)),
+    def fit(self, answers: NDArray[np.float64]) -> Surrogates:
+        """The surrogates of n sets of answers, float64, (n, m)."""
+        n = len(answers)
+        parts = [self._fit_few(answers[start : start + SETS_TOGETHER]) for start in range(0, n, SETS_TOGETHER)]
+        return Surrogates(
+            weights=np.concatenate([part.weights for part in parts])[:n],
+            intercepts=np.concatenate([part.intercepts for part in parts])[:n],
+            standard_errors=np.concatenate([part.standard_errors for part in parts])[:n],
             diagnostics={
-                "fidelity": weighted_r2(relative[split:], held_out, sample_weights[split:]),
-                "r2": weighted_r2(relative, fitted, sample_weights),
-                **_stability(weights, weights + self._resamples @ moves),
+                name: np.concatenate([part.diagnostics[name] for part in parts])[:n] for name in parts[0].diagnostics
+            },
+        )
+
+    def _fit_few(self, answers: NDArray[np.float64]) -> Surrogates:
+        """Up to `SETS_TOGETHER` sets; what lies behind them in the answer is of no use."""
+        columns, sample_weights, p = self._columns, self._weights, len(self._row)
+        # Answers relative to the row's own, for the same reason; and a constant model gets exact zeros.
+        relative = np.zeros((N_BLOCKS, SETS_TOGETHER, self._longest))
+        for block, (start, stop) in enumerate(self._blocks):
+            np.subtract(answers[:, start:stop], answers[:, :1], out=relative[block, : len(answers), : stop - start])
+
+        projected = (sample_weights * relative) @ columns
+        part = self._part.fit(self._part_inverse, projected[:N_FIT_BLOCKS].sum(axis=0))
+        held_out = relative[N_FIT_BLOCKS:] - part @ columns[N_FIT_BLOCKS:].transpose(0, 2, 1)
+        whole = self._whole.fit(self._inverse, projected.sum(axis=0))
+        left = relative - whole @ columns.transpose(0, 2, 1)
+        weights = np.ascontiguousarray(whole[:, :p])
+
+        gradients = (sample_weights * left) @ columns
+        moves = (gradients[:, :, :p] - gradients[:, :, p:] * self._whole.means) @ self._inverse
+        offsets = whole[:, p].copy()
+        offsets[: len(answers)] += answers[:, 0]
+        at_zero = offsets - (weights * self._row).sum(axis=1)
+        resampled = weights[:, None, :] + self._resamples @ moves.transpose(1, 0, 2)
+        return Surrogates(
+            weights=weights,
+            intercepts=at_zero,
+            standard_errors=bootstrap_errors(moves, self._m),
+            diagnostics={
+                "fidelity": _weighted_r2(relative[N_FIT_BLOCKS:], held_out, sample_weights[N_FIT_BLOCKS:]),
+                "r2": _weighted_r2(relative, left, sample_weights),
+                **_stability(weights, resampled),
                 "intercept": at_zero,
-                "local_prediction": offset,
+                "local_prediction": offsets,
             },
         )
 
@@ -246,8 +297,8 @@ def fit_surrogate(
         chosen: Columns that may have a weight; all if None.
     """
     if chosen is None:
-        return SurrogateFitter(design, sample_weights, resamples).fit(answers)
-    found = SurrogateFitter(design[:, chosen], sample_weights, resamples).fit(answers)
+        return SurrogateFitter(design, sample_weights, resamples).fit(answers[None]).one(0)
+    found = SurrogateFitter(design[:, chosen], sample_weights, resamples).fit(answers[None]).one(0)
     weights, standard_errors = np.zeros(design.shape[1]), np.zeros(design.shape[1])
     weights[chosen], standard_errors[chosen] = found.weights, found.standard_errors
     return replace(found, weights=weights, standard_errors=standard_errors)
@@ -260,39 +311,61 @@ def bootstrap_errors(moves: NDArray[np.float64], m: int) -> NDArray[np.float64]:
     m / (m - q - 1), as q weights and an intercept have made the residuals of m draws smaller than they are.
 
     Args:
-        moves: A^-1 g_b of each block; float64, (blocks, q).
+        moves: A^-1 g_b of each block, for n surrogates; float64, (blocks, n, q).
         m: Draws.
 
     Returns:
-        float64, (q,).
+        float64, (n, q).
     """
-    blocks, q = moves.shape
+    blocks, _, q = moves.shape
     scale = blocks / (blocks - 1) * m / (m - q - 1)
     return np.asarray(np.sqrt(scale * ((moves - moves.mean(axis=0)) ** 2).sum(axis=0)))
 
 
-def weighted_r2(
-    answers: NDArray[np.float64], fitted: NDArray[np.float64], sample_weights: NDArray[np.float64]
-) -> float:
-    """Weighted share of the variance that the fit explains; 1 for a constant that is met, 0 for one that is not."""
-    centre = float(sample_weights @ answers) / float(sample_weights.sum())
-    left = float(sample_weights @ (answers - fitted) ** 2)
-    total = float(sample_weights @ (answers - centre) ** 2)
-    if total == 0.0:
-        return 1.0 if left == 0.0 else 0.0
-    return 1.0 - left / total
+def _weighted_r2(
+    answers: NDArray[np.float64], left: NDArray[np.float64], sample_weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted share of the variance that a fit explains; 1 for a constant that is met, 0 for one that is not.
+
+    Args:
+        answers: In blocks; float64, (blocks, n, longest).
+        left: The answers less the fitted ones; float64, same shape.
+        sample_weights: 0 where a block has ended; float64, (blocks, 1, longest).
+
+    Returns:
+        float64, (n,).
+    """
+    centres = _total(sample_weights * answers) / float(sample_weights.sum())
+    unexplained = _total(sample_weights * left * left)
+    from_centre = answers - centres[:, None]
+    total = _total(sample_weights * from_centre * from_centre)
+    met = np.where(unexplained == 0.0, 1.0, 0.0)
+    return np.where(total == 0.0, met, 1.0 - unexplained / np.where(total == 0.0, 1.0, total))
 
 
-def _stability(weights: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, float]:
-    top, others = _largest(weights[None])[0], _largest(resampled)
-    common = (others[:, :, None] == top).sum(axis=(1, 2))
-    flips = np.sign(resampled[:, top]) != np.sign(weights[top])
+def _total(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of each set over blocks and draws, (blocks, n, longest) to (n,)."""
+    return np.asarray(parts.sum(axis=2).sum(axis=0), dtype=np.float64)
+
+
+def _stability(weights: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Of n surrogates, (n, q), and their resamples, (n, resamples, q)."""
+    top, others = _largest(weights), _largest(resampled)
+    size = top.shape[1]
+    common = (others[:, :, :, None] == top[:, None, None, :]).sum(axis=(2, 3))
+    chosen = np.take_along_axis(resampled, top[:, None, :], axis=2)
+    flips = np.sign(chosen) != np.sign(np.take_along_axis(weights, top, axis=1))[:, None, :]
     return {
-        "stability_top3_jaccard": float(np.mean(common / (2 * len(top) - common))),
-        "stability_sign_flips": float(flips.mean()),
+        "stability_top3_jaccard": (common / (2 * size - common)).mean(axis=1),
+        "stability_sign_flips": flips.mean(axis=(1, 2)),
     }
 
 
 def _largest(weights: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Places of the largest weights by size in each line; of equals, the first."""
-    return np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :_TOP]
+    """Places of the largest weights by size along the last axis; of equals, the first."""
+    sizes = np.abs(weights)
+    found = []
+    for _ in range(min(_TOP, weights.shape[-1])):
+        found.append(sizes.argmax(axis=-1))
+        np.put_along_axis(sizes, found[-1][..., None], -1.0, axis=-1)
+    return np.stack(found, axis=-1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from xaisvc.attribution.linear import LinearPart, Matrices, chunks, finished, players_of_columns, why_not_additive
-from xaisvc.attribution.masking import score
+from xaisvc.attribution.observed import answers_of
 from xaisvc.attribution.parallel import in_threads
 from xaisvc.attribution.tree_plan import DEFAULT_BYTES
 from xaisvc.attribution.tree_terms import kept, players_key, ready, same_trees
@@ -90,7 +90,8 @@ class TreeMethod:
         Raises:
             MethodNotApplicableError: If `why_not` is not empty.
             ModelOutputError: If a number is not finite.
-            AdditivityError: If values and base value do not sum to the output.
+            AdditivityError: If values and base value do not sum to the output, or do not give the model's probability;
+                see `observed`.
         """
         return self.attribute_outputs((problem,), rows, settings)[0]
 
@@ -121,6 +122,13 @@ class TreeMethod:
                 shared.append(([group.places[i] for i in apart], term))
         values = np.zeros((len(problems), len(rows), len(problems[0].players)))
         outputs = np.zeros((len(problems), len(rows)))
+        predictions = [None if problem.observed is None else np.zeros(len(rows)) for problem in problems]
+        bases = [
+            _constant(problem)
+            + linear[place].base
+            + sum(term.base(places.index(place)) for places, term in shared if place in places)
+            for place, problem in enumerate(problems)
+        ]
 
         def work(chunk: slice) -> None:
             settings.check()
@@ -134,17 +142,20 @@ class TreeMethod:
                 for place, own in zip(places, found, strict=True):
                     values[place, chunk] += own
             for place, problem in enumerate(problems):
-                outputs[place, chunk] = score(problem, part, "explained rows")
+                answers = answers_of(problem, part, bases[place], values[place, chunk])
+                outputs[place, chunk] = answers.outputs
+                seen = predictions[place]
+                if seen is not None and answers.predictions is not None:
+                    seen[chunk] = answers.predictions
 
         in_threads(work, _pieces(len(rows), settings), settings.threads)
         return tuple(
             finished(
                 method=self.name,
                 values=values[place],
-                base=_constant(problem)
-                + linear[place].base
-                + sum(term.base(places.index(place)) for places, term in shared if place in places),
+                base=bases[place],
                 outputs=outputs[place],
+                predictions=predictions[place],
                 detail=_detail([term for places, term in shared if place in places], len(problem.background)),
             )
             for place, problem in enumerate(problems)

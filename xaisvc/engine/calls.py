@@ -62,8 +62,15 @@ class Calls:
         target = self.bundle.description.output(output)
         unit = parse_space(choices.space) or target.space
         check_budget(choices.budget)
-        problem = self._loaded.problem(target, unit, self.players(choices.players))
-        return target, problem, plan(problem, choices.method, choices.budget)
+
+        def make() -> tuple[Output, Problem, Plan]:
+            problem = self._loaded.problem(target, unit, self.players(choices.players))
+            return target, problem, plan(problem, choices.method, choices.budget)
+
+        if choices.budget is None and choices.players in BUNDLE_PLAYERS:
+            # Few such choices exist, so what they come to is kept: it is a good part of the time of one row.
+            return self._loaded.once(("prepared", target.id, unit, choices.players, choices.method), make)
+        return make()
 
     def players(self, players: str | Mapping[str, Sequence[str]]) -> Players:
         """The players asked for. Those that the bundle alone decides are made once: clusters cost time."""
@@ -120,7 +127,7 @@ class Calls:
         same_unit = problem.space is target.tensor_space
         return Job(
             target=target,
-            problem=problem if cancel is None else replace(problem, model=Interruptible(problem.model, check)),
+            problem=problem if cancel is None else _interruptible(problem, check),
             plan=chosen,
             tensor=None if same_unit else self._loaded.scoring(target, target.tensor_space),
         )
@@ -216,6 +223,16 @@ class Calls:
             ids=RowIds(len(rows), self._surroundings.new_id),
             created_at=self._surroundings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
+
+
+def _interruptible(problem: Problem, check: Callable[[], None]) -> Problem:
+    """The problem with model functions that ask before every call whether they are still wanted."""
+    seen = problem.observed
+    return replace(
+        problem,
+        model=Interruptible(problem.model, check),
+        observed=None if seen is None else replace(seen, model=Interruptible(seen.model, check)),
+    )
 
 
 def _coalitions(budget: Budget | None) -> int:

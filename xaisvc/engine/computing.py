@@ -111,8 +111,7 @@ def _merged(work: Work, rows: Table, weights: NDArray[np.intp]) -> list[Answer]:
     mergers = [_Merger(count) for _ in work.jobs]
     for chunk, part, settings in cut(work, rows, weights):
         for merger, job, attribution in zip(mergers, work.jobs, _attribute(work.jobs, part, settings), strict=True):
-            predictions = None if job.tensor is None else job.tensor(part)
-            merger.add(chunk, attribution, predictions)
+            merger.add(chunk, attribution, _predictions(job, attribution, part))
     return [merger.answer() for merger in mergers]
 
 
@@ -151,6 +150,13 @@ def _attribute(jobs: Sequence[Job], rows: Table, settings: Settings) -> Sequence
             settings.check()
         found.append(job.plan.method.attribute(job.problem, rows, own))
     return found
+
+
+def _predictions(job: Job, found: Attribution, rows: Table) -> NDArray[np.float64] | None:
+    """The output tensor of each row, scored here unless the method has done it; None if the outputs are just that."""
+    if job.tensor is None:
+        return None
+    return job.tensor(rows) if found.predictions is None else found.predictions
 
 
 class _Merger:
@@ -210,7 +216,13 @@ class _Merger:
         detail = self._details[0]
         if len(self._details) > 1:
             detail += f" (These counts are of the first {self._detail_rows:,} of {self._count:,} rows worked on.)"
-        found = replace(self._whole.attribution, detail=detail, exact=self._exact, diagnostics=tuple(self._diagnostics))
+        found = replace(
+            self._whole.attribution,
+            detail=detail,
+            exact=self._exact,
+            diagnostics=tuple(self._diagnostics),
+            predictions=None,  # those of all chunks are in the answer
+        )
         return replace(self._whole, attribution=found)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from xaisvc.attribution import METHODS, association_matrix
 from xaisvc.attribution.masking import base_value
+from xaisvc.attribution.observed import LINK_ROUNDING
+from xaisvc.engine.clouds import GraphClouds
 from xaisvc.engine.fused_pairs import FusedMaker
 from xaisvc.engine.games import GraphGames, GraphSource
 from xaisvc.engine.guards import check_rows_apart, probe_rows, why_misread
@@ -23,7 +25,7 @@ from xaisvc.engine.readying import Readied, make_ready, taken_apart
 from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
-from xaisvc.graphs import NotAdditive, check_trees, plan_scorer, read_additive
+from xaisvc.graphs import NotAdditive, check_trees, features_behind, plan_scorer, read_additive
 from xaisvc.types import AdditiveModel, LinearTerm, Players, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
@@ -98,13 +100,30 @@ class LoadedBundle:
 
     def _check_link(self, output: Output, log_odds: ScoringModel) -> None:
         """Log-odds are read by taking the link off the graph; runtimes have differed in what that link is."""
-        scores = log_odds(self.bundle.background)
-        gap = float(np.abs(1.0 / (1.0 + np.exp(-scores)) - self.background_predictions(output)).max())
+        gap = self._link_gap(output, log_odds)
         if gap > LINK_TOLERANCE:
             raise ModelOutputError(
                 f"the log-odds of output '{output.id}' do not give its probabilities on the background (largest "
                 f"difference {gap:.3g}); explain it in space 'probability'"
             )
+
+    def _link_gap(self, output: Output, log_odds: ScoringModel) -> float:
+        """Largest difference on the background between the logistic function of log-odds and the probability."""
+        scores = log_odds(self.bundle.background)
+        return float(np.abs(1.0 / (1.0 + np.exp(-scores)) - self.background_predictions(output)).max())
+
+    def observed(self, output: Output, space: Space) -> Observed | None:
+        """The probability that checks log-odds, where the graph has both with the link between them; else None."""
+        if space is not Space.LOG_ODDS or output.tensor_space is not Space.PROBABILITY:
+            return None
+
+        def make() -> Observed | None:
+            scoring = self.scoring(output, space)
+            if scoring.scorer.transform != "none" or self._link_gap(output, scoring) > LINK_ROUNDING / 2:
+                return None
+            return Observed(model=self.scoring(output, output.tensor_space))
+
+        return self._once(("observed", output.id), make)
 
     def additive(self, output: Output, space: Space) -> AdditiveReading:
         """The output as a sum of trees and linear terms, if the graph is one."""
@@ -132,18 +151,32 @@ class LoadedBundle:
     def problem(self, output: Output, space: Space, players: Players) -> Problem:
         """The problem that attribution methods solve for this output, space and players."""
         reading = self.additive(output, space)
+        scoring = self.scoring(output, space)
         problem = Problem(
-            model=self.scoring(output, space),
+            model=scoring,
+            clouds=GraphClouds(self.bundle.description, scoring),
             background=self.bundle.background,
             players=players,
             space=space,
             additive=reading.model,
             additive_reason=reading.reason,
+            inert=self._inert(output, space),
             linked=self._linked(output) if reading.model is None and space is Space.PROBABILITY else None,
             plans=self._plans.scoped(f"{output.id} in {space}"),
             look_up=self._look_up,
+            observed=self.observed(output, space) if reading.model is not None else None,
         )
         return replace(problem, games=GraphGames(problem, self._graph_source(output, space)))
+
+    def _inert(self, output: Output, space: Space) -> frozenset[str]:
+        """The features that the graph proves to have no influence on an output."""
+
+        def make() -> frozenset[str]:
+            sources = {feature.id: feature.source for feature in self.bundle.description.features}
+            scorer = self.scoring(output, space).scorer
+            return frozenset(sources) - features_behind(scorer.model, scorer.tensor, scorer.column, sources)
+
+        return self._once(("inert", output.id, space), make)
 
     def _linked(self, output: Output) -> LinkedModel | None:
         """The output's probability as the link of sums, if it is one."""

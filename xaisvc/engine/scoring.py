@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.graphs import Scorer
-    from xaisvc.types import BundleDescription, LoadedModel, Table
+    from xaisvc.types import BundleDescription, LoadedModel, Table, TensorInfo
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -39,6 +39,11 @@ class ScoringModel:
         """The tensors that the graph reads for n rows."""
         return encode_rows(self._description, self._model.inputs, rows)
 
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The tensors that the graph reads."""
+        return self._model.inputs
+
     def __call__(self, rows: Table) -> NDArray[np.float64]:
         """Scores rows; see `ModelFunction`.
 
@@ -51,9 +56,16 @@ class ScoringModel:
         return np.concatenate(pieces) if pieces else np.empty(0)
 
     def _score(self, rows: Table) -> NDArray[np.float64]:
-        feeds = self.feeds(rows)
+        return self.answers(self.feeds(rows), len(rows))
+
+    def answers(self, feeds: Mapping[str, NDArray[np.generic]], n: int) -> NDArray[np.float64]:
+        """Scores n rows that are tensors already.
+
+        Raises:
+            ModelOutputError: If the model fails, or answers with a number that is not finite or of the wrong shape.
+        """
         tensor = np.asarray(self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor])
-        numbers = _one_per_row(tensor, feeds, rows).astype(np.float64)
+        numbers = _one_per_row(tensor, feeds, n).astype(np.float64)
         column = self._scorer.column or 0
         if column >= numbers.shape[1]:
             width = numbers.shape[1]
@@ -73,7 +85,7 @@ class ScoringModel:
             )
             kinds = " or ".join(sorted({str(score) for score in scores[~np.isfinite(scores)]}))
             raise ModelOutputError(
-                f"the model answered {bad} of {len(rows)} rows with a number that is not finite ({kinds}){hint}"
+                f"the model answered {bad} of {n} rows with a number that is not finite ({kinds}){hint}"
             )
         return scores
 
@@ -89,15 +101,15 @@ class ColumnMatrix:
     def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
         """Runs the preprocessing of the graph; see `ColumnFunction`."""
         feeds = encode_rows(self._description, self._model.inputs, rows)
-        matrix = _one_per_row(np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]), feeds, rows)
+        matrix = _one_per_row(np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]), feeds, len(rows))
         # Routing must compare in the type the graph computes in: double models stay double, all others are float.
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)
         return matrix.astype(np.float32, copy=False)
 
 
-def _one_per_row(tensor: NDArray[Number], feeds: Mapping[str, object], rows: Table) -> NDArray[Number]:
+def _one_per_row(tensor: NDArray[Number], feeds: Mapping[str, object], n: int) -> NDArray[Number]:
     """The tensor as a matrix, one line per row; where nothing enters the graph, one constant for all rows."""
     if not feeds:
-        return np.repeat(tensor.reshape(1, -1), len(rows), axis=0)
-    return tensor.reshape(len(rows), -1)
+        return np.repeat(tensor.reshape(1, -1), n, axis=0)
+    return tensor.reshape(n, -1)

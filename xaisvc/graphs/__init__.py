@@ -9,7 +9,7 @@ from xaisvc.graphs.graph import Graph
 from xaisvc.graphs.link_rows import link_graph
 from xaisvc.graphs.mixing import MixingPlan, has_trees, plan_link_mixing, plan_mixing
 from xaisvc.graphs.outputs import Place, list_outputs, resolve_output
-from xaisvc.graphs.provenance import trace_columns
+from xaisvc.graphs.provenance import features_behind, trace_columns
 from xaisvc.graphs.scorer import Scorer, Transform, plan_scorer
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Transform",
     "UncutError",
     "check_trees",
+    "features_behind",
     "fused_graph",
     "has_trees",
     "layer_outputs",

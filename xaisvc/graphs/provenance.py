@@ -182,6 +182,27 @@ def trace_columns(model: bytes, tensor: str, sources: Mapping[str, TensorColumn]
     return owners
 
 
+def features_behind(
+    model: bytes, tensor: str, column: int | None, sources: Mapping[str, TensorColumn]
+) -> frozenset[str]:
+    """The features that may change one number of a graph; all others provably cannot.
+
+    Args:
+        model: Serialized ONNX model.
+        tensor: The tensor that holds the number.
+        column: Its column; None if it has one number per row.
+        sources: Feature id to the input tensor and column where it enters the graph.
+
+    Raises:
+        UnsafeModelError: If the bytes are not an ONNX model.
+    """
+    trace = Tracer(Graph.parse(model), sources)(tensor)
+    if column is None or not isinstance(trace, Columns):
+        return trace.everybody
+    owners = trace.owners.reshape(-1)
+    return owners[column] if column < owners.size else trace.everybody
+
+
 def _domain(node: NodeProto) -> str:
     return "" if node.domain in {"", "ai.onnx"} else node.domain
 

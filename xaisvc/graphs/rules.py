@@ -207,20 +207,40 @@ def _reduce(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] |
 
 
 def _model_scores(columns: Callable[[NodeProto], int | None], scores: int) -> Rule:
-    """A model node: all its numbers depend on all of its input; `scores` is the place of the output with columns."""
+    """A model node: its numbers depend on all columns it reads; `scores` is the place of the output with columns."""
 
     def rule(graph: Graph, node: NodeProto, traces: list[Trace]) -> list[Trace] | None:
         del graph
-        everybody = traces[0].everybody
         rows_and_columns = 2
         if not isinstance(traces[0], Columns) or traces[0].owners.ndim != rows_and_columns:
             return None  # a tensor of shape [n] is one row to these nodes
+        everybody = union(_read(node, traces[0].owners[0].tolist()))
         width = columns(node)
         per_row = Columns(filled((1,), everybody))
         table = Mixed(everybody) if width is None else Columns(filled((1, width), everybody))
         return [per_row, table] if scores else [table]
 
     return rule
+
+
+def _read(node: NodeProto, owners: list[Owners]) -> Iterable[Owners]:
+    """Owners of the columns that a model node reads: those that a branch tests or that have a weight."""
+    lists = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type in {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}:
+        modes = lists["nodes_modes"].strings if "nodes_modes" in lists else ()
+        tested = lists["nodes_featureids"].ints if "nodes_featureids" in lists else ()
+        if len(modes) == len(tested) and max(tested, default=0) < len(owners):
+            branches = (column for column, mode in zip(tested, modes, strict=True) if mode != b"LEAF")
+            return {owners[column] for column in branches if column >= 0}
+    if node.op_type == "TreeEnsemble" and "nodes_featureids" in lists:  # ai.onnx.ml 5 lists branches only
+        tested = lists["nodes_featureids"].ints
+        if min(tested, default=0) >= 0 and max(tested, default=0) < len(owners):
+            return {owners[column] for column in tested}
+    if node.op_type in {"LinearClassifier", "LinearRegressor"} and "coefficients" in lists:
+        weights = np.asarray(lists["coefficients"].floats)
+        if owners and weights.size % len(owners) == 0:
+            return {owners[column] for column in np.flatnonzero((weights.reshape(-1, len(owners)) != 0).any(axis=0))}
+    return owners
 
 
 def classifier_width(node: NodeProto) -> int | None:

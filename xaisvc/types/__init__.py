@@ -31,6 +31,9 @@ from xaisvc.types.record import (
 )
 from xaisvc.types.runtime import Device, LoadedModel, Runtime, TensorInfo
 from xaisvc.types.sampling import (
+    Cloud,
+    CloudDraws,
+    CloudModel,
     CoalitionDesign,
     CoalitionGames,
     PairFunction,
@@ -67,6 +70,9 @@ __all__ = [
     "BundleDescription",
     "Caveat",
     "Change",
+    "Cloud",
+    "CloudDraws",
+    "CloudModel",
     "CoalitionDesign",
     "CoalitionGames",
     "ColumnFunction",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from xaisvc.types.sampling import CoalitionGames, PlanStore, TableLookUp
+    from xaisvc.types.sampling import CloudModel, CoalitionGames, PlanStore, TableLookUp
     from xaisvc.types.schema import Space
     from xaisvc.types.table import Table
 
@@ -177,6 +177,22 @@ class LinkedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The model's own answer in its output tensor, where the explained number is that answer before a known link.
+
+    With the logistic link, model(x) = 1 / (1 + exp(-f(x))) within the rounding of the tensor. Exact methods check f(x)
+    by it instead of scoring the model once for f(x) and once more for the tensor.
+
+    Attributes:
+        model: Scores raw rows in the tensor's unit.
+        link: How the tensor's number follows from the explained one.
+    """
+
+    model: ModelFunction
+    link: Literal["logistic"] = "logistic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What is to be explained; the same for all rows of a call.
 
@@ -187,11 +203,15 @@ class Problem:
         space: Unit of the explained number.
         additive: The model read as a sum of trees and linear terms; None if it is not one.
         additive_reason: Why `additive` is None, one sentence; empty otherwise.
+        inert: Ids of features that are proven to have no influence on the explained number.
         linked: The model read as the link of sums, where it is no sum itself but a probability made from sums; None if
             it is not.
         games: Evaluates coalitions faster than row by row through `model`; None where there is nothing faster.
+        clouds: Asks the model about draws around rows faster than through `model`; None where there is nothing faster.
         plans: Keeps what does not depend on the rows; None to work it out anew in every call.
         look_up: Looks up tables of trees on a device; None to do it on the CPU.
+        observed: The output tensor as a function, where a verified link leads from the explained number to it; None
+            where there is no such link or the tensor holds the explained number itself.
     """
 
     model: ModelFunction
@@ -201,9 +221,12 @@ class Problem:
     additive: AdditiveModel | None = None
     additive_reason: str = ""
     linked: LinkedModel | None = None
+    inert: frozenset[str] = frozenset()
     games: CoalitionGames | None = None
+    clouds: CloudModel | None = None
     plans: PlanStore | None = None
     look_up: TableLookUp | None = None
+    observed: Observed | None = None
 
 
 def _nothing() -> None:
@@ -251,6 +274,8 @@ class Attribution:
         detail: How and why this method ran, one or two sentences.
         diagnostics: One mapping per row, for example LIME's fidelity; empty if the method has none.
         value_function: `interventional`, or `local_surrogate` for LIME.
+        predictions: What the model answered in its output tensor, in the tensor's unit, where the method scored
+            `Problem.observed`; float64, (n,). None where it did not.
     """
 
     values: NDArray[np.float64]
@@ -263,6 +288,7 @@ class Attribution:
     detail: str = ""
     diagnostics: tuple[Mapping[str, float], ...] = field(default=())
     value_function: str = "interventional"
+    predictions: NDArray[np.float64] | None = None
 
 
 @runtime_checkable

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+import numpy as np
 
-    import numpy as np
+from xaisvc.types.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from numpy.typing import NDArray
 
-    from xaisvc.types.table import Table
+    from xaisvc.types.table import Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,72 @@ class CoalitionGames(Protocol):
 
     def attribute(self, design: CoalitionDesign, projection: Projection) -> ProjectedFunction:
         """Makes a design and its projection ready, as one graph where that is faster."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudDraws:
+    """m draws that surround any row; the first stands for the row itself.
+
+    Attributes:
+        size: m.
+        moves: What is added to the row's number in each draw, for numeric features; float64, (m,) each.
+        whole: Numeric features that are rounded to whole numbers after it, except in the first draw.
+        values: The value in each draw, for all other features; (m,) each, the first as any other.
+    """
+
+    size: int
+    moves: Mapping[str, NDArray[np.float64]]
+    whole: frozenset[str]
+    values: Mapping[str, Column]
+
+    def around(self, rows: Table, place: int, chunk: slice, names: Iterable[str]) -> Table:
+        """Some draws around the row at `place` as rows of a table, with the features `names`."""
+        drawn: dict[str, Column] = {}
+        for name in names:
+            own = rows.columns[name][place]
+            if name in self.moves:
+                numbers = np.asarray(own + self.moves[name][chunk], dtype=np.float64)
+                column: Column = np.round(numbers) if name in self.whole else numbers
+            else:
+                column = self.values[name][chunk]
+                column = column.copy() if chunk.start == 0 else column
+            if chunk.start == 0:
+                column[0] = own
+            drawn[name] = column
+        return Table(drawn)
+
+
+class Cloud(Protocol):
+    """Draws made ready for a model. Safe to call from several threads."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes."""
+        ...
+
+    def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
+        """Asks the model about some draws around a row: the same numbers as for `CloudDraws.around` as model rows.
+
+        Args:
+            rows: Rows of raw features.
+            place: The row among them.
+            chunk: The draws, start and stop given.
+
+        Returns:
+            The explained number of each draw; float64, (stop - start,).
+
+        Raises:
+            ModelOutputError: If the model's answers are not finite.
+        """
+        ...
+
+
+class CloudModel(Protocol):
+    """A model that is asked about the same draws around many rows."""
+
+    def prepare(self, draws: CloudDraws) -> Cloud:
+        """Makes draws ready."""
         ...
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.attribution.games import MatrixModel, matrix_problem, normal, table, twisted
-from xaisvc.attribution.coalitions import all_coalitions
-from xaisvc.attribution.masking import CoalitionValues, base_value, hybrid_rows, score, steady_mean
+from tests.unit.attribution.games import matrix_problem, normal, table, twisted
+from xaisvc.attribution.masking import HYBRID_ROWS, base_value, hybrid_rows, score, steady_mean
 from xaisvc.errors import ModelOutputError
 from xaisvc.types import Players, Problem, Space, Table
 
@@ -18,10 +17,6 @@ def _mixed_tables() -> tuple[Table, Table, Players]:
         {"age": np.array([20.0, 30.0]), "job": np.array([None, "cook"], dtype=object), "rent": np.array([500.0, 600.0])}
     )
     return row, background, Players(names=("person", "rent"), members=(("age", "job"), ("rent",)), kind="custom")
-
-
-def _game(problem: Problem, row: Table, max_batch_rows: int) -> CoalitionValues:
-    return CoalitionValues(problem, row, max_batch_rows, none=0.0, everyone=0.0)
 
 
 def test_a_coalition_keeps_the_rows_values_and_takes_the_rest_from_the_background() -> None:
@@ -46,47 +41,6 @@ def test_columns_keep_the_order_of_the_schema_and_their_types() -> None:
 
     assert mixed.feature_ids == ("age", "job", "rent")
     assert [column.dtype for column in mixed.columns.values()] == [np.float64, np.object_, np.float64]
-
-
-@pytest.mark.parametrize("max_batch_rows", [1, 3, 7, 20, 1000])
-def test_values_do_not_depend_on_the_size_of_a_batch_and_no_batch_is_larger(max_batch_rows: int) -> None:
-    problem, row = matrix_problem(twisted(4), normal(1, 5, 4)), table(normal(2, 1, 4))
-    masks = all_coalitions(4)
-    whole = _game(problem, row, 10_000).means(masks)
-    assert isinstance(problem.model, MatrixModel)
-    problem.model.calls.clear()
-
-    found = _game(problem, row, max_batch_rows).means(masks)
-
-    assert found == pytest.approx(whole, rel=0, abs=1e-15)
-    assert max(problem.model.calls) <= max_batch_rows
-    assert sum(problem.model.calls) == 16 * 5
-
-
-def test_the_matrix_holds_the_answer_of_every_coalition_and_background_row() -> None:
-    problem, row = matrix_problem(twisted(3), normal(1, 5, 3)), table(normal(2, 1, 3))
-    masks = all_coalitions(3)
-
-    matrix = _game(problem, row, 7).matrix(masks)
-
-    assert matrix.shape == (8, 5)
-    assert (matrix[0] == problem.model(problem.background)).all()
-    assert (matrix[7] == problem.model(row)[0]).all()
-    assert matrix.mean(axis=1) == pytest.approx(_game(problem, row, 7).means(masks), rel=0, abs=1e-15)
-
-
-def test_a_coalition_is_evaluated_once_however_often_it_is_asked_for() -> None:
-    problem, row = matrix_problem(twisted(3), normal(1, 5, 3)), table(normal(2, 1, 3))
-    game = _game(problem, row, 1000)
-    masks = all_coalitions(3)
-
-    first = game.at(masks[[1, 2, 1, 1]])
-    again = game.at(masks[[2, 3]])
-
-    assert game.n_coalitions == 3
-    assert game.n_model_rows == 3 * 5 + 5 + 1
-    assert first[1] == again[0]
-    assert (first[[0, 2, 3]] == first[0]).all()
 
 
 def test_the_mean_of_equal_numbers_is_that_number() -> None:
@@ -144,7 +98,7 @@ class TestUnusableAnswers:
             return np.where((matrix > 0).all(axis=1) | (matrix < 0).all(axis=1), 1.0, np.nan)
 
         problem = matrix_problem(fails_where_mixed, -np.ones((3, 2)))
-        game = _game(problem, table(np.ones((1, 2))), 100)
+        mixed = hybrid_rows(table(np.ones((1, 2))), problem.background, np.array([[True, False]]), problem.players)
 
         with pytest.raises(ModelOutputError, match="3 of 3 rows that mix the explained row with background rows"):
-            game.means(np.array([[True, False]]))
+            score(problem, mixed, HYBRID_ROWS)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper
 
-from tests.unit.graphs.hand_made import ML, Grove, graph, run
+from tests.unit.graphs.hand_made import ML, Grove, graph, run, stump
 from xaisvc.errors import BundleError
-from xaisvc.graphs import trace_columns
+from xaisvc.graphs import features_behind, trace_columns
 from xaisvc.types import TensorColumn
 
 FLOAT, STRING, INT64 = TensorProto.FLOAT, TensorProto.STRING, TensorProto.INT64
@@ -244,3 +244,45 @@ def test_an_unknown_width_is_refused() -> None:
 def test_an_unknown_tensor_is_refused() -> None:
     with pytest.raises(BundleError, match="has no tensor 'W'"):
         trace_columns(case("identity")[0], "W", SOURCES)
+
+
+# Two hidden units: b has no weight at all, c only one into the second unit, which the output does not use.
+LAYER = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 3.0]], dtype=np.float32)
+NETWORK = [
+    node("MatMul", ["X", "first"], ["hidden"]),
+    node("Relu", ["hidden"], ["active"]),
+    node("Gemm", ["active", "last"], ["both"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [(0, {"a"}), (1, {"a", "c"}), (None, {"a", "c"})],
+    ids=["a unit of one feature", "a unit of two", "any column"],
+)
+def test_features_without_weight_are_not_behind_the_output(column: int | None, expected: set[str]) -> None:
+    last = np.array([[1.0, 1.0], [0.0, 1.0]], dtype=np.float32)
+    model = graph(NETWORK, {"X": INPUTS["X"]}, ["both"], {"first": LAYER, "last": last})
+
+    assert features_behind(model, "both", column, SOURCES) == expected
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (ml("LinearRegressor", ["X"], coefficients=[0.5, 0.0, 1.0], intercepts=[0.0], targets=1), {"a", "c"}),
+        (
+            ml(
+                "LinearClassifier", ["X"], ["label", "Y"],
+                coefficients=[0.5, 0.0, 0.0, -0.5, 0.0, 0.0], intercepts=[0.0, 0.0], classlabels_ints=[0, 1],
+            ),
+            {"a"},
+        ),
+        (stump([0.1, 0.2], [0, 0], 1), {"a"}),
+    ],
+    ids=["a regressor without one coefficient", "a classifier with one coefficient", "a tree that tests one column"],
+)  # fmt: skip
+def test_models_depend_on_the_columns_they_read(made: NodeProto, expected: set[str]) -> None:
+    model = graph([made], {"X": INPUTS["X"]}, [made.output[-1]])
+
+    assert features_behind(model, made.output[-1], 0, SOURCES) == expected

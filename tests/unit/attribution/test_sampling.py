@@ -1,4 +1,4 @@
-"""Rows one by one: repeats, order, counts."""
+"""Rows of a sampled method: repeats, order, counts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""Checks exact values in log-odds against the probability that the model itself answers.
+
+An exact method knows the log-odds of a row, f(x) = base value + sum of values. Whoever explains a probability in
+log-odds wants that probability as well, so the model need not be scored in log-odds too: its probability must be
+
+    p = 1 / (1 + exp(-f(x)))
+
+which is a check of f(x) by the model's own answer. Where a probability is so near 0 or 1 that its rounding hides the
+log-odds, the row is scored in log-odds and compared there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.attribution.masking import score
+from xaisvc.types import Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xaisvc.types import Problem, Table
+
+LINK_ROUNDING = 1e-6
+"""How far a probability in float32 may be from the link of its log-odds: eight steps of float32 (1.2e-7) below 1.
+
+Seen: 4.2e-7 over 10,000 rows of 500 boosted trees, of which the trees' own rounding is a part.
+"""
+
+SEEN_SLOPE = 1e-3
+"""Least p (1 - p) of a row that is checked by its probability; rows with less are scored in log-odds.
+
+An error d of the log-odds moves the probability by p (1 - p) d, so the check sees errors from
+`LINK_ROUNDING` / (p (1 - p)): 4e-6 at p = 0.5 and 1e-3 at the bound, which is log-odds of 6.9 or p = 0.001 or 0.999.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the model answered for n rows.
+
+    Attributes:
+        outputs: The explained number in the problem's space; float64, (n,).
+        predictions: The output tensor in the tensor's unit; float64, (n,). None if it was not scored.
+    """
+
+    outputs: NDArray[np.float64]
+    predictions: NDArray[np.float64] | None
+
+
+def answers_of(problem: Problem, rows: Table, base: float, values: NDArray[np.float64]) -> Answers:
+    """The explained numbers of rows whose exact values are known, with as little scoring as a check needs.
+
+    Args:
+        problem: Without `observed`, every row is scored in the problem's space.
+        rows: n rows.
+        base: Base value of all rows.
+        values: Exact values; float64, (n, p).
+
+    Returns:
+        With `observed`, predictions of all rows, to be checked by `link_gaps`. Outputs are then the sums of base value
+        and values, but scored where p (1 - p) is below `SEEN_SLOPE`.
+
+    Raises:
+        ModelOutputError: If an answer is not finite, or there is not one for each row.
+    """
+    if problem.observed is None:
+        return Answers(score(problem, rows, "explained rows"), None)
+    tensor = replace(problem, model=problem.observed.model, space=Space.PROBABILITY)
+    predictions = score(tensor, rows, "explained rows")
+    outputs: NDArray[np.float64] = base + values.sum(axis=1)
+    unseen = np.flatnonzero(predictions * (1.0 - predictions) < SEEN_SLOPE)
+    if unseen.size:
+        part = rows if unseen.size == len(rows) else rows.take(unseen)
+        outputs[unseen] = score(problem, part, "explained rows")
+    return Answers(outputs, predictions)
+
+
+def link_gaps(
+    totals: NDArray[np.float64], allowed: NDArray[np.float64], predictions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far the model's probabilities are from all that the log-odds allow.
+
+    Log-odds f that are right within t allow the probabilities from sigmoid(f - t) to sigmoid(f + t).
+
+    Args:
+        totals: Log-odds f; float64, (n,).
+        allowed: Their tolerance t; float64, (n,).
+        predictions: The model's probabilities; float64, (n,).
+
+    Returns:
+        Distance from that interval, 0 inside; float64, (n,). Above `LINK_ROUNDING`, log-odds and probability differ.
+    """
+    below = sigmoid(totals - allowed) - predictions
+    above = predictions - sigmoid(totals + allowed)
+    return np.maximum(0.0, np.maximum(below, above))
+
+
+def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)); float64, without overflow."""
+    # tanh keeps within bounds for every x, and its absolute error is one float64 rounding.
+    return 0.5 + 0.5 * np.tanh(0.5 * log_odds)

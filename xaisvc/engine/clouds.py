@@ -1,0 +1,183 @@
+"""Draws around rows as tensors: the `CloudModel` of a loaded bundle.
+
+What a draw is does not depend on the row, so it is turned into tensors once: the steps of its numbers, and the codes or
+texts of its categories. A row then costs an addition for each tensor of floating-point numbers, rounded to the tensor's
+type only after it, so that the model sees the same bits as if the draws had come to it as rows. Tensors of another type
+that hold moved numbers (whole numbers, dates as text) are encoded for every row in the usual way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.bundles import encode_rows
+from xaisvc.types import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from xaisvc.engine.scoring import ScoringModel
+    from xaisvc.types import BundleDescription, CloudDraws, Feature, TensorInfo
+    from xaisvc.types.table import Column
+
+    Array = NDArray[np.generic]
+
+_MOVED_ELEMENTS = {"float": np.float32, "double": np.float64}
+
+
+class GraphClouds:
+    """Prepares draws for the graph of one output in one space."""
+
+    def __init__(self, description: BundleDescription, scoring: ScoringModel) -> None:
+        self._description = description
+        self._scoring = scoring
+
+    def prepare(self, draws: CloudDraws) -> GraphCloud:
+        """See `CloudModel`."""
+        tensors = tuple(
+            _prepared(
+                self._description,
+                tensor,
+                [feature for feature in self._description.features if feature.source.tensor == tensor.name],
+                draws,
+            )
+            for tensor in self._scoring.inputs
+        )
+        return GraphCloud(self._scoring, tensors, draws)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCloud:
+    """Draws as tensors; a `Cloud`."""
+
+    _scoring: ScoringModel
+    _tensors: tuple[_MovedTensor | _DrawnTensor | _EncodedTensor, ...]
+    _draws: CloudDraws
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the tensors take."""
+        return sum(tensor.n_bytes for tensor in self._tensors)
+
+    def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
+        """See `Cloud`."""
+        feeds = {tensor.info.name: tensor.around(rows, place, chunk) for tensor in self._tensors}
+        return self._scoring.answers(feeds, chunk.stop - chunk.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MovedTensor:
+    """A floating-point matrix to which the row is added.
+
+    Attributes:
+        info: The tensor.
+        names: Feature of each column.
+        moves: Steps of the moved columns and values of the drawn ones; float64, (m, c).
+        moved: Columns that are moved; intp, (k,).
+        whole: Columns that are rounded; intp.
+        is_flat: Whether the tensor has one dimension.
+        own: Encodes the row itself where columns are drawn.
+    """
+
+    info: TensorInfo
+    names: tuple[str, ...]
+    moves: NDArray[np.float64]
+    moved: NDArray[np.intp]
+    whole: NDArray[np.intp]
+    is_flat: bool
+    own: _Encoder
+
+    @property
+    def n_bytes(self) -> int:
+        return self.moves.nbytes
+
+    def around(self, rows: Table, place: int, chunk: slice) -> Array:
+        values = np.full(len(self.names), -0.0)  # adding it changes no number, not even a minus zero
+        for column in self.moved.tolist():
+            values[column] = rows.columns[self.names[column]][place]
+        numbers: NDArray[np.float64] = self.moves[chunk] + values
+        if len(self.whole):
+            numbers[:, self.whole] = np.round(numbers[:, self.whole])
+        tensor: Array = numbers.astype(_MOVED_ELEMENTS[self.info.element], copy=False)
+        if chunk.start == 0:
+            tensor[0] = values if len(self.moved) == len(self.names) else self.own(rows.take([place])).ravel()
+        return tensor.ravel() if self.is_flat else tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DrawnTensor:
+    """A tensor of drawn values only: the same around every row but for the row itself."""
+
+    info: TensorInfo
+    values: Array
+    own: _Encoder
+
+    @property
+    def n_bytes(self) -> int:
+        return self.values.nbytes
+
+    def around(self, rows: Table, place: int, chunk: slice) -> Array:
+        if chunk.start > 0:
+            return self.values[chunk]
+        tensor = self.values[chunk].copy()
+        tensor[0] = self.own(rows.take([place]))[0]
+        return tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EncodedTensor:
+    """A tensor whose moved numbers do not enter by addition: encoded row by row, as rows of a table are."""
+
+    info: TensorInfo
+    draws: CloudDraws
+    own: _Encoder
+    n_bytes: int = 0
+
+    def around(self, rows: Table, place: int, chunk: slice) -> Array:
+        return self.own(self.draws.around(rows, place, chunk, self.own.names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """The rows of a table as one tensor."""
+
+    description: BundleDescription
+    info: TensorInfo
+    names: tuple[str, ...]
+
+    def __call__(self, rows: Table) -> Array:
+        return encode_rows(self.description, (self.info,), rows)[self.info.name]
+
+
+def _prepared(
+    description: BundleDescription, info: TensorInfo, features: Sequence[Feature], draws: CloudDraws
+) -> _MovedTensor | _DrawnTensor | _EncodedTensor:
+    ordered = sorted(features, key=lambda feature: feature.source.column)
+    names = tuple(feature.id for feature in ordered)
+    moved = [column for column, name in enumerate(names) if name in draws.moves]
+    encoder = _Encoder(description, info, names)
+    if moved and info.element not in _MOVED_ELEMENTS:
+        return _EncodedTensor(info=info, draws=draws, own=encoder)
+    standing: dict[str, Column] = {
+        name: np.zeros(draws.size) if name in draws.moves else draws.values[name] for name in names
+    }
+    values = encoder(Table(standing))
+    if not moved:
+        return _DrawnTensor(info=info, values=values, own=encoder)
+    moves = values.reshape(draws.size, -1).astype(np.float64)
+    for column in moved:
+        moves[:, column] = draws.moves[names[column]]
+    return _MovedTensor(
+        info=info,
+        names=names,
+        moves=moves,
+        moved=np.array(moved, dtype=np.intp),
+        whole=np.array([column for column in moved if names[column] in draws.whole], dtype=np.intp),
+        is_flat=values.ndim == 1,
+        own=encoder,
+    )
