@@ -186,7 +186,10 @@ def export_explainer(  # noqa: PLR0913 - one parameter per option
     folder: BundleArgument,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .onnx file to write.")],
     *,
-    method: Annotated[str, typer.Option("--method", "-m", help="kernel or permutation.")] = "kernel",
+    method: Annotated[
+        str,
+        typer.Option("--method", "-m", help="linear, tree, kernel or permutation; auto takes an exact one if it can."),
+    ] = "auto",
     output: Annotated[str | None, typer.Option(help="Id of the output; the bundle's first by default.")] = None,
     space: Annotated[
         str | None, typer.Option(help="probability, log_odds or raw; the output's own by default.")
@@ -198,8 +201,9 @@ def export_explainer(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Write the explainer of an output as one ONNX file that runs without xaisvc.
 
-    The file holds the model, the background rows, the coalitions of a sampled SHAP method and its solve. It reads n
-    rows as the model does and gives four double tensors:
+    The file holds the model and what its method needs: for trees the tables of their exact values, for linear models
+    weights and means, for all others the background rows, the coalitions of a sampled SHAP method and its solve. It
+    reads n rows as the model does and gives four double tensors:
 
     values (n, players), standard_errors (n, players), outputs (n) and base_values (n).
 
@@ -209,8 +213,7 @@ def export_explainer(  # noqa: PLR0913 - one parameter per option
 
         values, errors, base, answers = session.run(None, {"x": rows})
 
-    The background rows are in the file: protect it as you protect them. The exact methods for trees and linear models
-    are not exported; for those models the file holds a sampled estimate with its standard errors.
+    With a sampled method the background rows are in the file: protect it as you protect them.
     """
     from xaisvc.engine.export import export_explainer as export  # noqa: PLC0415 - heavy: loaded when used
 
@@ -223,9 +226,11 @@ def export_explainer(  # noqa: PLR0913 - one parameter per option
     except OSError as error:
         raise InvalidRequestError.of("--out", f"cannot write '{out}': {error.strerror}") from None
     about = made.metadata
+    coalitions = about.get("xaisvc.budget")
+    how = f"{about['xaisvc.method']} SHAP" if coalitions else f"exact SHAP values by method '{about['xaisvc.method']}'"
     typer.echo(
-        f"Wrote {out} ({len(made.model):,} bytes): {about['xaisvc.method']} SHAP of '{about['xaisvc.output']}' in "
-        f"{about['xaisvc.space']} from {about['xaisvc.budget']} coalitions over {about['xaisvc.background_rows']} "
+        f"Wrote {out} ({len(made.model):,} bytes): {how} of '{about['xaisvc.output']}' in {about['xaisvc.space']}"
+        f"{f' from {coalitions} coalitions' if coalitions else ''} over {about['xaisvc.background_rows']} "
         f"background rows.\nInputs: {', '.join(made.inputs)}. Outputs: {', '.join(made.outputs.values())}."
     )
 

@@ -22,7 +22,7 @@ from xaisvc.demo.cases import BUNDLES, load_cases
 from xaisvc.engine.export import export_explainer
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.scoring import ScoringModel
-from xaisvc.errors import BundleError, InvalidRequestError
+from xaisvc.errors import BundleError, InvalidRequestError, MethodNotApplicableError
 from xaisvc.runtimes import OrtRuntime
 from xaisvc.types import CoalitionDesign, Players, Space
 
@@ -106,7 +106,8 @@ def test_a_budget_for_all_coalitions_is_exported_as_the_exact_value(tmp_path: Pa
     explainer = xaisvc.Explainer(tmp_path / "bundle", "cpu")
     rows = case.data[100:104].reset_index(drop=True)
 
-    found = run_alone(export_explainer(tmp_path / "bundle").model, feeds_of(explainer, Space.LOG_ODDS, rows), tmp_path)
+    made = export_explainer(tmp_path / "bundle", method="kernel")
+    found = run_alone(made.model, feeds_of(explainer, Space.LOG_ODDS, rows), tmp_path)
 
     expected = explainer.explain(rows, method="tree")
     scale = float(np.abs(expected.outputs).max())
@@ -117,7 +118,9 @@ def test_a_budget_for_all_coalitions_is_exported_as_the_exact_value(tmp_path: Pa
 def test_metadata_say_what_the_file_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, path = BUNDLES / "german-credit-boosting", tmp_path / "new" / "explainer.onnx"
 
-    code = _command("export-explainer", str(folder), "--out", str(path), "--budget", "60", "--seed", "3")
+    code = _command(
+        "export-explainer", str(folder), "--out", str(path), "-m", "kernel", "--budget", "60", "--seed", "3"
+    )
 
     assert code == 0
     printed = capsys.readouterr().out
@@ -150,9 +153,34 @@ def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path, capsys: py
     assert path.read_text() == "mine"
 
 
-def test_exact_methods_are_not_exported() -> None:
-    with pytest.raises(InvalidRequestError, match="'tree' cannot be exported; choose one of kernel, permutation"):
-        export_explainer(BUNDLES / "german-credit-boosting", method="tree")
+@pytest.mark.parametrize(
+    ("bundle", "method"), [("german-credit-boosting", "tree"), ("german-credit-logistic", "linear")]
+)
+def test_exact_values_are_exported_where_there_are_any(bundle: str, method: str, tmp_path: Path) -> None:
+    explainer = xaisvc.Explainer(BUNDLES / bundle, "cpu")
+    rows = [case.row for case in load_cases()]
+    made = export_explainer(BUNDLES / bundle)
+
+    found = run_alone(made.model, feeds_of(explainer, Space.LOG_ODDS, rows), tmp_path)
+
+    expected = explainer.explain(rows, method=method)
+    scale = float(np.abs(expected.values).max())
+    assert made.metadata["xaisvc.method"] == method
+    assert "xaisvc.budget" not in made.metadata
+    assert f"exact SHAP values by method '{method}' over" in onnx.load_from_string(made.model).doc_string
+    np.testing.assert_allclose(found["values"], expected.values, rtol=0, atol=TOLERANCE * scale)
+    np.testing.assert_allclose(found["outputs"], expected.outputs, rtol=0, atol=TOLERANCE * scale)
+    np.testing.assert_allclose(found["base_values"], expected.base_values, rtol=0, atol=TOLERANCE * scale)
+    assert (found["standard_errors"] == 0).all()
+
+
+def test_a_method_that_cannot_be_exported_is_refused() -> None:
+    with pytest.raises(
+        InvalidRequestError, match="'lime' cannot be exported; choose one of auto, linear, tree, kernel"
+    ):
+        export_explainer(BUNDLES / "german-credit-boosting", method="lime")
+    with pytest.raises(MethodNotApplicableError, match=r"'linear' does not apply here: .*; use 'auto'"):
+        export_explainer(BUNDLES / "german-credit-boosting", method="linear")
 
 
 def test_names_that_the_model_has_already_are_kept_apart(tmp_path: Path) -> None:

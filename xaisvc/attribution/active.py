@@ -59,22 +59,7 @@ class ActiveGames:
 
     def attribute(self, design: CoalitionDesign, projection: Projection) -> ProjectedFunction:
         """Makes a design of the active players and its projection ready."""
-
-        def lifted(array: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-            shape = [*array.shape]
-            shape[axis] = self.p
-            found = np.zeros(shape)
-            np.moveaxis(found, axis, 0)[self.active] = np.moveaxis(array, axis, 0)
-            return found
-
-        whole = replace(
-            projection,
-            weights=lifted(projection.weights, 0),
-            share=lifted(projection.share, 0),
-            spread=lifted(projection.spread, 1),
-            spread_share=lifted(projection.spread_share, 1),
-            scale=lifted(projection.scale, 0),
-        )
+        whole = projection_for_all(projection, self.active, self.p)
         return _Active(self.games.attribute(self._for_all(design), whole), self.active)
 
     def _for_all(self, design: CoalitionDesign) -> CoalitionDesign:
@@ -106,6 +91,26 @@ class _Active:
 def only(games: CoalitionGames, active: NDArray[np.intp], p: int) -> CoalitionGames:
     """The games of the active players."""
     return games if len(active) == p else ActiveGames(games, active, p)
+
+
+def projection_for_all(projection: Projection, active: NDArray[np.intp], p: int) -> Projection:
+    """A projection for the active players as one for all p: the others get 0."""
+
+    def lifted(array: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        shape = [*array.shape]
+        shape[axis] = p
+        found = np.zeros(shape)
+        np.moveaxis(found, axis, 0)[active] = np.moveaxis(array, axis, 0)
+        return found
+
+    return replace(
+        projection,
+        weights=lifted(projection.weights, 0),
+        share=lifted(projection.share, 0),
+        spread=lifted(projection.spread, 1),
+        spread_share=lifted(projection.spread_share, 1),
+        scale=lifted(projection.scale, 0),
+    )
 
 
 def for_all(found: Sampled, active: NDArray[np.intp], p: int) -> Sampled:

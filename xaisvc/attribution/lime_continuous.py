@@ -110,21 +110,20 @@ class _Draws:
     Attributes:
         steps: Standard normals of each numeric feature, 0 in the first draw; float64, (m,) each.
         bins: Bin of each category feature; intp, (m,) each.
-        cloud: The draws as what the model is asked about.
-        prepared: The same made ready for the model; None if there is nothing faster than rows.
+        size: m.
+        cloud: The draws made ready for the model, or as they are if there is nothing faster than rows.
     """
 
+    size: int
     steps: dict[str, NDArray[np.float64]]
     bins: dict[str, NDArray[np.intp]]
-    cloud: CloudDraws
-    prepared: Cloud | None
+    cloud: Cloud | CloudDraws
 
     @property
     def n_bytes(self) -> int:
         """Memory that they take."""
-        parts = (self.steps, self.bins, self.cloud.moves, self.cloud.values)
-        held = sum(values.nbytes for part in parts for values in part.values())
-        return held + (0 if self.prepared is None else self.prepared.n_bytes)
+        held = sum(values.nbytes for part in (self.steps, self.bins) for values in part.values())
+        return held + self.cloud.n_bytes
 
 
 class _Batch:
@@ -185,10 +184,10 @@ class _Batch:
         )
         clouds = self._problem.clouds
         return _Draws(
+            size=size,
             steps=by_name,
             bins={name: bins for name, (bins, _) in drawn.items()},
-            cloud=cloud,
-            prepared=None if clouds is None else clouds.prepare(cloud),
+            cloud=cloud if clouds is None else clouds.prepare(cloud),
         )
 
     def _fitter(self, draws: _Draws, size: int, place: int) -> SurrogateFitter:
@@ -239,18 +238,18 @@ class _Batch:
 
     def _ask(self, draws: _Draws, place: int) -> NDArray[np.float64]:
         """The model's answers to all draws around a row, what an earlier stage asked not again."""
-        before, size = self._answers.get(place, np.empty(0)), draws.cloud.size
+        before, size = self._answers.get(place, np.empty(0)), draws.size
         largest = min(self._settings.max_batch_rows, _DRAWS_TOGETHER)
         n_pieces = -(-(size - len(before)) // largest)
         pieces = [before]
         for start, stop in pairwise(np.linspace(len(before), size, n_pieces + 1).astype(np.intp).tolist()):
             self._settings.check()
             chunk = slice(start, stop)
-            if draws.prepared is None:
+            if isinstance(draws.cloud, CloudDraws):
                 around = draws.cloud.around(self._rows, place, chunk, self._rows.feature_ids)
                 pieces.append(score(self._problem, around, SAMPLE_ROWS))
             else:
-                pieces.append(draws.prepared(self._rows, place, chunk))
+                pieces.append(draws.cloud(self._rows, place, chunk))
         answers = np.concatenate(pieces)
         if self._staged:
             self._answers[place] = answers

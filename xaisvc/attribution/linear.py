@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from xaisvc.attribution.observed import LINK_ROUNDING, answers_of, link_gaps, sigmoid
+from xaisvc.attribution.observed import LINK_ROUNDING, Answers, link_gaps, sigmoid
 from xaisvc.errors import AdditivityError, MethodNotApplicableError, ModelOutputError
 from xaisvc.types import Attribution, LinearTerm, Table, TreeTerm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -61,7 +62,7 @@ class LinearMethod:
 
         Returns:
             Values in the problem's space. `model_evaluations` is 1 per row: the row itself. The background goes through
-            the preprocessing only, once per call.
+            the preprocessing only, once for all calls if `problem.plans` is there.
 
         Raises:
             MethodNotApplicableError: If `why_not` is not empty.
@@ -72,26 +73,21 @@ class LinearMethod:
         reason = self.why_not(problem)
         if reason or problem.additive is None:
             raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
-        terms = [term for term in problem.additive.terms if isinstance(term, LinearTerm)]
-        linear = LinearPart(terms, problem)
+        linear = linear_part(problem)
         base = problem.additive.constant + linear.base
         values = np.zeros((len(rows), len(problem.players)))
-        outputs = np.zeros(len(rows))
-        predictions = None if problem.observed is None else np.zeros(len(rows))
+        answers = Answers(problem, len(rows))
         for chunk in chunks(len(rows), settings.max_batch_rows):
             part = rows.take(chunk)
             matrices = Matrices(part)
             linear.add(matrices, values[chunk])
-            answers = answers_of(problem, part, base, values[chunk])
-            outputs[chunk] = answers.outputs
-            if predictions is not None and answers.predictions is not None:
-                predictions[chunk] = answers.predictions
+            answers.fill(chunk, part, base, values[chunk])
         return finished(
             method=self.name,
             values=values,
             base=base,
-            outputs=outputs,
-            predictions=predictions,
+            outputs=answers.outputs,
+            predictions=answers.predictions,
             detail=f"closed form of the ONNX graph's linear model over {len(problem.background)} background rows",
         )
 
@@ -161,6 +157,38 @@ class LinearPart:
             for place, column in enumerate(used):
                 if players[column] >= 0:
                     values[:, players[column]] += shares[:, place]
+
+
+def linear_part(problem: Problem) -> LinearPart:
+    """The linear terms of a problem made ready, or what was kept of them; safe to use from several threads."""
+    terms = [term for term in (problem.additive.terms if problem.additive else ()) if isinstance(term, LinearTerm)]
+    if problem.plans is None or not terms:
+        return LinearPart(terms, problem)
+    return cast("LinearPart", kept_for(problem, "linear part", lambda: LinearPart(terms, problem)))
+
+
+def kept_for(problem: Problem, what: str, make: Callable[[], object]) -> object:
+    """What additive model, background and players decide, from the problem's store; made anew if there is none.
+
+    Args:
+        problem: The problem.
+        what: Name of what is kept.
+        make: Makes it: something small.
+    """
+    if problem.plans is None:
+        return make()
+    players = problem.players
+    # A caller's own players are made anew in every call: their members name them. Others are one object.
+    custom = players.kind == "custom"
+    # What is named by its number is kept with the answer, so that no other object can have got that number meanwhile.
+    held = (problem.additive, problem.background, None if custom else players)
+    key = f"{what} {[id(one) for one in held]} {_digest(players) if custom else ''}"
+    found = problem.plans.keep(key, lambda: (held, make()), lambda _: 0)
+    return cast("tuple[object, object]", found)[1]
+
+
+def _digest(players: Players) -> str:
+    return hashlib.sha256(repr(players.members).encode()).hexdigest()[:32]
 
 
 def players_of_columns(owners: Sequence[frozenset[str]], players: Players) -> NDArray[np.int64]:
@@ -263,9 +291,7 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
     )
 
 
-def _check_link(
-    totals: NDArray[np.float64], allowed: NDArray[np.float64], predictions: NDArray[np.float64]
-) -> None:
+def _check_link(totals: NDArray[np.float64], allowed: NDArray[np.float64], predictions: NDArray[np.float64]) -> None:
     """Refuses log-odds that are not those of the model's probabilities."""
     gaps = link_gaps(totals, allowed, predictions)
     if (gaps > LINK_ROUNDING).any():

@@ -11,7 +11,7 @@ log-odds, the row is scored in log-odds and compared there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,46 +37,55 @@ An error d of the log-odds moves the probability by p (1 - p) d, so the check se
 `LINK_ROUNDING` / (p (1 - p)): 4e-6 at p = 0.5 and 1e-3 at the bound, which is log-odds of 6.9 or p = 0.001 or 0.999.
 """
 
+_WHAT = "explained rows"
 
-@dataclass(frozen=True, slots=True)
+
 class Answers:
-    """What the model answered for n rows.
+    """What the model answered for the n rows of a call, filled in piece by piece, from several threads.
 
     Attributes:
         outputs: The explained number in the problem's space; float64, (n,).
-        predictions: The output tensor in the tensor's unit; float64, (n,). None if it was not scored.
+        predictions: The output tensor in the tensor's unit; float64, (n,). None if the problem has no `observed`.
     """
 
-    outputs: NDArray[np.float64]
-    predictions: NDArray[np.float64] | None
+    def __init__(self, problem: Problem, count: int) -> None:
+        self._problem = problem
+        self._tensor = _tensor(problem)
+        self.outputs: NDArray[np.float64] = np.zeros(count)
+        self.predictions: NDArray[np.float64] | None = None if self._tensor is None else np.zeros(count)
+
+    def fill(self, chunk: slice, rows: Table, base: float, values: NDArray[np.float64]) -> None:
+        """Scores the rows of a chunk with as little work as a check of their exact values needs.
+
+        With `observed`, the model answers its tensor once for every row, to be checked by `link_gaps`. Outputs are then
+        the sums of base value and values, but scored where p (1 - p) is below `SEEN_SLOPE`. Without, all are scored.
+
+        Args:
+            chunk: Where the rows are in the call.
+            rows: The rows of the chunk, m of them.
+            base: Base value of all rows.
+            values: Exact values; float64, (m, p).
+
+        Raises:
+            ModelOutputError: If an answer is not finite, or there is not one for each row.
+        """
+        if self._tensor is None or self.predictions is None:
+            self.outputs[chunk] = score(self._problem, rows, _WHAT)
+            return
+        predictions = score(self._tensor, rows, _WHAT)
+        outputs = base + values.sum(axis=1)
+        unseen = np.flatnonzero(predictions * (1.0 - predictions) < SEEN_SLOPE)
+        if unseen.size:
+            outputs[unseen] = score(self._problem, rows.take(unseen), _WHAT)
+        self.predictions[chunk] = predictions
+        self.outputs[chunk] = outputs
 
 
-def answers_of(problem: Problem, rows: Table, base: float, values: NDArray[np.float64]) -> Answers:
-    """The explained numbers of rows whose exact values are known, with as little scoring as a check needs.
-
-    Args:
-        problem: Without `observed`, every row is scored in the problem's space.
-        rows: n rows.
-        base: Base value of all rows.
-        values: Exact values; float64, (n, p).
-
-    Returns:
-        With `observed`, predictions of all rows, to be checked by `link_gaps`. Outputs are then the sums of base value
-        and values, but scored where p (1 - p) is below `SEEN_SLOPE`.
-
-    Raises:
-        ModelOutputError: If an answer is not finite, or there is not one for each row.
-    """
+def _tensor(problem: Problem) -> Problem | None:
+    """The same problem in the tensor's unit."""
     if problem.observed is None:
-        return Answers(score(problem, rows, "explained rows"), None)
-    tensor = replace(problem, model=problem.observed.model, space=Space.PROBABILITY)
-    predictions = score(tensor, rows, "explained rows")
-    outputs: NDArray[np.float64] = base + values.sum(axis=1)
-    unseen = np.flatnonzero(predictions * (1.0 - predictions) < SEEN_SLOPE)
-    if unseen.size:
-        part = rows if unseen.size == len(rows) else rows.take(unseen)
-        outputs[unseen] = score(problem, part, "explained rows")
-    return Answers(outputs, predictions)
+        return None
+    return replace(problem, model=problem.observed.model, space=Space.PROBABILITY)
 
 
 def link_gaps(

@@ -260,7 +260,8 @@ class SurrogateFitter:
         left = relative - whole @ columns.transpose(0, 2, 1)
         weights = np.ascontiguousarray(whole[:, :p])
 
-        gradients = (sample_weights * left) @ columns
+        pull = sample_weights * left
+        gradients = pull @ columns
         moves = (gradients[:, :, :p] - gradients[:, :, p:] * self._whole.means) @ self._inverse
         offsets = whole[:, p].copy()
         offsets[: len(answers)] += answers[:, 0]
@@ -271,8 +272,13 @@ class SurrogateFitter:
             intercepts=at_zero,
             standard_errors=bootstrap_errors(moves, self._m),
             diagnostics={
-                "fidelity": _weighted_r2(relative[N_FIT_BLOCKS:], held_out, sample_weights[N_FIT_BLOCKS:]),
-                "r2": _weighted_r2(relative, left, sample_weights),
+                "fidelity": _weighted_r2(
+                    relative[N_FIT_BLOCKS:],
+                    projected[N_FIT_BLOCKS:, :, p].sum(axis=0),
+                    _total(sample_weights[N_FIT_BLOCKS:] * held_out * held_out),
+                    sample_weights[N_FIT_BLOCKS:],
+                ),
+                "r2": _weighted_r2(relative, projected[:, :, p].sum(axis=0), _total(pull * left), sample_weights),
                 **_stability(weights, resampled),
                 "intercept": at_zero,
                 "local_prediction": offsets,
@@ -323,22 +329,27 @@ def bootstrap_errors(moves: NDArray[np.float64], m: int) -> NDArray[np.float64]:
 
 
 def _weighted_r2(
-    answers: NDArray[np.float64], left: NDArray[np.float64], sample_weights: NDArray[np.float64]
+    answers: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    unexplained: NDArray[np.float64],
+    sample_weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Weighted share of the variance that a fit explains; 1 for a constant that is met, 0 for one that is not.
 
     Args:
         answers: In blocks; float64, (blocks, n, longest).
-        left: The answers less the fitted ones; float64, same shape.
+        totals: Their weighted sum; float64, (n,).
+        unexplained: Weighted sum of squares that the fit leaves; float64, (n,).
         sample_weights: 0 where a block has ended; float64, (blocks, 1, longest).
 
     Returns:
         float64, (n,).
     """
-    centres = _total(sample_weights * answers) / float(sample_weights.sum())
-    unexplained = _total(sample_weights * left * left)
+    centres = totals / float(sample_weights.sum())
     from_centre = answers - centres[:, None]
-    total = _total(sample_weights * from_centre * from_centre)
+    squares = sample_weights * from_centre
+    squares *= from_centre
+    total = _total(squares)
     met = np.where(unexplained == 0.0, 1.0, 0.0)
     return np.where(total == 0.0, met, 1.0 - unexplained / np.where(total == 0.0, 1.0, total))
 

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
-from xaisvc.attribution.linear import LinearPart, Matrices, chunks, finished, players_of_columns, why_not_additive
-from xaisvc.attribution.observed import answers_of
+from xaisvc.attribution.linear import (
+    Matrices,
+    chunks,
+    finished,
+    kept_for,
+    linear_part,
+    players_of_columns,
+    why_not_additive,
+)
+from xaisvc.attribution.observed import Answers
 from xaisvc.attribution.parallel import in_threads
 from xaisvc.attribution.tree_plan import DEFAULT_BYTES
-from xaisvc.attribution.tree_terms import kept, players_key, ready, same_trees
+from xaisvc.attribution.tree_terms import ready, same_trees
 from xaisvc.attribution.tree_walk import most_players
 from xaisvc.errors import MethodNotApplicableError
 from xaisvc.types import Attribution, LinearTerm, TreeTerm
@@ -69,10 +77,7 @@ class TreeMethod:
             return problem.additive_reason or "the model is no sum of trees"
         if not any(isinstance(term, TreeTerm) for term in problem.additive.terms):
             return "the model has no tree ensemble that depends on the row; method 'linear' explains it exactly"
-        held = (problem.additive, problem.background)  # kept with the answer, so that their numbers stay theirs
-        key = f"tree why not {id(held[0])} {id(held[1])} {players_key(problem.players)}"
-        found = kept(problem, key, lambda: (held, _why_not(problem)), lambda _: 0)
-        return cast("tuple[object, str]", found)[1]
+        return cast("str", kept_for(problem, "tree why not", lambda: _why_not(problem)))
 
     def attribute(self, problem: Problem, rows: Table, settings: Settings) -> Attribution:
         """Attributes the outputs of n rows.
@@ -115,14 +120,13 @@ class TreeMethod:
             reason = self.why_not(problem)
             if reason:
                 raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
-        linear = [LinearPart(list(_terms(problem, LinearTerm)), problem) for problem in problems]
+        linear = [linear_part(problem) for problem in problems]
         shared: list[tuple[list[int], ReadyTerms]] = []
         for group in _shared(problems, [list(_terms(problem, TreeTerm)) for problem in problems]):
             for apart, term in ready(group.problem, group.terms, settings.threads, self.table_bytes):
                 shared.append(([group.places[i] for i in apart], term))
         values = np.zeros((len(problems), len(rows), len(problems[0].players)))
-        outputs = np.zeros((len(problems), len(rows)))
-        predictions = [None if problem.observed is None else np.zeros(len(rows)) for problem in problems]
+        answers = [Answers(problem, len(rows)) for problem in problems]
         bases = [
             _constant(problem)
             + linear[place].base
@@ -141,12 +145,8 @@ class TreeMethod:
                 term.add(matrices, found)
                 for place, own in zip(places, found, strict=True):
                     values[place, chunk] += own
-            for place, problem in enumerate(problems):
-                answers = answers_of(problem, part, bases[place], values[place, chunk])
-                outputs[place, chunk] = answers.outputs
-                seen = predictions[place]
-                if seen is not None and answers.predictions is not None:
-                    seen[chunk] = answers.predictions
+            for own_answers, base, own in zip(answers, bases, values[:, chunk], strict=True):
+                own_answers.fill(chunk, part, base, own)
 
         in_threads(work, _pieces(len(rows), settings), settings.threads)
         return tuple(
@@ -154,11 +154,11 @@ class TreeMethod:
                 method=self.name,
                 values=values[place],
                 base=bases[place],
-                outputs=outputs[place],
-                predictions=predictions[place],
+                outputs=answers[place].outputs,
+                predictions=answers[place].predictions,
                 detail=_detail([term for places, term in shared if place in places], len(problem.background)),
             )
-            for place, problem in enumerate(problems)
+            for place in range(len(problems))
         )
 
 

@@ -48,7 +48,7 @@ class GraphClouds:
             )
             for tensor in self._scoring.inputs
         )
-        return GraphCloud(self._scoring, tensors, draws)
+        return GraphCloud(self._scoring, tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,6 @@ class GraphCloud:
 
     _scoring: ScoringModel
     _tensors: tuple[_MovedTensor | _DrawnTensor | _EncodedTensor, ...]
-    _draws: CloudDraws
 
     @property
     def n_bytes(self) -> int:
@@ -97,13 +96,16 @@ class _MovedTensor:
         return self.moves.nbytes
 
     def around(self, rows: Table, place: int, chunk: slice) -> Array:
+        from xaisvc.engine.cloud_kernel import add_rounded  # noqa: PLC0415 - heavy: loaded when used
+
         values = np.full(len(self.names), -0.0)  # adding it changes no number, not even a minus zero
         for column in self.moved.tolist():
             values[column] = rows.columns[self.names[column]][place]
-        numbers: NDArray[np.float64] = self.moves[chunk] + values
+        moves = self.moves[chunk]
+        tensor = np.empty(moves.shape, dtype=_MOVED_ELEMENTS[self.info.element])
+        add_rounded(moves, values, tensor)
         if len(self.whole):
-            numbers[:, self.whole] = np.round(numbers[:, self.whole])
-        tensor: Array = numbers.astype(_MOVED_ELEMENTS[self.info.element], copy=False)
+            tensor[:, self.whole] = np.round(moves[:, self.whole] + values[self.whole])
         if chunk.start == 0:
             tensor[0] = values if len(self.moved) == len(self.names) else self.own(rows.take([place])).ravel()
         return tensor.ravel() if self.is_flat else tensor
@@ -136,7 +138,10 @@ class _EncodedTensor:
     info: TensorInfo
     draws: CloudDraws
     own: _Encoder
-    n_bytes: int = 0
+
+    @property
+    def n_bytes(self) -> int:
+        return self.draws.n_bytes
 
     def around(self, rows: Table, place: int, chunk: slice) -> Array:
         return self.own(self.draws.around(rows, place, chunk, self.own.names))
@@ -162,7 +167,7 @@ def _prepared(
     moved = [column for column, name in enumerate(names) if name in draws.moves]
     encoder = _Encoder(description, info, names)
     if moved and info.element not in _MOVED_ELEMENTS:
-        return _EncodedTensor(info=info, draws=draws, own=encoder)
+        return _EncodedTensor(info=info, draws=draws.only(names), own=encoder)
     standing: dict[str, Column] = {
         name: np.zeros(draws.size) if name in draws.moves else draws.values[name] for name in names
     }

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.attribution import METHODS, make_players
+from xaisvc.attribution.active import active_players, projection_for_all
 from xaisvc.bundles import Bundle, load_bundle
 from xaisvc.engine.choices import check_seed, parse_space
 from xaisvc.engine.layout import MOST_KEPT_BYTES
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.readying import taken_apart
 from xaisvc.engine.seeds import plan_seed
-from xaisvc.errors import BundleError, InvalidRequestError
+from xaisvc.engine.tree_export import exact_explainer_graph
+from xaisvc.errors import BundleError, InvalidRequestError, MethodNotApplicableError
 from xaisvc.graphs import UncutError, fused_graph
 from xaisvc.graphs.fused import ATTRIBUTIONS, BASE_VALUES, OUTPUTS, STANDARD_ERRORS
 from xaisvc.runtimes import OrtRuntime
@@ -44,6 +46,8 @@ SCHEMA_VERSION = "1"
 """Of the metadata of an exported file."""
 
 SAMPLED_METHODS = ("kernel", "permutation")
+EXACT_METHODS = ("linear", "tree")
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +74,25 @@ def export_explainer(  # noqa: PLR0913 - one parameter for each choice
     output: str | None = None,
     space: Space | str | None = None,
     players: str | Mapping[str, Sequence[str]] = "features",
-    method: str = "kernel",
+    method: str = AUTO,
     budget: int | None = None,
     seed: int = 0,
 ) -> ExportedExplainer:
-    """Makes one ONNX graph of a model, its background, the coalitions of a method and its solve.
+    """Makes one ONNX graph of a model, its background, and what a method does with them.
 
-    The graph reads n rows as the model does. It answers with `values` (n, p), `standard_errors` (n, p), `outputs` (n,)
-    and `base_values` (n,), all double, equal to those of `Explainer.explain` with the same choices up to 1e-6 of the
-    output's scale. Rows are taken one by one, so that memory does not grow with n.
+    For a sampled method these are its coalitions and its solve; for trees the tables of their exact values; for linear
+    models weights and means. The graph reads n rows as the model does. It answers with `values` (n, p),
+    `standard_errors` (n, p), `outputs` (n,) and `base_values` (n,), all double, equal to those of `Explainer.explain`
+    with the same choices up to 1e-6 of the output's scale. Sampled methods take rows one by one,
+    so that memory does not grow with n.
 
     Args:
         bundle: A loaded bundle, or the path of its folder.
         output: Id of the output; the bundle's first by default.
         space: `probability`, `log_odds` or `raw`; the output's own by default.
         players: `features`, `concepts`, `clusters`, or a mapping of name to features.
-        method: `kernel` or `permutation`. Exact methods for trees and linear models are not exported.
-        budget: Coalitions per row; the method's default if left out.
+        method: `linear`, `tree`, `kernel`, `permutation`, or `auto` for the first of the first three that applies.
+        budget: Coalitions per row of a sampled method; the method's default if left out.
         seed: Seed of the coalitions.
 
     Raises:
@@ -94,10 +100,9 @@ def export_explainer(  # noqa: PLR0913 - one parameter for each choice
         BudgetTooSmallError: If the budget cannot give an attribution.
         BundleError: If the bundle cannot be loaded, or its model cannot be taken apart; says why.
     """
-    if method not in SAMPLED_METHODS:
-        raise InvalidRequestError.of(
-            "method", f"{method!r} cannot be exported; choose one of {', '.join(SAMPLED_METHODS)}"
-        )
+    known = (AUTO, *EXACT_METHODS, *SAMPLED_METHODS)
+    if method not in known:
+        raise InvalidRequestError.of("method", f"{method!r} cannot be exported; choose one of {', '.join(known)}")
     check_seed(seed)
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     loaded = LoadedBundle(opened, OrtRuntime(), "cpu", threads=1)
@@ -105,28 +110,50 @@ def export_explainer(  # noqa: PLR0913 - one parameter for each choice
     unit = parse_space(space) or target.space
     parties = make_players(loaded.bundle.description, players, loaded.bundle.background)
     problem = loaded.problem(target, unit, parties)
+    if method in EXACT_METHODS and (reason := METHODS[method].why_not(problem)):
+        raise MethodNotApplicableError.of(
+            "method", f"{method!r} does not apply here: {reason}; use {AUTO!r}", "NOT_APPLICABLE"
+        )
+    exact = method
+    if method == AUTO:
+        exact = next((name for name in EXACT_METHODS if not METHODS[name].why_not(problem)), "")
+        method = SAMPLED_METHODS[0]
+    if exact in EXACT_METHODS:
+        try:
+            graph = exact_explainer_graph(loaded, target, unit, parties)
+        except InvalidRequestError:
+            if exact == method:
+                raise
+        else:
+            how = f"exact SHAP values by method '{exact}'"
+            return _with_metadata(graph, _metadata(loaded, target, unit, parties, exact), parties, how)
     seeds = plan_seed(seed, loaded.bundle.digests.model)
     design, projection = _plan(problem, method, budget, seed, seeds)
-    digests = loaded.bundle.digests
-    metadata = {
+    sampled = {"xaisvc.budget": str(2 * len(design)), "xaisvc.seed": str(seed)}
+    metadata = {**_metadata(loaded, target, unit, parties, method), **sampled}
+    graph = _graph(loaded, target, unit, problem, design, projection)
+    how = f"{method} SHAP from {2 * len(design)} coalitions"
+    return _with_metadata(graph, metadata, parties, how)
+
+
+def _metadata(loaded: LoadedBundle, output: Output, space: Space, players: Players, method: str) -> dict[str, str]:
+    """What a reader of the file must know, whatever the method."""
+    description, digests = loaded.bundle.description, loaded.bundle.digests
+    return {
         "xaisvc.schema_version": SCHEMA_VERSION,
-        "xaisvc.bundle": loaded.bundle.description.name,
-        "xaisvc.bundle_version": loaded.bundle.description.version,
-        "xaisvc.output": target.id,
-        "xaisvc.space": unit.value,
-        "xaisvc.players": json.dumps(list(parties.names)),
-        "xaisvc.members": json.dumps([list(members) for members in parties.members]),
+        "xaisvc.bundle": description.name,
+        "xaisvc.bundle_version": description.version,
+        "xaisvc.output": output.id,
+        "xaisvc.space": space.value,
+        "xaisvc.players": json.dumps(list(players.names)),
+        "xaisvc.members": json.dumps([list(members) for members in players.members]),
         "xaisvc.method": method,
-        "xaisvc.budget": str(2 * len(design)),
-        "xaisvc.seed": str(seed),
         "xaisvc.value_function": "interventional",
         "xaisvc.background_rows": str(len(loaded.bundle.background)),
         "xaisvc.model_digest": digests.model,
         "xaisvc.background_digest": digests.background,
         "xaisvc.schema_digest": digests.schema,
     }
-    graph = _graph(loaded, target, unit, problem, design, projection)
-    return _with_metadata(graph, metadata, parties)
 
 
 def _plan(
@@ -143,7 +170,11 @@ def _plan(
     if asked.design is None:
         msg = f"the method {method} evaluates no coalitions"
         raise TypeError(msg)
-    return asked.design, asked.projection or shapley_projection(asked.design)
+    if asked.projection is not None:
+        return asked.design, asked.projection
+    active = active_players(problem)
+    own = replace(asked.design, masks=asked.design.masks[:, active])
+    return asked.design, projection_for_all(shapley_projection(own), active, len(problem.players))
 
 
 class _Asked:
@@ -229,7 +260,7 @@ def _graph(  # noqa: PLR0913, PLR0917 - what the graph holds
     )
 
 
-def _with_metadata(graph: ModelProto, metadata: Mapping[str, str], players: Players) -> ExportedExplainer:
+def _with_metadata(graph: ModelProto, metadata: Mapping[str, str], players: Players, how: str) -> ExportedExplainer:
     """Adds what a reader of the file must know, and checks the file."""
     import onnx  # noqa: PLC0415 - heavy: loaded when used
 
@@ -240,7 +271,7 @@ def _with_metadata(graph: ModelProto, metadata: Mapping[str, str], players: Play
     metadata = {**metadata, "xaisvc.outputs": json.dumps(names)}
     graph.doc_string = (
         f"Explains output '{metadata['xaisvc.output']}' of '{metadata['xaisvc.bundle']}' in "
-        f"{metadata['xaisvc.space']}: {metadata['xaisvc.method']} SHAP from {metadata['xaisvc.budget']} coalitions "
+        f"{metadata['xaisvc.space']}: {how} "
         f"over {metadata['xaisvc.background_rows']} background rows. Give n rows as to the model itself "
         f"({', '.join(inputs)}). '{names[ATTRIBUTIONS]}' (n, {len(players)}) holds the attributions of the players in "
         f"the metadata entry xaisvc.players, '{names[STANDARD_ERRORS]}' their standard errors, '{names[OUTPUTS]}' (n) "

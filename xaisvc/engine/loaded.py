@@ -26,7 +26,7 @@ from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import NotAdditive, check_trees, features_behind, plan_scorer, read_additive
-from xaisvc.types import AdditiveModel, LinearTerm, Players, Problem, Space, TreeTerm
+from xaisvc.types import AdditiveModel, LinearTerm, Observed, Players, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

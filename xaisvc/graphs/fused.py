@@ -10,7 +10,7 @@ from xaisvc.graphs.emit import Constants, Emitter, made_and_read
 from xaisvc.graphs.explainer import Found, Mixer, assemble, constant_design, double_output, own_nodes, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
     from onnx import ModelProto, ValueInfoProto
@@ -69,9 +69,7 @@ def fused_graph(  # noqa: PLR0913 (each is one part of the graph)
     taken_names = taken[0] | taken[1]
 
     def give(tensor: str, name: str, rank: int) -> None:
-        free = name
-        while free in taken_names:
-            free = f"explainer_{free}"
+        free = free_name(name, taken_names)
         emitter.add("Identity", tensor, output=free)
         outputs.append(double_output(free, rank))
 
@@ -93,6 +91,13 @@ def fused_graph(  # noqa: PLR0913 (each is one part of the graph)
         both = emitter.constant(np.arange(2 * n_pairs), np.int64)
         give(emitter.add("Gather", found.answers, both, axis=1), ANSWERS, 3)
     return assemble(plan, emitter, (), outputs, own=own_nodes(plan))
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name of an output, with `explainer_` before it as often as a tensor of the model has it already."""
+    while name in taken:
+        name = f"explainer_{name}"
+    return name
 
 
 def _together(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.graphs.cut import UncutError
-from xaisvc.graphs.emit import OLDEST_OPSET, PREFIX, Constants, Emitter, made_and_read
+from xaisvc.graphs.emit import OLDEST_OPSET, Constants, Emitter, made_and_read
 from xaisvc.graphs.explainer import double_output
-from xaisvc.graphs.fused import ATTRIBUTIONS, BASE_VALUES, OUTPUTS, STANDARD_ERRORS
+from xaisvc.graphs.fused import ATTRIBUTIONS, BASE_VALUES, OUTPUTS, STANDARD_ERRORS, free_name
 from xaisvc.graphs.tree_explainer import emit_trees, emit_zeros
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def tree_explainer_model(
         (outputs, OUTPUTS, 1),
     )
     for tensor, wanted, rank in answers:
-        name = wanted if wanted not in taken else f"{PREFIX}{wanted}"
+        name = free_name(wanted, taken)
         model.graph.node.extend(_identity(tensor, name))
         model.graph.output.append(double_output(name, rank))
     return model

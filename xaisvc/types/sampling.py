@@ -14,7 +14,7 @@ import numpy as np
 from xaisvc.types.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -168,6 +168,20 @@ class CloudDraws:
     moves: Mapping[str, NDArray[np.float64]]
     whole: frozenset[str]
     values: Mapping[str, Column]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that they take."""
+        return sum(part.nbytes for part in (*self.moves.values(), *self.values.values()))
+
+    def only(self, names: Collection[str]) -> CloudDraws:
+        """The draws of some features."""
+        return CloudDraws(
+            size=self.size,
+            moves={name: moves for name, moves in self.moves.items() if name in names},
+            whole=self.whole.intersection(names),
+            values={name: values for name, values in self.values.items() if name in names},
+        )
 
     def around(self, rows: Table, place: int, chunk: slice, names: Iterable[str]) -> Table:
         """Some draws around the row at `place` as rows of a table, with the features `names`."""

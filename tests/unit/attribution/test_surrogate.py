@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from xaisvc.attribution.surrogate import WeightedSums, closeness, draw_resamples, fit_surrogate
+from xaisvc.attribution.surrogate import (
+    SETS_TOGETHER,
+    SurrogateFitter,
+    WeightedSums,
+    closeness,
+    draw_resamples,
+    fit_surrogate,
+)
 
 RESAMPLES = draw_resamples(np.random.default_rng(0))
 
@@ -82,6 +89,48 @@ class TestSurrogate:
 
         assert found.weights.tolist() == [0.0, alone.weights[0], 0.0, alone.weights[1]]
         assert found.standard_errors.tolist() == [0.0, alone.standard_errors[0], 0.0, alone.standard_errors[1]]
+
+    @pytest.mark.parametrize(("m", "p"), [(5000, 30), (1037, 7), (400, 2), (200, 1)])
+    def test_a_set_of_answers_has_the_same_bits_at_any_place_among_others(self, m: int, p: int) -> None:
+        rng = np.random.default_rng(0)
+        design = rng.normal(size=(m, p))
+        answers = np.tanh(rng.normal(size=(SETS_TOGETHER + 3, p)) @ design.T) + 0.1 * rng.normal(size=(1, m))
+        fitter = SurrogateFitter(design, closeness(design), RESAMPLES)
+        alone = fitter.fit(answers[:1])
+
+        for place in range(len(answers)):
+            found = fitter.fit(np.roll(answers, place, axis=0)).one(place)
+
+            assert found.weights.tolist() == alone.weights[0].tolist()
+            assert found.standard_errors.tolist() == alone.standard_errors[0].tolist()
+            assert found.intercept == alone.intercepts[0]
+            assert found.diagnostics == alone.one(0).diagnostics
+
+    def test_blocks_of_different_lengths_are_scikit_learns_ridge_too(self) -> None:
+        rng = np.random.default_rng(0)
+        design = rng.normal(size=(1037, 4))
+        answers, weights = rng.normal(size=(3, 1037)), closeness(design)
+
+        found = SurrogateFitter(design, weights, RESAMPLES).fit(answers)
+
+        for index in range(3):
+            reference = Ridge(alpha=1.0).fit(design, answers[index], sample_weight=weights)
+            # Rounding of float64 sums over 1,037 draws.
+            assert found.weights[index] == pytest.approx(reference.coef_, abs=1e-12)
+            assert found.intercepts[index] == pytest.approx(reference.intercept_, abs=1e-12)
+            score = reference.score(design, answers[index], weights)
+            assert found.diagnostics["r2"][index] == pytest.approx(score, abs=1e-12)
+
+    def test_the_held_out_score_is_that_of_a_fit_to_the_rest(self) -> None:
+        rng = np.random.default_rng(0)
+        design = rng.normal(size=(1000, 4))
+        answers, weights = design @ np.arange(4.0) + rng.normal(size=1000), closeness(design)
+        part = Ridge(alpha=1.0).fit(design[:800], answers[:800], sample_weight=weights[:800])
+
+        found = fit_surrogate(design, answers, weights, RESAMPLES).diagnostics["fidelity"]
+
+        # Rounding of float64 sums over 1,000 draws.
+        assert found == pytest.approx(part.score(design[800:], answers[800:], weights[800:]), abs=1e-12)
 
     def test_a_resample_is_what_a_refit_gives_to_first_order(self) -> None:
         rng = np.random.default_rng(0)

@@ -16,6 +16,8 @@ from xaisvc.types import Deadline, ErrorTarget, Space
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from xaisvc.graphs import Scorer
     from xaisvc.types import BundleDescription, Output, Players, Table
 
@@ -223,3 +225,41 @@ def test_log_odds_that_do_not_give_the_probability_are_refused(monkeypatch: pyte
 
     with pytest.raises(ModelOutputError, match="log-odds of output 'default_risk' do not give its probabilities"):
         Explainer(BUNDLES / "german-credit-boosting", "cpu").explain([load_cases()[0].row])
+
+
+@pytest.mark.parametrize("name", ["german-credit-boosting", "german-credit-logistic"])
+def test_an_exact_explanation_in_log_odds_scores_each_row_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer = Explainer(BUNDLES / name, "cpu", threads=1)
+    rows = [case.row for case in load_cases()]
+    explainer.explain(rows)  # what is worked out once per bundle
+    scored: list[tuple[Space, int]] = []
+    score = loaded.ScoringModel.__call__
+    target = explainer.bundle.description.output(None)
+    tensor = explainer._loaded.scoring(target, Space.PROBABILITY)
+
+    def counted(model: loaded.ScoringModel, table: Table) -> NDArray[np.float64]:
+        scored.append((Space.PROBABILITY if model is tensor else Space.LOG_ODDS, len(table)))
+        return score(model, table)
+
+    monkeypatch.setattr(loaded.ScoringModel, "__call__", counted)
+    batch = explainer.explain(rows)
+
+    assert (batch.exact, batch.space) == (True, Space.LOG_ODDS)
+    assert scored == [(Space.PROBABILITY, len(rows))]
+
+
+def test_predictions_are_the_bits_of_the_model_itself() -> None:
+    explainer = Explainer(BUNDLES / "german-credit-boosting", "cpu", threads=2)
+    background = explainer.bundle.background
+    batch = explainer.explain(background)
+
+    np.testing.assert_array_equal(batch.predictions, explainer.predict(background))
+    assert batch.attribution.predictions is None  # they are the batch's, where rows that repeat have theirs
+
+
+def test_a_method_that_is_not_exact_has_predictions_of_the_tensor_too() -> None:
+    explainer = Explainer(BUNDLES / "german-credit-boosting", "cpu", threads=1)
+    background = explainer.bundle.background.take(slice(0, 3))
+    batch = explainer.explain(background, method="permutation", budget=240)
+
+    np.testing.assert_array_equal(batch.predictions, explainer.predict(background))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +13,16 @@ from onnx import helper
 
 import xaisvc
 from tests.unit.graphs.hand_made import Grove, graph
-from xaisvc.attribution import make_players
+from xaisvc.attribution import METHODS, make_players
 from xaisvc.attribution.tree_plan import TreePlan, make_arrays
+from xaisvc.bundles import parse_rows
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.tree_export import exact_explainer_graph
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import InvalidRequestError, RuntimeUnavailableError
 from xaisvc.graphs.trees import read_trees
 from xaisvc.runtimes import OrtRuntime
-from xaisvc.types import Space
+from xaisvc.types import Settings, Space
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,7 +202,7 @@ def test_the_exported_graph_explains_raw_rows_as_the_engine_does(tmp_path: Path,
     values, errors, bases, outputs = session.run(None, {"X": rows.to_numpy(dtype=np.float32)})
 
     # The model has an output `values` of its own.
-    assert names == ["xaisvc_explainer_values", "standard_errors", "base_values", "outputs"]
+    assert names == ["explainer_values", "standard_errors", "base_values", "outputs"]
     assert close(values, batch.values)
     assert not errors.any()
     assert errors.shape == values.shape
@@ -224,3 +226,21 @@ def test_a_file_beyond_the_size_of_a_graph_is_not_exported(tmp_path: Path, monke
     monkeypatch.setattr("xaisvc.engine.tree_export.MOST_GRAPH_BYTES", 100)
     with pytest.raises(InvalidRequestError, match=r"tables of 12 trees with .* GB would be too large for a file"):
         exact_explainer_graph(loaded, output, Space.RAW, parties)
+
+
+@pytest.mark.parametrize("players", ["features", {"left": ["f0", "f1"], "right": ["f2", "f3"]}])
+def test_an_explainer_on_a_device_looks_up_its_trees_there(tmp_path: Path, players: Any) -> None:
+    loaded, grove, background = make_loaded(tmp_path)
+    bundle, runtime = loaded.bundle, Counting()
+    parties = make_players(bundle.description, players, bundle.background)
+    problem = loaded.problem(bundle.description.output(None), Space.RAW, parties)
+    rows = parse_rows(bundle.description, pd.DataFrame(grove.rows(100), columns=background.columns))
+    settings = Settings(budget=None, seed=0, row_seeds=(bytes(32),) * 100, clock=lambda: 0.0)
+
+    on_device = replace(problem, look_up=TreeGraphs(runtime, "cpu"))
+    found = METHODS["tree"].attribute(on_device, rows, settings)
+
+    expected = METHODS["tree"].attribute(problem, rows, settings)
+    assert runtime.calls == [100]
+    assert close(found.values, expected.values)
+    assert (found.base_values == expected.base_values).all()
