@@ -36,20 +36,21 @@ def additive_output(model: AdditiveModel, rows: Table) -> NDArray[np.float64]:
             total += columns[:, : len(term.weights)].astype(np.float64) @ term.weights
         else:
             for first in range(0, len(term.trees.roots), _TREES_AT_ONCE):
-                total += _walk(term.trees, term.trees.roots[first : first + _TREES_AT_ONCE], columns)
+                some = term.trees.roots[first : first + _TREES_AT_ONCE]
+                total += term.trees.leaf_value[leaves_reached(term.trees, some, columns)].sum(axis=1)
     return total
 
 
-def _walk(
+def leaves_reached(
     trees: TreeEnsemble, roots: NDArray[np.int32], columns: NDArray[np.float32] | NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Sum over some trees of the leaf that each row reaches; float64, (n,)."""
+) -> NDArray[np.int64]:
+    """The leaf that each row reaches in each of some trees; int64, (n, trees)."""
     at = np.broadcast_to(roots.astype(np.int64), (len(columns), len(roots))).copy()
     row = np.arange(len(columns))[:, None]
     while True:
         inner = trees.mode[at] != TreeMode.LEAF
         if not inner.any():
-            return np.asarray(trees.leaf_value[at].sum(axis=1))
+            return at
         values = columns[row, np.maximum(trees.column[at], 0)]
         truth = _holds(trees, at, values)
         at = np.where(inner, np.where(truth, trees.true_child[at], trees.false_child[at]), at)

@@ -138,8 +138,8 @@ class TreeMethod:
             settings.check()
             part = rows if chunk == slice(0, len(rows)) else rows.take(chunk)
             matrices = Matrices(part)
-            for place, linear_part in enumerate(linear):
-                linear_part.add(matrices, values[place, chunk])
+            for part_of_sum, own in zip(linear, values[:, chunk], strict=True):
+                part_of_sum.add(matrices, own)
             for places, term in shared:
                 found = np.zeros((len(places), len(part), values.shape[2]))
                 term.add(matrices, found)

@@ -19,6 +19,7 @@ from xaisvc.attribution.tree_layout import (
     table_bytes,
     unite,
 )
+from xaisvc.attribution.tree_steady import are_steady, centred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -112,7 +113,8 @@ def make_arrays(  # noqa: PLR0913 (what a plan is made of)
         background: Column matrix of the background as the model compares it; float64, (b, c).
         double: Whether it compares float64 numbers.
         threads: Threads that trees are spread over.
-        most_bytes: Bound on the size of the tables; trees beyond it get none.
+        most_bytes: Bound on the size of the tables; trees beyond it get none. None of them does if float32 cannot hold
+            what they say.
 
     Returns:
         The arrays of a `TreePlan`, read-only; only `walked` if the tables of k > 1 outputs are too large together. How
@@ -131,6 +133,8 @@ def make_arrays(  # noqa: PLR0913 (what a plan is made of)
     laid, walked = lay_out_all(trees, players, fixed, cells, most_bytes, widest)
     if len(leaf_values) > 1 and len(leaf_values) * table_bytes(laid, widest) > most_bytes:
         return {"walked": np.array(walked, dtype=np.int32)}
+    if most_bytes and not are_steady(trees, leaf_values, [tree.leaves for tree in laid], background, cells):
+        return make_arrays(trees, leaf_values, players, background, double=double, threads=threads, most_bytes=0)
     units = unite(trees, players, laid)
     gain, loss = weight_tables()
     first_cut = np.cumsum([0, *(tree.cuts.size for tree in laid)])
@@ -146,7 +150,7 @@ def make_arrays(  # noqa: PLR0913 (what a plan is made of)
         held = np.empty((branches.size, ranks.shape[1]), dtype=np.uint16)
         test(ranks, *tests, branches, held)
         held = np.ascontiguousarray(held[:, : len(background)])
-        weights = np.ascontiguousarray(leaf_values[:, tree.leaves]) / len(background)
+        weights = np.ascontiguousarray(centred(leaf_values[:, tree.leaves])) / len(background)
         here = slice(first_cut[place], first_cut[place + 1])
         lane_of = np.full((tree.cuts.size, int(players.max(initial=0)) + 1), -1, dtype=np.int64)
         for row, unit in zip(lane_of, units.of_cut[here].tolist(), strict=True):
@@ -162,7 +166,8 @@ def make_arrays(  # noqa: PLR0913 (what a plan is made of)
     filled = in_threads(fill, range(len(laid)), threads)
     base = np.zeros(len(leaf_values))
     for tree, reached in zip(laid, filled, strict=True):
-        base += leaf_values[:, tree.leaves] @ reached / len(background)
+        # No matrix product: its bits would depend on the number of outputs.
+        base += (leaf_values[:, tree.leaves] * reached).sum(axis=1) / len(background)
     arrays: dict[str, NDArray[np.generic]] = {
         "columns": cells.columns,
         "start": cells.start,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float32] | NDArray[np.float64]
     Arrays = Mapping[str, NDArray[np.generic]]
 
-_VERSION = "1"
-"""Of the arrays of a plan; a new one with every change of their meaning."""
+_VERSION = "2"
+"""Of the arrays of a plan; a new one with every change of their meaning or of the numbers in them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class BundlePlans:
             return None
         path = self._folder / (name + _SUFFIX)
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
             with os.fdopen(descriptor, "rb") as file:
                 if not _is_own_file(os.fstat(file.fileno())):
                     return None
@@ -153,7 +153,7 @@ class BundlePlans:
                 if file.readinto(content.data) != content.size:
                     return None
             return _unpacked(content, name)
-        except (OSError, ValueError, KeyError, TypeError, MemoryError):
+        except (OSError, ValueError, KeyError, TypeError, MemoryError, SyntaxError, RecursionError):
             return None
 
     def _write(self, name: str, arrays: Arrays) -> None:

@@ -209,3 +209,43 @@ def test_every_error_beyond_both_tolerances_is_seen_and_none_within(log_odds: fl
 def test_the_link_needs_no_small_numbers() -> None:
     assert sigmoid(np.array([-1e4, 0.0, 1e4])).tolist() == [0.0, 0.5, 1.0]
     assert sigmoid(np.array([2.0, -3.0])) == pytest.approx(1 / (1 + np.exp(np.array([-2.0, 3.0]))), abs=1e-15)
+
+
+class Store:
+    """A plan store that keeps everything."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, object] = {}
+
+    def keep(self, key: str, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
+        if key not in self.kept:
+            self.kept[key] = make()
+            assert n_bytes(self.kept[key]) >= 0
+        return self.kept[key]
+
+    def keep_arrays(self, key: str, make: Callable[[], Any]) -> Any:
+        return self.keep(key, make, lambda _: 0)
+
+
+def test_the_background_of_linear_terms_is_preprocessed_once_for_each_problem() -> None:
+    sizes: list[int] = []
+
+    def counted(rows: Table) -> NDArray[np.float32]:
+        sizes.append(len(rows))
+        return column(rows)
+
+    store = Store()
+    term = LinearTerm(columns=counted, owners=OWNERS, weights=np.array([1.0]))
+    additive = AdditiveModel(constant=0.0, terms=(term,))
+    problem = replace(linear_problem(Model(probability)), additive=additive, plans=store)
+    first = LinearMethod().attribute(problem, table([3.0]), SETTINGS)
+    again = LinearMethod().attribute(replace(problem), table([3.0]), SETTINGS)
+    other = LinearMethod().attribute(replace(problem, background=table([5.0, 5.0])), table([3.0]), SETTINGS)
+    renamed = replace(ALONE, kind="custom")
+    custom = [
+        LinearMethod().attribute(replace(problem, players=replace(renamed)), table([3.0]), SETTINGS) for _ in range(2)
+    ]
+
+    assert sizes == [2, 1, 1, 2, 1, 2, 1, 1]
+    assert first.values.tolist() == again.values.tolist() == custom[1].values.tolist() == [[3.0]]
+    assert other.values.tolist() == [[-2.0]]
