@@ -41,6 +41,26 @@ def additive_output(model: AdditiveModel, rows: Table) -> NDArray[np.float64]:
     return total
 
 
+def additive_size(model: AdditiveModel, rows: Table) -> float:
+    """How large the numbers are that a model adds: the largest sum of their absolute values over some rows.
+
+    The model rounds in proportion to it, not to the sum, which may be small because terms cancel.
+
+    Args:
+        model: The additive model.
+        rows: Rows of raw features, at least one.
+    """
+    total = np.full(len(rows), abs(model.constant))
+    for term in model.terms:
+        columns = term.columns(rows)
+        if isinstance(term, LinearTerm):
+            used = np.flatnonzero(term.weights)
+            total += np.abs(columns[:, used].astype(np.float64)) @ np.abs(term.weights[used])
+        else:
+            total += np.abs(term.trees.leaf_value[leaves_reached(term.trees, term.trees.roots, columns)]).sum(axis=1)
+    return float(total.max())
+
+
 def leaves_reached(
     trees: TreeEnsemble, roots: NDArray[np.int32], columns: NDArray[np.float32] | NDArray[np.float64]
 ) -> NDArray[np.int64]:

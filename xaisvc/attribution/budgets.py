@@ -28,6 +28,7 @@ class BudgetRange:
         cap: Most that an error target or a deadline will use.
         largest: Most that a caller may ask for, which bounds memory; None if a larger number costs no more.
         unit: What is counted, `coalitions` or `samples`.
+        first: Where an error target is first looked at; the minimum if that is larger.
     """
 
     minimum: int
@@ -36,6 +37,12 @@ class BudgetRange:
     cap: int
     largest: int | None
     unit: str = "coalitions"
+    first: int = 0
+
+    @property
+    def first_stage(self) -> int:
+        """Where an error target starts: `first`, within the minimum and the cap."""
+        return max(self.minimum, min(self.first, self.cap))
 
     def check(self, budget: Budget | None) -> None:
         """Refuses a budget that cannot be met.
@@ -59,7 +66,8 @@ class BudgetRange:
         elif budget < self.minimum:
             raise BudgetTooSmallError.of(
                 "budget",
-                f"{budget} {self.unit} per row are fewer than the {self.minimum} needed ({self.minimum_rule}); "
+                f"{f'1 {self.unit[:-1]} per row is' if budget == 1 else f'{budget} {self.unit} per row are'} fewer than "
+                f"the {self.minimum} needed ({self.minimum_rule}); "
                 f"raise the budget to {self.minimum} or more, or leave it out for {self.default}",
                 "BUDGET_TOO_SMALL",
             )

@@ -18,7 +18,7 @@ from xaisvc.attribution.designs import background_sample, generator_of, n_pairs_
 from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
 from xaisvc.attribution.plain_games import PlainGames
 from xaisvc.attribution.projections import posterior_projection
-from xaisvc.attribution.sampling import games_of, sample
+from xaisvc.attribution.sampling import ONE_PLAYER, games_of, sample
 from xaisvc.types import Deadline
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
@@ -43,13 +43,14 @@ def coalition_range(p: int) -> BudgetRange:
     minimum = 2 * p + 2 * _MIN_SPARE_PAIRS
     rule = f"2 * {p} players + {2 * _MIN_SPARE_PAIRS}"
     if minimum >= everything:
-        minimum, rule = everything, f"all coalitions of {p} players"
+        minimum, rule = everything, f"all coalitions of {p} player{'s' * (p != 1)}"
     return BudgetRange(
         minimum=minimum,
         minimum_rule=rule,
         default=min(2 * p + 2048, everything),
         cap=min(MAX_COALITIONS, everything),
         largest=LARGEST_COALITIONS if everything > LARGEST_COALITIONS else None,
+        first=FIRST_STAGE,
     )
 
 
@@ -84,7 +85,9 @@ class KernelMethod:
         sampler = KernelSampler(problem, games, active, settings)
         found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
         text = f"Kernel SHAP from {found.coalitions} coalitions per row over {found.background}"
-        if found.exact.all():
+        if len(active) == 1:
+            detail = f"Kernel SHAP over {found.background}: {ONE_PLAYER}"
+        elif found.exact.all():
             detail = f"{text}; these are all coalitions, so the values are exact."
         else:
             detail = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from xaisvc.attribution.additive import additive_size
 from xaisvc.attribution.observed import LINK_ROUNDING, Answers, link_gaps, sigmoid
 from xaisvc.errors import AdditivityError, MethodNotApplicableError, ModelOutputError
 from xaisvc.types import Attribution, LinearTerm, Table, TreeTerm
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from xaisvc.types import ColumnFunction, Players, Problem, Settings
 
     Matrix = NDArray[np.float32] | NDArray[np.float64]
+
+_SIZE_ROWS = 16
+"""Background rows that tell how large the numbers are that a model adds."""
 
 TOLERANCE = 1e-5
 """How far base value and attributions may be from the model's output, relative to the numbers that were added.
@@ -83,6 +87,7 @@ class LinearMethod:
             linear.add(matrices, values[chunk])
             answers.fill(chunk, part, base, values[chunk])
         return finished(
+            problem,
             method=self.name,
             values=values,
             base=base,
@@ -244,6 +249,7 @@ def chunks(rows: int, most: int) -> Iterator[slice]:
 
 
 def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
+    problem: Problem,
     *,
     method: str,
     values: NDArray[np.float64],
@@ -266,7 +272,8 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
         raise ModelOutputError(msg)
     totals = base + values.sum(axis=1)
     gap = np.abs(totals - outputs)
-    scale = np.maximum.reduce([np.ones(len(outputs)), np.abs(outputs), np.abs(values).sum(axis=1) + abs(base)])
+    sizes = [np.full(len(outputs), _size(problem)), np.abs(outputs), np.abs(values).sum(axis=1) + abs(base)]
+    scale = np.maximum.reduce(sizes) + np.finfo(np.float64).tiny
     if (gap > TOLERANCE * scale).any():
         row = int(np.argmax(gap / scale))
         total = base + float(values[row].sum())
@@ -289,6 +296,16 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
         detail=detail,
         predictions=predictions,
     )
+
+
+def _size(problem: Problem) -> float:
+    """How large the numbers are that the model adds, on the first background rows; 1 for a probability of sums."""
+
+    additive = problem.additive
+    if additive is None:
+        return 1.0
+    rows = problem.background.take(slice(0, _SIZE_ROWS))
+    return cast("float", kept_for(problem, "size of the terms", lambda: additive_size(additive, rows)))
 
 
 def _check_link(totals: NDArray[np.float64], allowed: NDArray[np.float64], predictions: NDArray[np.float64]) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 
 from xaisvc.attribution.active import active_players, for_all, inert_text, only
 from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
-from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, background_sample, generator_of
+from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, background_sample, generator_of, n_pairs_of
 from xaisvc.attribution.projections import normal_units
-from xaisvc.attribution.sampling import games_of, sample
+from xaisvc.attribution.sampling import ONE_PLAYER, games_of, sample
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def permutation_range(p: int) -> BudgetRange:
         everything = 2 * (p - 1)
         return BudgetRange(
             minimum=everything,
-            minimum_rule=f"all coalitions of {p} players",
+            minimum_rule=f"all coalitions of {p} player{'s' * (p != 1)}",
             default=everything,
             cap=everything,
             largest=None,
@@ -68,6 +68,7 @@ class PermutationMethod:
 
     The values of every order sum to v(all) - v(none), so their mean does too. Standard errors come from the scatter
     over groups of orders. The budget counts coalitions in the orders; one that comes up again is not evaluated again.
+    Where the orders of few players have met all coalitions, the answer is the Shapley value itself, and exact.
     """
 
     name: str = field(default="permutation", init=False)
@@ -94,8 +95,10 @@ class PermutationMethod:
         sampler = PermutationSampler(len(active), len(problem.background), settings.plan_seed)
         found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
         detail = f"Permutation sampling from {found.coalitions} distinct coalitions per row over {found.background}"
-        if found.exact.all():
-            detail += "; these are all coalitions, so the values are exact."
+        if len(active) == 1:
+            detail = f"Permutation sampling over {found.background}: {ONE_PLAYER}"
+        elif found.exact.all():
+            detail += "; these are all coalitions, so the values are exact and more orders would change nothing."
         else:
             detail += (
                 ", in orders that all rows share, each walked forward and backward; standard errors from the scatter "
@@ -127,10 +130,13 @@ class PermutationSampler:
         )
 
     def projection(self, n_coalitions: int) -> Projection | None:
-        """The mean over orders; None where one order and its reverse are all."""
+        """The mean over orders; None where they have met all coalitions over the whole background."""
         if self._p <= 2:  # noqa: PLR2004 - as above
             return None
-        return order_projection(self._walk(n_coalitions), generator_of(self._seed, 6))
+        walked = self._walk(n_coalitions)
+        if self._n_background <= FULL_BACKGROUND_ROWS and len(walked.masks) == n_pairs_of(self._p):
+            return None
+        return order_projection(walked, generator_of(self._seed, 6))
 
     def _walk(self, n_coalitions: int) -> Walk:
         n_orders = n_coalitions // (2 * (self._p - 1)) if self._p > 1 else 0

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from xaisvc.attribution.coalitions import all_pairs_values
-from xaisvc.attribution.plain_games import PlainGames, project
+from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
+from xaisvc.attribution.plain_games import PlainGames, PlainPairs, project
 from xaisvc.types import Attribution, Deadline, ErrorTarget
 from xaisvc.types.sampling import CoalitionDesign, PairValues, Projected
 
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from xaisvc.attribution.budgets import BudgetRange
     from xaisvc.types import Problem, Settings, Table
-    from xaisvc.types.sampling import CoalitionGames, Projection
+    from xaisvc.types.sampling import CoalitionGames, PairFunction, Projection
 
 # Coalition values held at a time while a call runs: 32 MB each for the two coalitions of a pair.
 _MOST_PAIR_VALUES = 4_000_000
+ONE_PLAYER = "one player gets all of f(x) - v0, which takes no coalitions and is exact."
 _GROWTH = 2.0**0.5  # between the sizes that a deadline can stop at
 
 
@@ -59,6 +61,7 @@ class Sampled:
         model_evaluations: int64, (n,).
         exact: bool, (n,).
         missed: Whether a row reached the cap before its error target; bool, (n,).
+        late: Whether the deadline had passed when the fewest coalitions that give values were done.
         game: How the coalitions were evaluated; empty if there is nothing to say.
         background: The background in words.
     """
@@ -71,6 +74,7 @@ class Sampled:
     model_evaluations: NDArray[np.int64]
     exact: NDArray[np.bool_]
     missed: NDArray[np.bool_]
+    late: bool
     game: str
     background: str
 
@@ -81,6 +85,7 @@ class Sampled:
             f" {n_missed} of {len(self.missed)} rows reached the cap of {allowed.cap:,} {allowed.unit} before the "
             "error target."
         )
+        late = f" The deadline had passed before the fewest {allowed.unit} that give values and errors were done."
         return Attribution(
             values=self.values,
             base_values=np.full(len(self.values), self.none),
@@ -89,7 +94,10 @@ class Sampled:
             method=method,
             exact=bool(self.exact.all()),
             model_evaluations=self.model_evaluations,
-            detail=detail + (missed if n_missed else "") + (f" {self.game}" if self.game else ""),
+            detail=detail
+            + (missed if n_missed else "")
+            + (late if self.late else "")
+            + (f" {self.game}" if self.game else ""),
         )
 
     @property
@@ -131,12 +139,13 @@ def sample(  # noqa: PLR0913, PLR0917 - all that an answer depends on
         outputs=run.outputs[place],
         none=games.none,
         n_coalitions=run.n_coalitions[place],
-        # Its coalitions, itself once in every stage, and the background.
-        model_evaluations=(run.n_coalitions * each + b + run.n_stages)[place],
+        # Its coalitions, itself once in every stage that evaluated some, and the background.
+        model_evaluations=(run.n_coalitions * each + b + run.n_calls)[place],
         exact=run.exact[place],
         missed=run.missed[place],
+        late=run.late,
         game=run.detail,
-        background=f"{b} background rows" + (f", {each} of them for each pair" if each < b else ""),
+        background=f"{b} background row{'s' * (b != 1)}" + (f", {each} of them for each pair" if each < b else ""),
     )
 
 
@@ -147,44 +156,46 @@ class _Run:
         self, problem: Problem, games: CoalitionGames, rows: Table, settings: Settings, sampler: Sampler
     ) -> None:
         n, self._p = len(rows), sampler.p
-        self._games, self._rows, self._settings, self._sampler = games, rows, settings, sampler
+        self._problem, self._games = problem, games
+        self._rows, self._settings, self._sampler = rows, settings, sampler
         b = len(problem.background)
         self.rows_per_coalition = b
         self.values = np.zeros((n, self._p))
         self.standard_errors = np.zeros((n, self._p))
         self.outputs = np.zeros(n)
         self.n_coalitions = np.zeros(n, dtype=np.int64)
-        self.n_stages = np.zeros(n, dtype=np.int64)
+        self.n_calls = np.zeros(n, dtype=np.int64)
         self.exact = np.ones(n, dtype=np.bool_)
         self.missed = np.zeros(n, dtype=np.bool_)
+        self.late = False
         self.detail = ""
 
     def at_once(self, size: int) -> None:
         """A fixed number of coalitions for every row."""
         design, projection = self._ready(size)
         if projection is None:
-            pairs = self._games.evaluate(design)
+            pairs = self._evaluate(design)
             self.detail = pairs.detail
             for places in self._pieces(len(design)):
                 found = pairs(self._rows.take(places), self._settings.check)
-                self._put(places, _enumerated(design, found, self._games.none), design, exact=True)
+                self._put(places, _enumerated(design, found, self._games.none), design, 1, exact=True)
             return
         attribute = self._games.attribute(design, projection)
         self.detail = attribute.detail
         for places in self._pieces(len(design)):
-            self._put(places, attribute(self._rows.take(places), self._settings.check), design, exact=False)
+            self._put(places, attribute(self._rows.take(places), self._settings.check), design, 1, exact=False)
 
     def until_error(self, target: float, allowed: BudgetRange) -> None:
         """Doubles the coalitions of the rows that miss the target."""
         # Rows of a piece go on together; its size bounds the values held at the cap.
         for piece in self._pieces(allowed.cap // 2):
             places = np.arange(piece.start, piece.stop)
-            stages = _Stages(self._games, self._rows.take(piece), self._settings.check)
-            size = allowed.minimum
+            stages = _Stages(self._evaluate, self._games.none, self._rows.take(piece), self._settings.check)
+            size = allowed.first_stage
             while True:
                 design, projection = self._ready(size)
                 found = stages.go_on(design, projection)
-                self._put(places, found, design, exact=projection is None)
+                self._put(places, found, design, stages.n_calls, exact=projection is None)
                 missing = found.standard_errors.max(axis=1, initial=0.0) > target
                 self.detail = stages.detail
                 if projection is None or not missing.any():
@@ -201,16 +212,18 @@ class _Run:
         clock = self._settings.clock
         end = clock() + seconds
         places = np.arange(len(self._rows))
-        stages = _Stages(self._games, self._rows, self._settings.check)
+        stages = _Stages(self._evaluate, self._games.none, self._rows, self._settings.check)
         size = allowed.minimum
         while True:
             begun = clock()
             design, projection = self._ready(size)
             planned = clock()
             n_before = stages.n_pairs
-            self._put(places, stages.go_on(design, projection), design, exact=projection is None)
+            found = stages.go_on(design, projection)
+            self._put(places, found, design, stages.n_calls, exact=projection is None)
             now = clock()
             self.detail = stages.detail
+            self.late |= size == allowed.minimum and now > end
             if projection is None or size >= allowed.cap or now >= end:
                 return
             # The stage just done predicts the next: values by their number, the plan by the cube of its size.
@@ -223,6 +236,13 @@ class _Run:
             else:
                 return
 
+    def _evaluate(self, design: CoalitionDesign) -> PairFunction:
+        """Makes a design ready; without coalitions, as one player has none, only f(x) is left, which takes no graph."""
+        if len(design):
+            return self._games.evaluate(design)
+        batch_rows = min(self._settings.max_batch_rows, PREFERRED_BATCH_ROWS)
+        return PlainPairs(self._problem, design, batch_rows, self._settings.threads)
+
     def _ready(self, size: int) -> tuple[CoalitionDesign, Projection | None]:
         design = self._sampler.design(size)
         if design.background is not None:
@@ -233,51 +253,75 @@ class _Run:
         step = max(1, _MOST_PAIR_VALUES // max(1, n_pairs))
         return [slice(start, min(start + step, len(self._rows))) for start in range(0, len(self._rows), step)]
 
-    def _put(self, places: NDArray[np.intp] | slice, found: Projected, design: CoalitionDesign, *, exact: bool) -> None:
+    def _put(
+        self,
+        places: NDArray[np.intp] | slice,
+        found: Projected,
+        design: CoalitionDesign,
+        n_calls: int,
+        *,
+        exact: bool,
+    ) -> None:
         # Rounding, and the float32 of a graph, leave a defect of efficiency: it is shared by all players.
         defect = found.outputs - self._games.none - found.values.sum(axis=1)
         self.values[places] = found.values if exact else found.values + defect[:, None] / self._p
         self.standard_errors[places] = found.standard_errors
         self.outputs[places] = found.outputs
         self.n_coalitions[places] = 2 * len(design)
-        self.n_stages[places] += 1
+        self.n_calls[places] = n_calls
         self.exact[places] = exact
 
 
 class _Stages:
     """Coalition values of some rows, design after larger design."""
 
-    def __init__(self, games: CoalitionGames, rows: Table, check: Callable[[], None]) -> None:
-        self._games, self._rows, self._check = games, rows, check
-        self._on = np.empty((len(rows), 0))
-        self._off = np.empty((len(rows), 0))
+    def __init__(
+        self,
+        evaluate: Callable[[CoalitionDesign], PairFunction],
+        none: float,
+        rows: Table,
+        check: Callable[[], None],
+    ) -> None:
+        self._evaluate, self._none, self._rows, self._check = evaluate, none, rows, check
+        self._values = PairValues(
+            on=np.empty((len(rows), 0)), off=np.empty((len(rows), 0)), outputs=np.empty(len(rows))
+        )
+        self.n_calls = 0
         self.detail = ""
 
     @property
     def n_pairs(self) -> int:
         """Pairs evaluated so far."""
-        return self._on.shape[1]
+        return self._values.on.shape[1]
 
     def go_on(self, design: CoalitionDesign, projection: Projection | None) -> Projected:
-        """Evaluates what a design has more than the one before."""
-        rest = slice(self.n_pairs, len(design))
-        added = CoalitionDesign(
-            masks=design.masks[rest], background=None if design.background is None else design.background[rest]
-        )
-        pairs = self._games.evaluate(added)
-        found = pairs(self._rows, self._check)
-        self.detail = pairs.detail
-        self._on = np.concatenate([self._on, found.on], axis=1)
-        self._off = np.concatenate([self._off, found.off], axis=1)
-        values = PairValues(on=self._on, off=self._off, outputs=found.outputs)
+        """Evaluates what a design has more than the one before, if anything: more orders may bring no new coalition."""
+        if len(design) > self.n_pairs or not self.n_calls:
+            self._add(design)
         if projection is None:
-            return _enumerated(design, values, self._games.none)
-        return project(projection, values, self._games.none)
+            return _enumerated(design, self._values, self._none)
+        return project(projection, self._values, self._none)
 
     def keep(self, wanted: NDArray[np.bool_]) -> None:
         """Lets the other rows go."""
         self._rows = self._rows.take(np.flatnonzero(wanted))
-        self._on, self._off = self._on[wanted], self._off[wanted]
+        old = self._values
+        self._values = PairValues(on=old.on[wanted], off=old.off[wanted], outputs=old.outputs[wanted])
+
+    def _add(self, design: CoalitionDesign) -> None:
+        rest = slice(self.n_pairs, len(design))
+        added = CoalitionDesign(
+            masks=design.masks[rest], background=None if design.background is None else design.background[rest]
+        )
+        pairs = self._evaluate(added)
+        found, old = pairs(self._rows, self._check), self._values
+        self.detail = pairs.detail
+        self.n_calls += 1
+        self._values = PairValues(
+            on=np.concatenate([old.on, found.on], axis=1),
+            off=np.concatenate([old.off, found.off], axis=1),
+            outputs=found.outputs,
+        )
 
 
 def _enumerated(design: CoalitionDesign, pairs: PairValues, none: float) -> Projected:

@@ -151,6 +151,7 @@ class TreeMethod:
         in_threads(work, _pieces(len(rows), settings), settings.threads)
         return tuple(
             finished(
+                problem,
                 method=self.name,
                 values=values[place],
                 base=bases[place],
@@ -158,7 +159,7 @@ class TreeMethod:
                 predictions=answers[place].predictions,
                 detail=_detail([term for places, term in shared if place in places], len(problem.background)),
             )
-            for place in range(len(problems))
+            for place, problem in enumerate(problems)
         )
 
 

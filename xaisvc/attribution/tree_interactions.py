@@ -129,6 +129,7 @@ def tree_interactions(problem: Problem, rows: Table, settings: Settings) -> Inte
     in_threads(fill, list(chunks(n, at_once)), settings.threads)
     trees = f"{routes.roots.size} trees leaf by leaf" if routes.roots.size else "a linear model, which has none,"
     checked = finished(
+        problem,
         method="interactions",
         values=singles,
         base=base,

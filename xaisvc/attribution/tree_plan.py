@@ -75,6 +75,11 @@ class TreePlan:
         return sum(array.nbytes for array in self.arrays.values())
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all arrays that a look-up needs are there."""
+        return not {"table", "base", "walked", *_LOOK_UP} - self.arrays.keys()
+
+    @property
     def too_large(self) -> bool:
         """Whether nothing was made, because the tables of all outputs together are too large."""
         return "table" not in self.arrays

@@ -119,6 +119,7 @@ def explain_linked(problem: Problem, rows: Table, settings: Settings, *, method:
         values, outputs = values[distinct[1]], outputs[distinct[1]]
     b, q = len(problem.background), len(games.acting)
     return finished(
+        problem,
         method=method,
         values=values,
         base=games.base,

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from xaisvc.attribution.tree_cells import Cells
     from xaisvc.types import TreeEnsemble
 
-_MOST_RATIO = 16.0
-"""Root of the sum of squares of the trees' half-ranges over the sum's own spread. Entries are rounded to 6e-8 of a
-half-range, several for each tree, so at this ratio the error stays below 1e-6 of the spread."""
+_MOST_RATIO = 32.0
+"""Root of the sum of squares of the trees' half-ranges over the sum's own spread. Entries are rounded to 6e-8 of
+themselves, and most are far smaller than a half-range: seen is an error of 1.6e-6 of the spread at a ratio of 280."""
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Sizes between which float32 neither underflows nor overflows in sums of entries."""
@@ -74,7 +74,8 @@ def are_steady(
 
 def _middle(leaf_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Middle of the range of one tree's leaves in each output; float64, (k, 1). Halved first: the sum may overflow."""
-    return leaf_values.max(axis=1, keepdims=True) / 2 + leaf_values.min(axis=1, keepdims=True) / 2
+    halves = leaf_values / 2.0
+    return np.asarray(halves.max(axis=1, keepdims=True) + halves.min(axis=1, keepdims=True))
 
 
 def _made_rows(background: NDArray[np.float64], cells: Cells) -> NDArray[np.float64]:
@@ -85,6 +86,7 @@ def _made_rows(background: NDArray[np.float64], cells: Cells) -> NDArray[np.floa
         edges = cells.edges[cells.start[place] : cells.start[place + 1]]
         finite = edges[np.isfinite(edges)]
         if finite.size:
-            values = np.concatenate([finite, np.nextafter(finite[:1], -np.inf)])
+            with np.errstate(over="ignore"):
+                values = np.concatenate([finite, np.nextafter(finite[:1], -np.inf)])
             rows[:, column] = values[rng.integers(values.size, size=_MADE_ROWS)]
     return rows

@@ -141,6 +141,8 @@ def ready(
     else:
         arrays = problem.plans.keep_arrays(key, make)
     plan = TreePlan(arrays)
+    if not plan.is_whole and (len(terms) == 1 or not plan.too_large):
+        plan = TreePlan(make())  # a file of the right name with something else in it
     if plan.too_large:
         return _each(problem, terms, threads, most_bytes)
     return [(tuple(range(len(terms))), ReadyTerms(named, plan, problem.look_up))]

