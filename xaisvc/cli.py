@@ -26,6 +26,9 @@ bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=T
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(bench_app, name="bench")
 
+_STOPPED = 130
+"""Exit status after Ctrl-C, as shells have it; typer ends with it without a word."""
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 BundleArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the bundle.")]
 
@@ -219,9 +222,10 @@ def export_explainer(  # noqa: PLR0913 - one parameter per option
 
     if out.exists() and not overwrite:
         raise InvalidRequestError.of("--out", f"'{out}' is there already; say --overwrite to replace it")
+    if not out.parent.is_dir():  # known now, not after the work
+        raise InvalidRequestError.of("--out", f"there is no folder '{out.parent}'; make it first")
     made = export(folder, output=output, space=space, players=players, method=method, budget=budget, seed=seed)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(made.model)
     except OSError as error:
         raise InvalidRequestError.of("--out", f"cannot write '{out}': {error.strerror}") from None
@@ -293,9 +297,13 @@ def demo(
 
 
 def main() -> None:
-    """Runs the command line. Errors made on purpose are printed without a traceback; exit status 2."""
+    """Runs the command line. Errors made on purpose are printed without a traceback; exit status 2, 130 if stopped."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == _STOPPED:
+            typer.echo("stopped", err=True)
+        raise
     except XaisvcError as error:
         typer.echo(f"xaisvc: {error}", err=True)
         raise SystemExit(2) from None

@@ -142,7 +142,15 @@ class AudienceError(XaisvcError, ValueError):
 
 
 class ModelOutputError(XaisvcError, ArithmeticError):
-    """The model's answer cannot be explained: not finite, of the wrong shape, or different for equal rows."""
+    """The model's answer cannot be explained: not finite, of the wrong shape, or different for equal rows.
+
+    Attributes:
+        whatever_rows: Whether the model itself is at fault, so that no row is to be named.
+    """
+
+    def __init__(self, message: str = "", *, whatever_rows: bool = False) -> None:
+        super().__init__(message)
+        self.whatever_rows = whatever_rows
 
 
 class AdditivityError(ModelOutputError):

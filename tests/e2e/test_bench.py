@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.performance.peers import TOOLS
 from benchmarks.performance.runs import Run, full_runs, quick_runs
+from xaisvc.attribution.kernel import KernelMethod
 from xaisvc.cli import main
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.engine.speed import SpeedRequest, measure_speed
@@ -135,6 +136,24 @@ def test_a_budget_that_is_too_small_is_refused_for_that_method_alone() -> None:
     assert kernel.outcome == "refused"
     assert "2 coalitions per row are fewer than" in kernel.why
     assert linear.outcome == "measured"
+
+
+def test_a_method_that_breaks_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(KernelMethod, "attribute", breaks)
+    done = bench_speed(
+        BUNDLE, "--methods", "kernel,linear", "--rows", "2", "--threads", "1", "--seconds-per-method", GENEROUS_S,
+        "--out", tmp_path / "speed.json",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "kernel: failed. it broke off with an error of xaisvc's own (ZeroDivisionError); please" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "secret" not in done.stdout + done.stderr
+    kernel, linear = json.loads((tmp_path / "speed.json").read_text())["methods"]
+    assert (kernel["outcome"], linear["outcome"]) == ("failed", "measured")
 
 
 def test_a_method_that_does_not_answer_in_time_is_given_up() -> None:

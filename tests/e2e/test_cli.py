@@ -16,6 +16,7 @@ import pytest
 
 import xaisvc as library
 from tests.e2e.zoo import cases
+from xaisvc import bundles
 from xaisvc.cli import main
 from xaisvc.demo.cases import BUNDLES, load_cases
 
@@ -205,6 +206,16 @@ def test_serve_without_a_model_says_how_to_name_one(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "models: no bundle is named; use --models DIR or XAISVC_MODELS" in done.stderr
+
+
+def test_a_command_that_is_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundles, "load_bundle", stop)
+    done = xaisvc("bundle", "show", "anywhere")
+
+    assert done == Done(130, "", "stopped\n")
 
 
 def test_the_installed_program_runs() -> None:

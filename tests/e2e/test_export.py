@@ -116,7 +116,7 @@ def test_a_budget_for_all_coalitions_is_exported_as_the_exact_value(tmp_path: Pa
 
 
 def test_metadata_say_what_the_file_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, path = BUNDLES / "german-credit-boosting", tmp_path / "new" / "explainer.onnx"
+    folder, path = BUNDLES / "german-credit-boosting", tmp_path / "explainer.onnx"
 
     code = _command(
         "export-explainer", str(folder), "--out", str(path), "-m", "kernel", "--budget", "60", "--seed", "3"
@@ -151,6 +151,16 @@ def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path, capsys: py
     assert code == 2
     assert "is there already; say --overwrite to replace it" in capsys.readouterr().err
     assert path.read_text() == "mine"
+
+
+def test_no_folder_is_made_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "new" / "explainer.onnx"
+
+    code = _command("export-explainer", str(BUNDLES / "german-credit-logistic"), "--out", str(path))
+
+    assert code == 2
+    assert f"--out: there is no folder '{path.parent}'; make it first" in capsys.readouterr().err
+    assert not path.parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,10 @@ class BudgetRange:
                 f"got {type(budget).__name__}; give a whole number of {self.unit} per row, ErrorTarget or Deadline",
             )
         elif budget < self.minimum:
+            given = f"1 {self.unit[:-1]} per row is" if budget == 1 else f"{budget} {self.unit} per row are"
             raise BudgetTooSmallError.of(
                 "budget",
-                f"{f'1 {self.unit[:-1]} per row is' if budget == 1 else f'{budget} {self.unit} per row are'} fewer than "
-                f"the {self.minimum} needed ({self.minimum_rule}); "
+                f"{given} fewer than the {self.minimum} needed ({self.minimum_rule}); "
                 f"raise the budget to {self.minimum} or more, or leave it out for {self.default}",
                 "BUDGET_TOO_SMALL",
             )

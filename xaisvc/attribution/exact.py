@@ -59,7 +59,8 @@ class ExactMethod:
         sampler = KernelSampler(problem, games, active, everything)
         found = sample(problem, games, rows, everything, coalition_range(len(active)), sampler)
         ignored = "" if settings.budget is None else "; the budget was not needed"
-        detail = f"All {2 ** len(active):,} coalitions of {len(active)} players over {found.background}{ignored}."
+        who = f"{len(active)} players" if len(active) > 1 else "one player"
+        detail = f"All {2 ** len(active):,} coalitions of {who} over {found.background}{ignored}."
         attribution = for_all(found, active, p).attribution(
             self.name, detail + inert_text(active, p), coalition_range(len(active))
         )

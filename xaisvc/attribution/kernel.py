@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _MIN_SPARE_PAIRS = 2
 # An error target or a deadline stops here: a fit of this size takes longer than its error is worth.
 MAX_COALITIONS = 65_536
+# Where an error target is first looked at, or at 4 for each player. Rows stop where the standard error is small, and
+# from few coalitions it is small by luck too: see `KernelMethod`.
+_FIRST_STAGE = 256
 
 
 def coalition_range(p: int) -> BudgetRange:
@@ -50,7 +53,7 @@ def coalition_range(p: int) -> BudgetRange:
         default=min(2 * p + 2048, everything),
         cap=min(MAX_COALITIONS, everything),
         largest=LARGEST_COALITIONS if everything > LARGEST_COALITIONS else None,
-        first=FIRST_STAGE,
+        first=max(_FIRST_STAGE, 4 * p),
     )
 
 
@@ -59,6 +62,12 @@ class KernelMethod:
     """Kernel SHAP with shared paired coalitions, exact efficiency and standard errors.
 
     Exact, and said to be, when the budget covers all 2^p - 2 coalitions.
+
+    An error target is first looked at after max(256, 4 p) coalitions, then at twice as many and so on. Measured for 12
+    players, 10 background rows and targets of 0.1, 0.03 and 0.01, 200 rows each of three kinds of model: of the values
+    of rows that stopped before enumeration, 96 % (ReLU network), 93 to 94 % (thresholds) and 94 to 95 % (products) lay
+    within 1.96 standard errors of the exact ones, the farthest 5.2; where the first look was at 28 coalitions, 92 to
+    97 %, 93 to 96 % and 92 to 94 %, the farthest 14.5.
     """
 
     name: str = field(default="kernel", init=False)

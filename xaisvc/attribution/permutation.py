@@ -104,6 +104,11 @@ class PermutationMethod:
                 ", in orders that all rows share, each walked forward and backward; standard errors from the scatter "
                 "over orders."
             )
+            everything = 2 * n_pairs_of(len(active))
+            if found.model_evaluations.max(initial=0) > (everything + 1) * len(problem.background):
+                detail += (
+                    f" All {everything:,} coalitions over the whole background cost less: `kernel` is exact there."
+                )
         return found.attribution(self.name, detail + inert_text(active, p), allowed)
 
 

@@ -292,7 +292,7 @@ class _Stages:
     @property
     def n_pairs(self) -> int:
         """Pairs evaluated so far."""
-        return self._values.on.shape[1]
+        return int(self._values.on.shape[1])
 
     def go_on(self, design: CoalitionDesign, projection: Projection | None) -> Projected:
         """Evaluates what a design has more than the one before, if anything: more orders may bring no new coalition."""

@@ -12,7 +12,7 @@ from xaisvc.bundles.check_inputs import check_inputs
 from xaisvc.bundles.drift import compare
 from xaisvc.bundles.findings import CheckReport, Finding
 from xaisvc.bundles.graph_walk import walk
-from xaisvc.errors import XaisvcError
+from xaisvc.errors import ModelOutputError, XaisvcError
 from xaisvc.types.schema import Space
 from xaisvc.types.table import Table
 
@@ -76,6 +76,8 @@ def _output(bundle: Bundle, output: Output, score: Score) -> list[Finding]:
         findings += _without_effect(bundle.background, output, scores, score, name)
         findings += _reference(bundle, output, score)
     except XaisvcError as error:
+        if isinstance(error, ModelOutputError) and error.whatever_rows:
+            return [Finding("error", name, str(error))]
         return [Finding("error", name, f"the graph does not score the background: {error}")]
     return findings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -55,25 +56,94 @@ def encode_rows(
         InvalidRowsError: If a whole number does not fit the integer type of its tensor, or a missing value meets a
             tensor that has none.
     """
-    members: dict[str, list[Feature]] = {}
-    for feature in description.features:
-        members.setdefault(feature.source.tensor, []).append(feature)
-    feeds: dict[str, NDArray[np.generic]] = {}
-    for tensor in inputs:
-        features = members.get(tensor.name)
-        if not features:
-            raise BundleError(
-                f"the graph reads an input '{tensor.name}', but no feature enters it; add one with 'tensor: "
-                f"{tensor.name}'",
-                file="bundle.yaml",
-                field="features",
-            )
-        if len(features) == 1 and features[0].source.column == 0:
-            only = _column(features[0], tensor.element, rows.columns[features[0].id])
-            feeds[tensor.name] = only if len(tensor.shape) == 1 else only.reshape(-1, 1)
-        else:
-            feeds[tensor.name] = _matrix(tensor, features, rows)
-    return feeds
+    return RowEncoder(description, inputs).feeds(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """How a feature enters its tensor.
+
+    Attributes:
+        feature: The feature.
+        element: Element type of the tensor.
+        codes: The number of each category, and of None; None for a feature that does not enter as codes.
+        direct: Whether its values need nothing but a cast.
+    """
+
+    feature: Feature
+    element: str
+    codes: Mapping[object, float] | None
+    direct: bool
+
+
+class RowEncoder:
+    """Builds the feeds of one graph, see `encode_rows`: that graph and schema fit is checked once, when it is made."""
+
+    def __init__(self, description: BundleDescription, inputs: Sequence[TensorInfo]) -> None:
+        """Finds out what enters where.
+
+        Raises:
+            BundleError: If the graph and the schema do not fit; see `check_inputs`.
+        """
+        members: dict[str, list[Feature]] = {}
+        for feature in description.features:
+            members.setdefault(feature.source.tensor, []).append(feature)
+        self._tensors: list[tuple[TensorInfo, list[_Entry]]] = []
+        for tensor in inputs:
+            features = members.get(tensor.name)
+            if not features:
+                raise BundleError(
+                    f"the graph reads an input '{tensor.name}', but no feature enters it; add one with 'tensor: "
+                    f"{tensor.name}'",
+                    file="bundle.yaml",
+                    field="features",
+                )
+            if not _is_single(features):
+                _check_width(tensor, features)
+            self._tensors.append((tensor, [_entry(feature, tensor.element) for feature in features]))
+
+    def feeds(self, rows: Table) -> dict[str, NDArray[np.generic]]:
+        """The feeds for n rows: input name to tensor, (n, c), or (n,) where the graph declares one dimension.
+
+        Raises:
+            InvalidRowsError: If a whole number does not fit the integer type of its tensor, or a missing value meets a
+                tensor that has none.
+        """
+        feeds: dict[str, NDArray[np.generic]] = {}
+        for tensor, entries in self._tensors:
+            if _is_single([entry.feature for entry in entries]):
+                only = _column(entries[0], rows.columns[entries[0].feature.id])
+                feeds[tensor.name] = only if len(tensor.shape) == 1 else only.reshape(-1, 1)
+            else:
+                feeds[tensor.name] = _matrix(tensor, entries, rows)
+        return feeds
+
+
+def _is_single(features: Sequence[Feature]) -> bool:
+    return len(features) == 1 and features[0].source.column == 0
+
+
+def _check_width(tensor: TensorInfo, features: Sequence[Feature]) -> None:
+    width = max(feature.source.column for feature in features) + 1
+    declared = tensor.shape[1] if len(tensor.shape) == _MATRIX_DIMENSIONS else None
+    if len(features) != width or (declared is not None and declared != width):
+        raise BundleError(
+            f"the input '{tensor.name}' has {declared or width} columns, but the features of this tensor name "
+            f"{len(features)} of them (0 to {width - 1}); give each column one feature",
+            file="bundle.yaml",
+            field="features",
+        )
+
+
+def _entry(feature: Feature, element: str) -> _Entry:
+    """How a feature enters a tensor of this element type; refuses one that cannot."""
+    if feature.kind is Kind.CATEGORY:
+        codes = None if element == "string" else _codes(feature, element)
+        return _Entry(feature, element, codes, direct=False)
+    reason = misfit(feature, element)
+    if reason:
+        raise BundleError(reason, file="bundle.yaml", field=f"feature '{feature.id}'")
+    return _Entry(feature, element, None, direct=element in {"float", "double"})
 
 
 def misfit(feature: Feature, element: str) -> str:
@@ -129,19 +199,11 @@ def _date_misfit(_feature: Feature, element: str) -> str:
     return ""
 
 
-def _matrix(tensor: TensorInfo, features: Sequence[Feature], rows: Table) -> NDArray[np.generic]:
-    width = max(feature.source.column for feature in features) + 1
-    declared = tensor.shape[1] if len(tensor.shape) == _MATRIX_DIMENSIONS else None
-    if len(features) != width or (declared is not None and declared != width):
-        raise BundleError(
-            f"the input '{tensor.name}' has {declared or width} columns, but the features of this tensor name "
-            f"{len(features)} of them (0 to {width - 1}); give each column one feature",
-            file="bundle.yaml",
-            field="features",
-        )
-    matrix = np.empty((len(rows), width), dtype=_dtype(tensor.element))
-    for feature in features:
-        matrix[:, feature.source.column] = _column(feature, tensor.element, rows.columns[feature.id])
+def _matrix(tensor: TensorInfo, entries: Sequence[_Entry], rows: Table) -> NDArray[np.generic]:
+    matrix = np.empty((len(rows), len(entries)), dtype=_dtype(tensor.element))
+    for entry in entries:
+        values = rows.columns[entry.feature.id]
+        matrix[:, entry.feature.source.column] = values if entry.direct else _column(entry, values)
     return matrix
 
 
@@ -149,14 +211,14 @@ def _dtype(element: str) -> type[np.generic]:
     return FLOATS.get(element) or INTEGERS.get(element) or (np.bool_ if element == "bool" else np.object_)
 
 
-def _column(feature: Feature, element: str, values: Column) -> NDArray[np.generic]:
+def _column(entry: _Entry, values: Column) -> NDArray[np.generic]:
     """One feature's values in the element type of its tensor, (n,)."""
-    reason = misfit(feature, element) if feature.kind is not Kind.CATEGORY else ""
-    if reason:
-        raise BundleError(reason, file="bundle.yaml", field=f"feature '{feature.id}'")
+    feature, element, codes = entry.feature, entry.element, entry.codes
     if element == "string":
         return _texts(feature, values)
-    numbers = _codes(feature, element, values) if feature.kind is Kind.CATEGORY else cast("NDArray[np.float64]", values)
+    numbers = cast("NDArray[np.float64]", values)
+    if codes is not None:
+        numbers = np.fromiter(map(codes.__getitem__, values), dtype=np.float64, count=len(values))
     if element in FLOATS:
         if element == "float16" and (np.abs(numbers) > _LARGEST_FLOAT16).any():
             raise _unfit(feature, "OUT_OF_DTYPE_RANGE", f"must lie between -{_LARGEST_FLOAT16} and {_LARGEST_FLOAT16}")
@@ -190,14 +252,14 @@ def _texts(feature: Feature, values: Column) -> NDArray[np.object_]:
     return texts
 
 
-def _codes(feature: Feature, element: str, values: Column) -> NDArray[np.float64]:
+def _codes(feature: Feature, element: str) -> Mapping[object, float]:
     codes: dict[object, float] = {None: np.nan}
     for value in feature.categories:
         number = _spelled(value)
         if number is None or (element not in FLOATS and not number.is_integer()):
             raise BundleError(misfit(feature, element), file="bundle.yaml", field=f"feature '{feature.id}'")
         codes[value] = number
-    return np.fromiter(map(codes.__getitem__, values), dtype=np.float64, count=len(values))
+    return codes
 
 
 def _spelled(text: str) -> float | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
-from xaisvc.bundles.columns import ABSENT, Problem, check_numbers, parse_column
+from xaisvc.bundles.columns import ABSENT, FEW_ROWS, Problem, check_numbers, parse_column, parse_plain
 from xaisvc.bundles.yaml_nodes import did_you_mean
 from xaisvc.errors import FieldViolation, InvalidRowsError
 from xaisvc.types.schema import Kind
@@ -226,8 +226,12 @@ def _array(values: Sequence[object] | NDArray[np.generic]) -> NDArray[np.generic
 def _parse(description: BundleDescription, raw: _Raw) -> tuple[dict[str, Column], dict[str, list[Problem]]]:
     columns: dict[str, Column] = {}
     problems: dict[str, list[Problem]] = {}
+    plain = parse_plain(description.features, raw.columns) if raw.n_rows <= FEW_ROWS else {}
     for feature in description.features:
         values = raw.columns.get(feature.id)
+        if feature.id in plain:
+            columns[feature.id] = plain[feature.id]
+            continue
         if values is None:
             columns[feature.id] = _nothing(feature, raw.n_rows)
             continue

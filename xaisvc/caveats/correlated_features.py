@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.base import Finding
+from xaisvc.caveats.coverage import LinkedSets
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class CorrelatedFeatures:
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """One finding per set of linked players, for the rows where it has material credit; see `CaveatRule.find`."""
-        sets = _linked_sets(context)
+        sets = _kept_sets(context)
         if not sets:
             return ()
         shares = context.shares()
@@ -60,6 +61,16 @@ class CorrelatedFeatures:
                 "sum_of_values": float(context.attribution.values[row, component].sum()),
             },
         )
+
+
+def _kept_sets(context: CaveatContext) -> tuple[tuple[list[int], float], ...]:
+    """The sets of linked players, worked out again only for another bundle or other players."""
+    kept, members = context.coverage.linked, context.players.members
+    found = kept.get(context.players.kind)
+    if found is None or found.association is not context.association or found.members != members:
+        found = LinkedSets(association=context.association, members=members, sets=tuple(_linked_sets(context)))
+        kept[context.players.kind] = found
+    return found.sets
 
 
 def _linked_sets(context: CaveatContext) -> list[tuple[list[int], float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ from xaisvc.types import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from xaisvc.types import BundleDescription, Table
 
@@ -31,6 +33,21 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedSets:
+    """Sets of players that hold associated features, and what they were worked out from.
+
+    Attributes:
+        association: Association between features; float64, (f, f).
+        members: Features of each player.
+        sets: Places of the linked players, ascending, and the strongest association among them.
+    """
+
+    association: NDArray[np.float64]
+    members: tuple[tuple[str, ...], ...]
+    sets: tuple[tuple[list[int], float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What the rows of a background hold, feature by feature.
 
@@ -38,11 +55,24 @@ class Coverage:
         count: Number of background rows.
         ranges: Feature id to range, for all features that are no categories.
         categories: Feature id to the categories that occur, with None where a value is missing.
+        lows: `low` of all ranges, in their order; float64, (r, 1).
+        highs: `high` of all ranges, in their order; float64, (r, 1).
+        linked: Kind of players to the sets of them that are linked, once somebody has worked them out: they depend on
+            the bundle and the players alone. At most one entry per kind, each with what it was worked out from.
     """
 
     count: int
     ranges: Mapping[str, Range]
     categories: Mapping[str, frozenset[object]]
+    lows: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    highs: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    linked: dict[str, LinkedSets] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Stacks the ranges, so that a row is compared with all of them at once."""
+        ranges = list(self.ranges.values())
+        object.__setattr__(self, "lows", np.array([one.low for one in ranges], dtype=np.float64).reshape(-1, 1))
+        object.__setattr__(self, "highs", np.array([one.high for one in ranges], dtype=np.float64).reshape(-1, 1))
 
 
 def cover(description: BundleDescription, background: Table) -> Coverage:

@@ -41,6 +41,8 @@ class NearThreshold:
         high = np.maximum(context.predictions, threshold)
         inside = np.searchsorted(seen, high, side="left") - np.searchsorted(seen, low, side="right")
         between = np.maximum(inside, 0) / len(seen)  # below 0 where prediction and threshold are one number
+        if not (between < NEAR_SHARE).any():
+            return ()
         distance = high - low
         near = (between < NEAR_SHARE) & (distance <= NEAR_DEVIATIONS * float(seen.std()))
         return (Finding(near, partial(self._caveat, context, threshold, distance, between)),) if near.any() else ()

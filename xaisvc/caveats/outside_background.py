@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Column
 
 
+FEW_ROWS = 64
+"""Up to so many rows a comparison costs numpy more than its values do, so that features are compared together."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutsideBackground:
     """Speaks when a value lies outside the range of the background, or a category or a missing value is new to it.
@@ -37,7 +42,10 @@ class OutsideBackground:
         count = len(context.rows)
         excess = np.zeros(count)
         outside: dict[str, NDArray[np.bool_]] = {}
+        inside = _inside_all(context) if count <= FEW_ROWS else frozenset()
         for feature in context.description.features:
+            if feature.id in inside:
+                continue
             values = context.rows.columns[feature.id]
             if feature.kind is Kind.CATEGORY:
                 is_outside = _outside_categories(feature, values, context.coverage.categories[feature.id])
@@ -71,6 +79,17 @@ class OutsideBackground:
             ),
             evidence={"features": float(len(features)), "largest_excess_in_ranges": float(excess[row])},
         )
+
+
+def _inside_all(context: CaveatContext) -> frozenset[str]:
+    """Features of numbers whose values are all there and within the range of the background."""
+    seen, columns = context.coverage, context.rows.columns
+    if not seen.ranges:
+        return frozenset()
+    values = np.concatenate([columns[feature] for feature in seen.ranges], dtype=np.float64, casting="unsafe")
+    values = values.reshape(len(seen.ranges), -1)
+    within = (values >= seen.lows) & (values <= seen.highs)  # false for what is missing on either side
+    return frozenset(compress(seen.ranges, np.logical_and.reduce(within, axis=1)))
 
 
 def _outside_categories(feature: Feature, values: Column, known: frozenset[object]) -> NDArray[np.bool_]:

@@ -61,7 +61,7 @@ class Calls:
         """What the choices of a caller come to, before any row is looked at."""
         target = self.bundle.description.output(output)
         unit = parse_space(choices.space) or target.space
-        check_budget(choices.budget)
+        check_budget(choices.budget, choices.method)
 
         def make() -> tuple[Output, Problem, Plan]:
             problem = self._loaded.problem(target, unit, self.players(choices.players))
@@ -168,6 +168,8 @@ class Calls:
         except AdditivityError:
             raise
         except ModelOutputError as error:
+            if error.whatever_rows:
+                raise
             job = work.jobs[0]
             raise ModelOutputError(f"{error}; {fault_text(job.problem.model, rows, offset=offset)}") from None
 
@@ -215,7 +217,7 @@ class Calls:
                 space=unit,
                 players=players,
                 seed=choices.seed,
-                budget="" if attribution.exact else budget_in_words(choices.budget),
+                budget="" if attribution.exact else budget_in_words(choices.budget, job.plan.method.name),
                 background_predictions=among.predictions,
                 adverse_share=among.adverse_share,
                 portfolio_mean_abs=portfolio_mean_abs(self._loaded, target, unit, players, self._surroundings.clock),

@@ -29,6 +29,16 @@ class Choices:
     progress: Callable[[Progress], None] | None = None
     cancel: Callable[[], bool] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses what cannot be called.
+
+        Raises:
+            InvalidRequestError: Names the argument.
+        """
+        for name, given in (("progress", self.progress), ("cancel", self.cancel)):
+            if given is not None and not callable(given):
+                raise InvalidRequestError.of(name, f"must be a function, or left out, got {given!r}")
+
 
 def parse_space(space: Space | str | None) -> Space | None:
     """The space of a name.
@@ -45,8 +55,12 @@ def parse_space(space: Space | str | None) -> Space | None:
         raise InvalidRequestError.of("space", f"{str(space)!r} is not one of {known}") from None
 
 
-def check_budget(budget: object) -> None:
+def check_budget(budget: object, method: str) -> None:
     """Refuses a budget that makes no sense for any method.
+
+    Args:
+        budget: What the caller gave.
+        method: Name of the method asked for.
 
     Raises:
         InvalidRequestError: If it is no number, error target or deadline, or not positive.
@@ -59,10 +73,10 @@ def check_budget(budget: object) -> None:
     elif isinstance(budget, Deadline):
         size, name, unit = budget.seconds, "Deadline", "seconds"
     elif isinstance(budget, int) and not isinstance(budget, bool):
-        size, name, unit = budget, "the budget", "coalitions"
+        size, name, unit = budget, "the budget", _unit(method)
     else:
         raise InvalidRequestError.of(
-            "budget", "must be a whole number of coalitions, an ErrorTarget or a Deadline, or left out"
+            "budget", f"must be a whole number of {_unit(method)}, an ErrorTarget or a Deadline, or left out"
         )
     if not (np.isfinite(size) and size > 0):
         raise InvalidRequestError.of("budget", f"{name} must be positive and finite ({unit}), got {size}")
@@ -88,10 +102,15 @@ def check_positive(name: str, number: object) -> None:
         raise InvalidRequestError.of(name, f"must be a whole number of at least 1, got {number!r}")
 
 
-def budget_in_words(budget: Budget | None) -> str:
-    """The budget as records tell it."""
+def budget_in_words(budget: Budget | None, method: str) -> str:
+    """The budget of a method as records tell it."""
     if isinstance(budget, ErrorTarget):
         return f"until the largest standard error is {budget.standard_error:g}"
     if isinstance(budget, Deadline):
         return f"{budget.seconds:g} seconds"
-    return "the method's default" if budget is None else f"{budget} coalitions"
+    return "the method's default" if budget is None else f"{budget} {_unit(method)}"
+
+
+def _unit(method: str) -> str:
+    """What a method counts its budget in."""
+    return "samples" if method.startswith("lime") else "coalitions"

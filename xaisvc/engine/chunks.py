@@ -93,6 +93,17 @@ def plan_chunks(size: Size, limit_bytes: int) -> ChunkPlan:
     """
     kept = size.kept_bytes
     for_answers = limit_bytes // 4 * 3
+    sampling = size.coalitions * (_NUMBER * size.players + _COALITION_OVERHEAD)
+    model_row = 6 * _NUMBER * size.features + _MODEL_ROW_OVERHEAD
+    chunk_row = _NUMBER * (_COLUMNS_PER_FEATURE * size.features + 6 * size.players * size.outputs) + 256
+    one_row = -(-kept // max(1, size.rows))
+    if one_row > for_answers:
+        needed = 4 * max(sampling + model_row + chunk_row, -(-one_row // 3))
+        raise _too_large(
+            "rows",
+            f"one row does not fit the memory limit of {_in_units(limit_bytes)}; raise memory_limit_bytes to "
+            f"{_in_units(needed)} or more",
+        )
     if kept > for_answers:
         raise _too_large(
             "rows",
@@ -102,9 +113,6 @@ def plan_chunks(size: Size, limit_bytes: int) -> ChunkPlan:
             "from explain_batches, or raise memory_limit_bytes",
         )
     for_work = limit_bytes - for_answers
-    sampling = size.coalitions * (_NUMBER * size.players + _COALITION_OVERHEAD)
-    model_row = 6 * _NUMBER * size.features + _MODEL_ROW_OVERHEAD
-    chunk_row = _NUMBER * (_COLUMNS_PER_FEATURE * size.features + 6 * size.players * size.outputs) + 256
     left = for_work - sampling
     if left < model_row + chunk_row:
         needed = 4 * (sampling + model_row + chunk_row)

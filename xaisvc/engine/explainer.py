@@ -125,7 +125,7 @@ class Explainer:
             rows: A DataFrame, a mapping of columns, a sequence of mappings, or for all-numeric bundles a 2-D array with
                 columns in the order of the schema.
             method: `auto` for the planner's choice, or `linear`, `tree`, `exact`, `kernel`, `permutation`, `lime`,
-                `lime_reference`.
+                `lime_selected`, `lime_continuous`, `lime_reference`.
             output: Id of the output; the bundle's first by default.
             players: `features`, `concepts`, `clusters`, or a mapping of name to features; features not named stand
                 alone.

@@ -12,6 +12,7 @@ import numpy as np
 from xaisvc.attribution import additive_output
 from xaisvc.engine.evidence import rows_at_fault
 from xaisvc.errors import ModelOutputError
+from xaisvc.graphs.check import random_node
 from xaisvc.types import CoalitionDesign, Table
 
 if TYPE_CHECKING:
@@ -42,30 +43,72 @@ def check_rows_apart(model: ScoringModel, rows: Table) -> None:
     """Checks that a row's answer depends on that row alone.
 
     Raises:
-        ModelOutputError: If it changes with the order or the number of the rows around it, or from call to call.
+        ModelOutputError: If it changes with the order or the number of the rows around it, or from call to call, or if
+            the graph holds a node that makes it do so, however rarely.
     """
+    # Runtimes repeat their random numbers at times, and rare changes are not seen in a few answers.
+    varying = random_node(model.scorer.model, model.scorer.tensor)
+    if varying:
+        raise ModelOutputError(
+            f"the model's answer for a row changes from call to call: its graph holds a {varying} whose result reaches "
+            "the output, so no attribution of it means anything; export the model in inference mode",
+            whatever_rows=True,
+        )
     try:
         together = model(rows)
     except ModelOutputError as error:
-        # Half of the rows are the background, the other half are hybrids of it.
-        places = [
-            f"{'background row' if i < len(rows) // 2 else 'mixed background row'} {i % (len(rows) // 2)}"
-            for i in rows_at_fault(model, rows)
-        ]
-        raise ModelOutputError(f"{error}; seen at {', '.join(places)}") from None
+        if error.whatever_rows:
+            raise
+        places = [_place(i, len(rows)) for i in rows_at_fault(model, rows)]
+        where = (
+            f"seen at {', '.join(places)}"
+            if places
+            else f"each of the {len(rows)} rows alone is answered, so the graph may hold a fixed number of rows inside "
+            "(a Reshape, for example); export it with a free batch dimension"
+        )
+        raise ModelOutputError(f"{error}; {where}") from None
     turned = model(rows.take(slice(None, None, -1)))[::-1]
     picked = np.linspace(0, len(rows) - 1, min(ALONE_ROWS, len(rows))).astype(np.intp)
     alone = np.concatenate([model(rows.take([int(i)])) for i in picked])
-    gaps = {_gap(together, turned): (together, turned), _gap(together[picked], alone): (together[picked], alone)}
+    gaps = {
+        _gap(together, turned): (together, turned, np.arange(len(rows))),
+        _gap(together[picked], alone): (together[picked], alone, picked),
+    }
     gap = max(gaps)
     if gap > RELATIVE_TOLERANCE:
-        first, second = gaps[gap]
+        first, second, places_of = gaps[gap]
         worst = int(np.abs(first - second).argmax())
         raise ModelOutputError(
             "the model's answer for a row changes with the rows around it or from call to call (largest difference "
-            f"{gap:.3g} of the output's size; one row got {first[worst]:.6g} and then {second[worst]:.6g}), so no "
-            "attribution of it means anything; export the model in inference mode, without operations across rows"
+            f"{gap:.3g} of the output's size; {_place(int(places_of[worst]), len(rows))} got {first[worst]:.6g} and "
+            f"then {second[worst]:.6g}), so no attribution of it means anything; export the model in inference mode, "
+            "without operations across rows",
+            whatever_rows=True,
         )
+
+
+def check_repeats(pairs: PairFunction, rows: Table) -> None:
+    """Checks that coalitions of rows are answered the same twice.
+
+    Args:
+        pairs: Evaluates the coalitions of a design with the model itself.
+        rows: Rows to explain.
+
+    Raises:
+        ModelOutputError: If the answers change from call to call.
+    """
+    first, second = pairs(rows, _never), pairs(rows, _never)
+    for one, other in ((first.on, second.on), (first.off, second.off), (first.outputs, second.outputs)):
+        gap = _gap(one, other)
+        if gap > RELATIVE_TOLERANCE:
+            worst = int(np.abs(one - other).argmax())
+            raise ModelOutputError(
+                "the model's answer for a row changes from call to call (largest difference "
+                f"{gap:.3g} of the output's size; the same background rows, mixed in the same way, got "
+                f"{one.flat[worst]:.6g} and then {other.flat[worst]:.6g}), so no attribution of it means anything; "
+                "export the model in inference mode",
+                whatever_rows=True,
+            )
 
 
 def why_misread(model: ScoringModel, additive: AdditiveModel, rows: Table) -> str:
@@ -112,6 +155,12 @@ def why_unlike(fast: PairFunction, plain: PairFunction, rows: Table, *, unit: fl
 
 def _never() -> None:
     """The check of work that nobody can abandon."""
+
+
+def _place(index: int, count: int) -> str:
+    """Which of the rows of `probe_rows` this is: half of them are the background, the others are hybrids of it."""
+    half = count // 2
+    return f"{'background row' if index < half else 'mixed background row'} {index % half}"
 
 
 def _gap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

@@ -65,7 +65,7 @@ def cut_into_chunks(
     """Chunks of about equal work that waste few coalitions on filling up the last one.
 
     Args:
-        n_coalitions: Coalitions, both of each pair.
+        n_coalitions: Coalitions, both of each pair; at least 1.
         n_background: Background rows of a coalition.
         width: Numbers per mixed row in the model's widest layer; None if not known.
         table_bytes_per_row: Bytes per mixed row that making the tables takes.
@@ -103,6 +103,10 @@ class Layout:
         self.n_pairs = len(design)
         masks = np.concatenate([design.masks, ~design.masks])
         others = None if design.background is None else np.concatenate([design.background, design.background])
+        if not self.n_pairs:
+            # One coalition, of nobody, that nobody reads: a graph that is given none cannot answer f(x) either.
+            masks = np.zeros((1, design.masks.shape[1]), dtype=np.bool_)
+            others = None if others is None else np.zeros((1, others.shape[1]), dtype=np.int64)
         n_background = len(next(iter(background.values()))) if others is None else others.shape[1]
         row_bytes = sum(_layer_bytes(plan, name) for name in layer_outputs(plan))
         made_bytes = row_bytes + sum(layer.weights.shape[0] * layer.weights.dtype.itemsize for layer in plan.layers)
@@ -138,7 +142,7 @@ class Layout:
     def link_graph(self) -> bytes:
         """The design as a graph of its own, for a plan that takes the link of sums."""
         tensors = (tensor.name for tensor in self._plan.tensors)
-        n_coalitions = 2 * self.n_pairs
+        n_coalitions = max(1, 2 * self.n_pairs)
         (table,) = self.whole().tables
         return link_graph(
             self._plan,

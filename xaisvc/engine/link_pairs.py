@@ -67,7 +67,8 @@ class LinkPairs:
         def run(block: slice) -> None:
             check()
             found = self.model.run({name: value[block] for name, value in feeds.items()}, [VALUES, OUTPUTS])
-            values[block], outputs[block] = found[VALUES], found[OUTPUTS]
+            # The graph of an empty design has one coalition all the same.
+            values[block], outputs[block] = found[VALUES][:, : 2 * q], found[OUTPUTS]
 
         in_threads(run, [slice(start, start + step) for start in range(0, len(rows), step)], self.threads)
         on, off = values[:, :q], values[:, q:]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
 from xaisvc.attribution.plain_games import PlainPairs
 from xaisvc.engine.graph_pairs import GraphPairs
-from xaisvc.engine.guards import probe_design, why_unlike
+from xaisvc.engine.guards import check_repeats, probe_design, why_unlike
 from xaisvc.engine.link_pairs import LinkModel, LinkPairs
 from xaisvc.engine.mixed_model import take_apart
-from xaisvc.errors import XaisvcError
+from xaisvc.errors import ModelOutputError, XaisvcError
 from xaisvc.graphs import UncutError, read_additive
 from xaisvc.types import Players, Problem, Space
 
@@ -70,6 +70,9 @@ def make_ready(  # noqa: PLR0913 - what the graph is made from, by name
         scoring: The model in this space.
         runtime: Runs the graph.
         own_rows: Whether each coalition has background rows of its own.
+
+    Raises:
+        ModelOutputError: If the graph disagrees with the model because the model disagrees with itself.
     """
     ids = bundle.description.feature_ids
     try:
@@ -89,9 +92,13 @@ def make_ready(  # noqa: PLR0913 - what the graph is made from, by name
         rows = bundle.background.take(sorted({0, size // 2, size - 1}))
         plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, 1)
         reason = next(filter(None, (why_unlike(pairs, plain, rows, unit=unit) for pairs in fast)), "")
+        if reason:
+            check_repeats(plain, rows)
     except UncutError as error:
         reason = str(error)
-    except XaisvcError:
+    except XaisvcError as error:
+        if isinstance(error, ModelOutputError) and error.whatever_rows:
+            raise
         reason = "the graph made for them does not run on mixed rows"
     except (ValueError, KeyError, IndexError, TypeError, OverflowError):
         # A graph that contradicts itself must not stop an explanation that needs no reading of it.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from xaisvc.bundles import encode_rows
+from xaisvc.bundles.encode import RowEncoder
 from xaisvc.errors import ModelOutputError
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class ScoringModel:
     """Scores raw rows: the `ModelFunction` of one output in one space."""
 
     def __init__(self, description: BundleDescription, model: LoadedModel, scorer: Scorer) -> None:
-        self._description = description
         self._model = model
         self._scorer = scorer
+        self._encoder = RowEncoder(description, model.inputs)
 
     @property
     def scorer(self) -> Scorer:
@@ -37,7 +37,7 @@ class ScoringModel:
 
     def feeds(self, rows: Table) -> dict[str, NDArray[np.generic]]:
         """The tensors that the graph reads for n rows."""
-        return encode_rows(self._description, self._model.inputs, rows)
+        return self._encoder.feeds(rows)
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -94,13 +94,13 @@ class ColumnMatrix:
     """The matrix that reaches a tree ensemble or a linear node: the `ColumnFunction` of one term."""
 
     def __init__(self, description: BundleDescription, model: LoadedModel, tensor: str) -> None:
-        self._description = description
         self._model = model
         self._tensor = tensor
+        self._encoder = RowEncoder(description, model.inputs)
 
     def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
         """Runs the preprocessing of the graph; see `ColumnFunction`."""
-        feeds = encode_rows(self._description, self._model.inputs, rows)
+        feeds = self._encoder.feeds(rows)
         matrix = _one_per_row(np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]), feeds, len(rows))
         # Routing must compare in the type the graph computes in: double models stay double, all others are float.
         if matrix.dtype == np.float64:

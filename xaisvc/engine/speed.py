@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.batch import ExplanationBatch
     from xaisvc.types import Device, LoadedModel, Table
 
-Outcome = Literal["measured", "not applicable", "refused", "too slow"]
+Outcome = Literal["measured", "not applicable", "refused", "too slow", "failed"]
 
 RAW_BATCHES = (1, 64, 256, 1000, 4000)
 MOST_REPEATS = 15
@@ -85,7 +85,7 @@ class MethodSpeed:
     Attributes:
         method: Its name.
         outcome: `measured`; `not applicable` to this model; `refused`, for example because the budget is too small;
-            `too slow` to answer one row in the time allowed.
+            `too slow` to answer one row in the time allowed; `failed` with an error that nobody foresaw.
         why: The reason, unless it was measured.
         exact: Whether the values are exact.
         n_rows: Rows explained in one call.
@@ -279,7 +279,6 @@ def _method_speed(setting: _Setting, name: str, model: ModelSpeed) -> MethodSpee
     begin = clock()
     # Nothing between two pieces of work may take the whole machine for ever: a method that does not answer is stopped.
     end = begin + 3 * request.seconds_per_method
-    explainer = Explainer(setting.bundle, request.device, threads=setting.threads)
 
     def explain(table: Table) -> ExplanationBatch:
         return explainer.explain_table(
@@ -287,6 +286,7 @@ def _method_speed(setting: _Setting, name: str, model: ModelSpeed) -> MethodSpee
         )
 
     try:
+        explainer = Explainer(setting.bundle, request.device, threads=setting.threads)
         explain(rows.take([len(rows) - 1]))
         prepared_s = clock() - begin
         left_s = max(0.0, request.seconds_per_method - prepared_s)
@@ -301,6 +301,12 @@ def _method_speed(setting: _Setting, name: str, model: ModelSpeed) -> MethodSpee
         return MethodSpeed(method=name, outcome="too slow", why=f"no answer within {clock() - begin:.0f} s")
     except XaisvcError as error:
         return MethodSpeed(method=name, outcome="refused", why=str(error))
+    except Exception as error:  # noqa: BLE001 - what breaks one method must not take the numbers of the others along
+        return MethodSpeed(
+            method=name,
+            outcome="failed",
+            why=f"it broke off with an error of xaisvc's own ({type(error).__name__}); please report it",
+        )
     evaluations = float(answer.model_evaluations.mean())
     rate = n_rows / statistics.median(taken)
     return MethodSpeed(

@@ -160,15 +160,19 @@ class OrtModel:
             found = self._run_bound(feeds, outputs) if self._io_binding and numeric else self._run_plain(feeds, outputs)
         except Exception as error:  # the binding's exceptions share no base class of their own
             msg = (
-                f"the model failed on a batch of {rows or 'no'} rows ({type(error).__name__}); "
+                f"the model failed on a batch of {_rows(rows)}; "
                 "run `xaisvc bundle check` on the bundle to see whether its schema fits the graph"
+                + (", and whether the graph takes more than one row at a time" if rows and rows > 1 else "")
             )
             raise ModelOutputError(msg) from error
         for name, value in found.items():
             if rows is not None and (value.ndim == 0 or len(value) != rows):
                 shape = tuple(value.shape)
-                msg = f"output '{name}' has shape {shape} for {rows} rows; the first dimension must be the rows"
-                raise ModelOutputError(msg)
+                msg = (
+                    f"output '{name}' has shape {shape} for {_rows(rows)}; the first "
+                    "dimension must be the rows: export the model with a free batch dimension and one answer per row"
+                )
+                raise ModelOutputError(msg, whatever_rows=True)
         return found
 
     def _run_plain(self, feeds: Mapping[str, Tensor], outputs: Sequence[str]) -> dict[str, Tensor]:
@@ -185,6 +189,10 @@ class OrtModel:
             binding.bind_output(name, self._device)
         self._session.run_with_iobinding(binding)
         return dict(zip(outputs, binding.copy_outputs_to_cpu(), strict=True))
+
+
+def _rows(count: int | None) -> str:
+    return "1 row" if count == 1 else f"{count or 'no'} rows"
 
 
 def _tensor_info(name: str, type_text: str, shape: Sequence[int | str | None]) -> TensorInfo:

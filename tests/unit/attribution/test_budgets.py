@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from tests.unit.attribution.games import matrix_problem, n_model_rows, normal, settings, table, ticking_clock, twisted
 from xaisvc.attribution import METHODS
+from xaisvc.attribution.kernel import coalition_range
 from xaisvc.errors import BudgetTooSmallError, InvalidRequestError, LimitExceededError
 from xaisvc.types import Deadline, ErrorTarget
+
+if TYPE_CHECKING:
+    from xaisvc.types import Budget
 
 SAMPLED = ["kernel", "permutation", "lime", "lime_reference"]
 
@@ -86,6 +92,13 @@ def test_a_budget_that_would_fill_the_memory_is_refused(name: str, largest: int,
     assert n_model_rows(problem) == 0
 
 
+def test_one_coalition_is_called_one() -> None:
+    problem, rows = _problem()
+
+    with pytest.raises(BudgetTooSmallError, match="budget: 1 coalition per row is fewer than the 28 needed"):
+        METHODS["kernel"].attribute(problem, rows, settings(rows, budget=1))
+
+
 def test_a_large_budget_for_few_players_is_all_coalitions() -> None:
     problem, rows = _problem(p=5)
 
@@ -116,7 +129,7 @@ def test_budgets_that_make_no_sense_are_refused(name: str, budget: object, text:
 
 
 @pytest.mark.parametrize(
-    ("name", "target", "minimum"), [("kernel", 0.02, 28), ("permutation", 0.02, 176), ("lime", 0.1, 100)]
+    ("name", "target", "minimum"), [("kernel", 0.01, 256), ("permutation", 0.02, 176), ("lime", 0.1, 100)]
 )
 def test_an_error_target_takes_the_first_of_doubling_budgets_that_meets_it(
     name: str, target: float, minimum: int
@@ -135,34 +148,58 @@ def test_an_error_target_takes_the_first_of_doubling_budgets_that_meets_it(
 
 
 def test_an_error_target_that_only_enumeration_meets_ends_exact() -> None:
-    problem, rows = _problem(p=8)
+    problem, rows = _problem(p=10)
 
     found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=ErrorTarget(1e-9)))
 
     assert found.exact
     assert "these are all coalitions" in found.detail
-    # 20, 40, 80, 160 and all 254 coalitions; every stage scores the row itself.
-    assert (found.model_evaluations == (2**8 - 2) * 10 + 10 + 5).all()
+    # 256, 512 and all 1022 coalitions; every stage scores the row itself.
+    assert (found.model_evaluations == (2**10 - 2) * 10 + 10 + 3).all()
 
 
 def test_stages_of_an_error_target_pay_for_a_coalition_once() -> None:
-    problem, rows = _problem(p=8)
+    problem, rows = _problem(p=10)
     row = rows.take([0])
 
     METHODS["kernel"].attribute(problem, row, settings(row, budget=ErrorTarget(1e-9)))
 
-    assert n_model_rows(problem) == (2**8 - 2) * 10 + 10 + 5  # five stages score the row itself
+    assert n_model_rows(problem) == (2**10 - 2) * 10 + 10 + 3  # three stages score the row itself
 
 
 def test_a_cap_that_was_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xaisvc.attribution.kernel.MAX_COALITIONS", 128)
+    monkeypatch.setattr("xaisvc.attribution.kernel.MAX_COALITIONS", 600)
     problem, rows = _problem()
 
     found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=ErrorTarget(1e-9)))
 
-    assert "2 of 2 rows reached the cap of 128 coalitions before the error target." in found.detail
-    # 28, 56, 112 and 128 coalitions; every stage scores the row itself.
-    assert (found.model_evaluations == 128 * 10 + 10 + 4).all()
+    assert "2 of 2 rows reached the cap of 600 coalitions before the error target." in found.detail
+    # 256, 512 and 600 coalitions; every stage scores the row itself.
+    assert (found.model_evaluations == 600 * 10 + 10 + 3).all()
+
+
+@pytest.mark.parametrize(("p", "first"), [(5, 30), (12, 256), (100, 400)])
+def test_an_error_target_of_kernel_starts_where_errors_can_be_told(p: int, first: int) -> None:
+    assert coalition_range(p).first_stage == first
+
+
+def test_an_error_target_does_not_stop_on_errors_that_are_small_by_luck() -> None:
+    """28 coalitions, the fewest, give some rows a tiny error and values that are 14 of them away."""
+    weights = normal(100, 12, 16) / 2.3
+    problem = matrix_problem(lambda matrix: np.maximum(matrix @ weights, 0.0).sum(axis=1) / 4.0, normal(3, 10, 12))
+    rows = table(normal(4, 60, 12))
+    truth = METHODS["exact"].attribute(problem, rows, settings(rows)).values
+
+    def covered(budget: Budget) -> tuple[float, float]:
+        found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=budget))
+        off = np.abs(found.values - truth) / found.standard_errors
+        return float((off <= 1.96).mean()), float(off.max())
+
+    share, farthest = covered(ErrorTarget(1.0))
+    # 720 values of 60 rows, not independent: the share is known to about 2 %. Five errors are rare with 100 degrees.
+    assert 0.92 <= share <= 0.99
+    assert farthest < 5.5
+    assert covered(28)[1] > farthest
 
 
 class TestDeadline:
@@ -177,6 +214,19 @@ class TestDeadline:
 
         assert (found.values == expected.values).all()
         assert (found.standard_errors == expected.standard_errors).all()
+
+    @pytest.mark.parametrize("name", ["kernel", "permutation"])
+    def test_one_that_passed_before_the_minimum_was_done_is_said(self, name: str) -> None:
+        problem, rows = _problem()
+        text = "The deadline had passed before the fewest coalitions that give values and errors were done."
+
+        late, early = (
+            METHODS[name].attribute(problem, rows, settings(rows, budget=Deadline(seconds), clock=ticking_clock(1.0)))
+            for seconds in (1e-6, 1e6)
+        )
+
+        assert text in late.detail
+        assert text not in early.detail
 
     @pytest.mark.parametrize("name", ["kernel", "permutation", "lime"])
     def test_more_time_buys_less_error(self, name: str) -> None:

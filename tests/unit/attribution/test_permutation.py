@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from tests.unit.attribution.games import matrix_problem, n_model_rows, normal, settings, table, twisted
 from xaisvc.attribution import METHODS
 from xaisvc.attribution.permutation import order_projection, random_orders, walk
+from xaisvc.types import Deadline, ErrorTarget
+
+if TYPE_CHECKING:
+    from xaisvc.types import Budget
 
 SEED = bytes(32)
 
@@ -70,3 +76,37 @@ def test_a_coalition_that_comes_up_again_is_not_evaluated_again() -> None:
 
     # 100 orders of three players, but six coalitions between nobody and everybody.
     assert n_model_rows(problem) == found.model_evaluations[0] == 6 * 5 + 5 + 1
+
+
+@pytest.mark.parametrize("budget", [None, ErrorTarget(1e-9), Deadline(1e6)])
+def test_orders_that_met_all_coalitions_give_the_shapley_value_itself(budget: Budget | None) -> None:
+    problem, rows = matrix_problem(twisted(4), normal(1, 5, 4)), table(normal(2, 3, 4))
+
+    found = METHODS["permutation"].attribute(problem, rows, settings(rows, budget=budget))
+
+    assert found.exact
+    assert (found.values == METHODS["exact"].attribute(problem, rows, settings(rows)).values).all()
+    assert not found.standard_errors.any()
+    assert "these are all coalitions, so the values are exact and more orders would change nothing" in found.detail
+
+
+def test_a_stage_that_meets_no_new_coalition_evaluates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders that never meet one pair go on to the cap, and pay for the others once."""
+    monkeypatch.setattr("xaisvc.attribution.permutation.random_orders", lambda p, n, _: np.tile(np.arange(p), (n, 1)))
+    monkeypatch.setattr("xaisvc.attribution.permutation.MAX_COALITIONS", 400)
+    problem, rows = matrix_problem(twisted(4), normal(1, 5, 4)), table(normal(2, 1, 4))
+
+    found = METHODS["permutation"].attribute(problem, rows, settings(rows, budget=ErrorTarget(1e-300)))
+
+    assert n_model_rows(problem) == found.model_evaluations[0] == 6 * 5 + 5 + 1
+
+
+@pytest.mark.parametrize(("p", "said"), [(3, True), (12, False)])
+def test_it_says_where_enumeration_costs_less(p: int, said: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Orders never share samples of a large background, so they do not come to an end as enumeration does."""
+    problem, rows = matrix_problem(twisted(p), normal(1, 300, p)), table(normal(2, 1, p))
+
+    found = METHODS["permutation"].attribute(problem, rows, settings(rows))
+
+    assert not found.exact
+    assert (f"All {2**p - 2:,} coalitions over the whole background cost less" in found.detail) == said

@@ -171,6 +171,9 @@ def test_predictions_that_cannot_be_used_are_errors(bundle: Bundle, inputs: tupl
     def fails(_rows: Table, _output: str) -> NDArray[np.float64]:
         raise ModelOutputError("the graph failed")
 
+    def varies(_rows: Table, _output: str) -> NDArray[np.float64]:
+        raise ModelOutputError("the answer changes from call to call", whatever_rows=True)
+
     rng = np.random.default_rng(0)
 
     def random(rows: Table, _output: str) -> NDArray[np.float64]:
@@ -182,6 +185,7 @@ def test_predictions_that_cannot_be_used_are_errors(bundle: Bundle, inputs: tupl
     for score, words in (
         (broken, "1 of 25 background rows score NaN or infinity"),
         (fails, "the graph does not score the background: the graph failed"),
+        (varies, "the answer changes from call to call"),
         (random, "the same rows scored twice differ by up to"),
         (mixes_rows, "a row scored alone differs from the same row in a batch by up to"),
     ):

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from xaisvc.bundles import encode_rows
-from xaisvc.bundles.encode import misfit
+from xaisvc.bundles.encode import RowEncoder, misfit
 from xaisvc.errors import BundleError, InvalidRowsError
 from xaisvc.types import BundleDescription, Feature, Kind, Table, TensorColumn, TensorInfo
 
@@ -170,6 +170,40 @@ def test_a_missing_value_fits_floats_and_texts_only() -> None:
 
     assert misfit(feature, "float") == ""
     assert "it may be missing, but tensors of int64 have no missing value" in misfit(feature, "int64")
+
+
+def test_an_encoder_reads_any_rows_as_a_new_one_does(
+    description: BundleDescription, inputs: tuple[TensorInfo, ...]
+) -> None:
+    encoder = RowEncoder(description, inputs)
+    rows = _rows()
+
+    for some in (rows, rows.take([1]), rows.take([1, 0, 1])):
+        once, again, new = encoder.feeds(some), encoder.feeds(some), encode_rows(description, inputs, some)
+        assert list(once) == list(new)
+        for name, tensor in new.items():
+            assert once[name].dtype == again[name].dtype == tensor.dtype
+            np.testing.assert_array_equal(once[name], tensor)
+            np.testing.assert_array_equal(again[name], tensor)
+
+
+@pytest.mark.parametrize(("element", "value"), [("int8", 128.0), ("float16", 65536.0)])
+def test_a_column_of_a_matrix_is_checked_as_a_tensor_of_its_own_is(element: str, value: float) -> None:
+    features = [Feature(id=f"f{i}", kind=Kind.INTEGER, source=TensorColumn(tensor="x", column=i)) for i in (0, 1)]
+    encoder = RowEncoder(_described(*features), [TensorInfo(name="x", element=element, shape=(None, 2))])
+
+    with pytest.raises(InvalidRowsError, match=r"rows\.f1.*must lie between"):
+        encoder.feeds(Table({"f0": np.zeros(1), "f1": np.array([value])}))
+
+
+def test_an_encoder_of_a_graph_that_does_not_fit_cannot_be_made(
+    description: BundleDescription, inputs: tuple[TensorInfo, ...]
+) -> None:
+    with pytest.raises(BundleError, match="the graph reads an input 'extra', but no feature enters it"):
+        RowEncoder(description, (*inputs, TensorInfo(name="extra", element="float", shape=(None, 1))))
+    job = _described(replace(description.feature("job"), source=TensorColumn(tensor="x")))
+    with pytest.raises(BundleError, match="it enters a float tensor, but its category 'clerk' spells no number"):
+        RowEncoder(job, [TensorInfo(name="x", element="float", shape=(None, 1))])
 
 
 def test_a_graph_that_does_not_fit_the_schema_is_refused(

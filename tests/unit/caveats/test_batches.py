@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from xaisvc import caveats
-from xaisvc.caveats import CAVEATS, find_caveats
-from xaisvc.types import Attribution, Table
+from xaisvc.caveats import CAVEATS, Coverage, find_caveats, outside_background
+from xaisvc.caveats.coverage import Range
+from xaisvc.types import Attribution, Players, Table
 
 if TYPE_CHECKING:
     from tests.unit.caveats.conftest import MakeContext
@@ -99,3 +100,53 @@ def test_texts_are_made_when_they_are_read(context: CaveatContext, monkeypatch: 
 
     with pytest.raises(pytest.fail.Exception, match="made"):
         _ = found[missing]
+
+
+def test_features_compared_together_say_what_each_says_alone(
+    context: CaveatContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages = np.array([0.0, 100.0, 100.5, -1.0, np.nan, 50.0])
+    few = replace(
+        context.part(0, len(ages)),
+        rows=Table({"age": ages, "income": ages[::-1].copy(), "job": np.full(len(ages), "clerk", dtype=object)}),
+    )
+    empty = Coverage(
+        count=100,
+        ranges={**context.coverage.ranges, "income": Range(low=np.nan, high=np.nan, misses=True)},
+        categories=context.coverage.categories,
+    )
+    for one in (few, replace(few, coverage=empty)):
+        pieces = [one, *(one.part(i, i + 1) for i in range(len(ages)))]
+        together = [list(find_caveats(piece)) for piece in pieces]
+        with monkeypatch.context() as patched:
+            patched.setattr(outside_background, "FEW_ROWS", 0)
+            apart = [list(find_caveats(piece)) for piece in pieces]
+
+        assert together == apart
+        kinds = [{caveat.kind for caveat in row} for row in together[0]]
+        assert "outside_background" in kinds[2]
+
+
+def test_linked_players_are_kept_until_bundle_or_players_change(make_context: MakeContext) -> None:
+    one = make_context(association={(0, 1): 0.9})
+    grouped = replace(one, players=Players(names=("both", "job"), members=(("age", "income"), ("job",))))
+    other = replace(one, association=make_context(association={(1, 2): 0.6}).association)
+    fresh = [replace(case, coverage=make_context().coverage) for case in (grouped, other)]
+
+    first = _linked(one)
+    kept = one.coverage.linked["features"]
+
+    assert first == [("age", "income")]
+    assert _linked(one) == first
+    assert one.coverage.linked["features"] is kept
+    assert [_linked(grouped), _linked(other)] == [_linked(case) for case in fresh] == [[], [("income", "job")]]
+    assert len(one.coverage.linked) == 1
+    assert _linked(one) == first
+
+
+def _linked(context: CaveatContext) -> list[tuple[str, ...]]:
+    """Players of the caveats about association in the first row, whose attribution has a value per player."""
+    count = len(context.players)
+    attribution = replace(context.attribution, values=np.ones((1, count)), standard_errors=np.zeros((1, count)))
+    found = find_caveats(replace(context, attribution=attribution))[0]
+    return [caveat.players for caveat in found if caveat.kind == "correlated_features"]

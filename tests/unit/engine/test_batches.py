@@ -309,6 +309,22 @@ def test_limits_must_be_whole_numbers(bundle_dir: Path, name: str, number: objec
         Explainer(bundle_dir, "cpu", **{name: number})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["progress", "cancel"])
+def test_what_cannot_be_called_is_named(explainer: Explainer, name: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"{name}: must be a function, or left out, got 3"):
+        explainer.explain(frame(2), **{name: 3})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "unit"), [("kernel", "coalitions"), ("lime", "samples"), ("lime_continuous", "samples")]
+)
+def test_a_budget_is_told_in_the_unit_of_its_method(explainer: Explainer, method: str, unit: str) -> None:
+    with pytest.raises(InvalidRequestError, match=rf"budget: .* must be positive and finite \({unit}\), got 0"):
+        explainer.explain(frame(2), method=method, budget=0)
+    with pytest.raises(InvalidRequestError, match=f"budget: must be a whole number of {unit}, an ErrorTarget or"):
+        explainer.explain(frame(2), method=method, budget="many")  # type: ignore[arg-type]
+
+
 def test_rows_that_the_model_cannot_answer_are_named(explainer: Explainer) -> None:
     rows = frame(40)
     rows.loc[[3, 30], "a"] = [0.0, -1.0]

@@ -82,3 +82,13 @@ def test_a_budget_that_does_not_fit_names_what_would() -> None:
 def test_a_limit_too_small_for_one_row_names_the_least() -> None:
     with pytest.raises(LimitExceededError, match="rows: one row does not fit the memory limit of 8,192 bytes; raise"):
         plan_chunks(ONE, 8192)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_a_limit_that_holds_no_answer_names_one_that_does(rows: int) -> None:
+    size = replace(ONE, rows=rows, answers=rows)
+    with pytest.raises(LimitExceededError, match="rows: one row does not fit the memory limit of 1 bytes; ") as caught:
+        plan_chunks(size, 1)
+    named = int(str(caught.value).split("memory_limit_bytes to ")[1].split(" KiB")[0]) * 1024
+
+    plan_chunks(replace(size, rows=1, answers=1), named)

@@ -146,7 +146,7 @@ def test_the_budget_is_recorded_in_words(explainer: Explainer) -> None:
     wide = explainer.explain(ROWS[:1], method="lime", budget=600)
     exact = explainer.explain(ROWS[:1], method="exact", budget=600)
 
-    assert wide[0].record.attribution.budget == "600 coalitions"
+    assert wide[0].record.attribution.budget == "600 samples"
     assert exact[0].record.attribution.budget == ""
 
 

@@ -15,6 +15,7 @@ from xaisvc.attribution.plain_games import PlainGames, project
 from xaisvc.bundles import parse_rows
 from xaisvc.engine import fused_pairs, games, mixed_model
 from xaisvc.engine import layout as layouts
+from xaisvc.engine.explainer import Explainer, Surroundings
 from xaisvc.engine.fused_pairs import BLOCK_ROWS, FusedMaker, FusedPairs, FusedProjected
 from xaisvc.engine.games import GraphGames
 from xaisvc.engine.graph_pairs import GraphPairs
@@ -24,7 +25,7 @@ from xaisvc.errors import AbandonedError, ModelOutputError
 from xaisvc.graphs import fused_graph
 from xaisvc.runtimes import OrtRuntime
 from xaisvc.runtimes.ort import RuntimeSettings
-from xaisvc.types import CoalitionDesign, Players, Projection, Space
+from xaisvc.types import CoalitionDesign, Deadline, ErrorTarget, Players, Projection, Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.graphs import MixingPlan
-    from xaisvc.types import PairValues, Problem, Table
+    from xaisvc.types import Budget, PairValues, Problem, Table
 
 FLOAT, DOUBLE, INT64, STRING, BOOL = (
     TensorProto.FLOAT,
@@ -283,6 +284,61 @@ def test_graphs_give_what_the_plain_way_gives(name: str, own_rows: int | None, t
     assert pairs.detail.startswith("Coalitions are evaluated inside the model's graph")
     assert_alike(pairs(case.rows, nothing), case.plain.evaluate(design)(case.rows, nothing))
     assert case.games.none == case.plain.none
+
+
+@pytest.mark.parametrize("own_rows", [None, 7])
+@pytest.mark.parametrize("name", ["network", "shaped at run time", "one feature alone"])
+def test_a_design_without_coalitions_leaves_the_output(name: str, own_rows: int | None, tmp_path: Path) -> None:
+    case = load(HAND_MADE[name](), tmp_path)
+    design = case.design(own_rows=own_rows)
+    empty = replace(
+        design, masks=design.masks[:0], background=None if design.background is None else design.background[:0]
+    )
+
+    found = case.games.evaluate(empty)(case.rows, nothing)
+
+    assert found.on.shape == found.off.shape == (5, 0)
+    assert (found.outputs == case.games.evaluate(design)(case.rows, nothing).outputs).all()
+
+
+BUDGETS = [None, ErrorTarget(1e-3), Deadline(0.2)]
+
+
+def tanh_explainer(p: int, folder: Path) -> tuple[Explainer, pd.DataFrame]:
+    """y = sum of tanh(x w), from p features."""
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Tanh", ["h"], ["t"]), node("MatMul", ["t", "v"], ["y"])]
+    made = model(nodes, {"x": (FLOAT, [None, p])}, {"w": weights(p, 6), "v": weights(6, 1)})
+    data = numbers(*"abcd"[:p])
+    xaisvc.create_bundle(model=made, background=data[:BACKGROUND_ROWS], path=folder / "tanh")
+    # The clock stands still, so that a deadline leaves time for everything.
+    return Explainer(folder / "tanh", "cpu", surroundings=Surroundings(clock=lambda: 0.0)), data[30:35].reset_index(
+        drop=True
+    )
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("method", ["kernel", "permutation", "exact", "auto"])
+def test_one_player_gets_everything(method: str, budget: Budget | None, tmp_path: Path) -> None:
+    explainer, rows = tanh_explainer(1, tmp_path)
+
+    found = explainer.explain(rows, method=method, budget=budget)
+
+    # One subtraction in float64; what `auto` chooses for an additive graph adds float32 numbers: 1.2e-8 was seen.
+    tolerance = 1e-6 if method == "auto" else 1e-12
+    np.testing.assert_allclose(found.values[:, 0], found.outputs - found.base_values, rtol=0, atol=tolerance)
+    assert np.ptp(found.values) > 0
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("method", ["kernel", "permutation", "auto"])
+def test_four_players_are_enumerated_by_every_method(method: str, budget: Budget | None, tmp_path: Path) -> None:
+    explainer, rows = tanh_explainer(4, tmp_path)
+    expected = explainer.explain(rows, method="exact")
+
+    found = explainer.explain(rows, method=method, budget=budget)
+
+    # Coalitions in another order: float32 sums in chunks of another size.
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=2e-6)
 
 
 def test_a_comparison_that_is_off_is_seen(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,22 @@ from onnx import TensorProto, helper, numpy_helper
 import xaisvc
 from tests.e2e.zoo import cases
 from xaisvc.engine import loaded
+from xaisvc.engine.authoring import check_bundle_folder
 from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.guards import why_misread
 from xaisvc.engine.loaded import LoadedBundle
+from xaisvc.engine.readying import make_ready
+from xaisvc.engine.scoring import ScoringModel
 from xaisvc.errors import MethodNotApplicableError, ModelOutputError, UnsafeModelError
+from xaisvc.graphs import plan_scorer
 from xaisvc.runtimes import OrtRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import onnx
+    from numpy.typing import NDArray
 
     from xaisvc.graphs import AdditiveGraph, NotAdditive
 
@@ -53,12 +59,59 @@ ROW_MIXERS = {
         helper.make_node("MatMul", ["x", "ones"], ["s"]),
         helper.make_node("Softmax", ["s"], ["y"], axis=-2),
     ],
-    "noise": [
-        helper.make_node("RandomNormalLike", ["x"], ["n"]),
-        helper.make_node("Add", ["x", "n"], ["d"]),
-        helper.make_node("MatMul", ["d", "ones"], ["y"]),
-    ],
 }
+
+
+def test_a_rare_change_is_refused_by_what_the_graph_holds(tmp_path: Path) -> None:
+    # One row in 5000 is moved, and ONNX Runtime repeats its random numbers: no few answers would show it.
+    nodes = [
+        helper.make_node("RandomUniformLike", ["x"], ["n"], name="dice"),
+        helper.make_node("Less", ["n", "rare"], ["hit"]),
+        helper.make_node("Cast", ["hit"], ["moved"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "moved"], ["d"]),
+        helper.make_node("MatMul", ["d", "ones"], ["y"]),
+    ]
+    rare = numpy_helper.from_array(np.asarray(2e-4, dtype=np.float32), "rare")
+    xaisvc.create_bundle(model=graph_of(nodes, ONES, rare), background=BACKGROUND, path=tmp_path / "b")
+    words = (
+        r"the model's answer for a row changes from call to call: its graph holds a RandomUniformLike \('dice'\) whose "
+        r"result reaches the output, .*; export the model in inference mode$"
+    )
+
+    with pytest.raises(ModelOutputError, match=words):
+        Explainer(tmp_path / "b", "cpu").explain(BACKGROUND[:3])
+    _, report = check_bundle_folder(tmp_path / "b")
+    said = [finding.message for finding in report.findings if finding.level == "error"]
+    assert len(said) == 1
+    assert re.match(words, said[0])
+
+
+class Unsteady(ScoringModel):
+    """Answers with a little more at each call."""
+
+    calls = 0
+
+    def answers(self, feeds: Mapping[str, NDArray[np.generic]], n: int) -> NDArray[np.float64]:
+        self.calls += 1
+        return super().answers(feeds, n) + 0.1 * self.calls
+
+
+@pytest.mark.parametrize("own_rows", [False, True])
+def test_a_graph_is_not_blamed_for_a_model_that_varies(tmp_path: Path, own_rows: bool) -> None:  # noqa: FBT001 - a case
+    nodes = [helper.make_node("MatMul", ["x", "ones"], ["s"]), helper.make_node("Tanh", ["s"], ["y"])]
+    bundle = xaisvc.create_bundle(model=graph_of(nodes, ONES), background=BACKGROUND, path=tmp_path / "b")
+    output = bundle.description.outputs[0]
+    scorer = plan_scorer(bundle.model, output, output.space)
+    runtime = OrtRuntime()
+    model = runtime.load(scorer.model, device="cpu")
+    steady = ScoringModel(bundle.description, model, scorer)
+    unsteady = Unsteady(bundle.description, model, scorer)
+
+    assert make_ready(bundle, output, output.space, steady, runtime, own_rows=own_rows).reason == ""
+    with pytest.raises(
+        ModelOutputError, match=r"from call to call .*mixed in the same way, got \S+ and then \S+\), so"
+    ):
+        make_ready(bundle, output, output.space, unsteady, runtime, own_rows=own_rows)
 
 
 @pytest.mark.parametrize("name", ROW_MIXERS)

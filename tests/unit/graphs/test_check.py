@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from onnx import NodeProto, TensorProto, helper, load_from_string
+from onnx import GraphProto, NodeProto, TensorProto, helper, load_from_string, numpy_helper
 
 from tests.unit.graphs.hand_made import ML, Grove, matrix_graph, stump, version_5
 from xaisvc.errors import UnsafeModelError
 from xaisvc.graphs import check_trees
+from xaisvc.graphs.check import random_node
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def two_trees(true: list[int]) -> NodeProto:
@@ -128,3 +133,102 @@ def test_one_class_label_as_text_of_trees_is_refused() -> None:
 
     with pytest.raises(UnsafeModelError, match="holds a TreeEnsembleClassifier, 'label', with 1 class labels as text"):
         check_trees(matrix_graph([node], 1, ["scores"]))
+
+
+NOISE = helper.make_node("RandomNormalLike", ["X"], ["noise"], name="noise")
+MODE: dict[str, NDArray[Any]] = {
+    "half": np.asarray(0.5),
+    "none": np.asarray(0.0),
+    "on": np.asarray([1]) > 0,
+    "off": np.asarray([0]) > 0,
+}
+
+
+def body(*nodes: NodeProto, output: str) -> GraphProto:
+    return helper.make_graph(list(nodes), "body", [], [helper.make_empty_tensor_value_info(output)])
+
+
+def branch(then: GraphProto) -> list[NodeProto]:
+    plain = body(helper.make_node("Neg", ["X"], ["b"]), output="b")
+    return [helper.make_node("If", ["on"], ["Y"], then_branch=then, else_branch=plain)]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        *(
+            [helper.make_node(kind, ["X"] if reads else [], ["n"], **more), helper.make_node("Add", ["X", "n"], ["Y"])]
+            for kind, reads, more in (
+                ("Bernoulli", True, {}),
+                ("Multinomial", True, {}),
+                ("RandomNormal", False, {"shape": [1]}),
+                ("RandomNormalLike", True, {"seed": 1.0}),
+                ("RandomUniform", False, {"shape": [1]}),
+                ("RandomUniformLike", True, {}),
+            )
+        ),
+        [helper.make_node("Dropout", ["X", "half", "on"], ["Y"])],
+        [helper.make_node("Dropout", ["X", "", "on"], ["Y"])],
+        branch(body(NOISE, helper.make_node("Add", ["X", "noise"], ["a"]), output="a")),
+        branch(body(helper.make_node("Dropout", ["X", "half", "on"], ["a"]), output="a")),
+        branch(
+            body(
+                helper.make_node("Constant", [], ["inner"], value=numpy_helper.from_array(MODE["on"])),
+                helper.make_node("Dropout", ["X", "half", "inner"], ["a"]),
+                output="a",
+            )
+        ),
+        [NOISE, *branch(body(helper.make_node("Add", ["X", "noise"], ["a"]), output="a"))],
+    ],
+    ids=[
+        *("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        *("Dropout", "Dropout by default", "inside If", "Dropout inside", "mode inside", "captured"),
+    ],
+)
+def test_a_node_that_varies_is_found_wherever_it_is(nodes: list[NodeProto]) -> None:
+    assert random_node(matrix_graph(nodes, 2, ["Y"], MODE), "Y")
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [NOISE, helper.make_node("Neg", ["X"], ["Y"])],
+        [NOISE, helper.make_node("Shape", ["noise"], ["s"]), helper.make_node("Reshape", ["X", "s"], ["Y"])],
+        [helper.make_node("Dropout", ["X"], ["Y"])],
+        [helper.make_node("Dropout", ["X", "half"], ["Y"])],
+        [helper.make_node("Dropout", ["X", "half", "off"], ["Y"])],
+        [helper.make_node("Dropout", ["X", "none", "on"], ["Y"])],
+        branch(body(helper.make_node("Dropout", ["X", "half", "off"], ["a"]), output="a")),
+    ],
+    ids=["not read", "shape only", "no mode", "ratio only", "mode off", "drops none", "off inside"],
+)
+def test_a_node_that_changes_nothing_is_let_through(nodes: list[NodeProto]) -> None:
+    assert random_node(matrix_graph(nodes, 2, ["Y"], MODE), "Y") == ""
+
+
+@pytest.mark.parametrize(("version", "test", "found"), [(6, 0, True), (6, 1, False), (1, 0, True), (10, 0, False)])
+def test_an_old_dropout_says_by_an_attribute_whether_it_drops(version: int, test: int, *, found: bool) -> None:
+    mode = {"is_test": test} if version < 7 else {}
+    model = load_from_string(matrix_graph([helper.make_node("Dropout", ["X"], ["Y"], **mode)], 2, ["Y"]))
+    model.opset_import[0].version = version
+
+    assert bool(random_node(model.SerializeToString(), "Y")) is found
+
+
+@pytest.mark.parametrize(("mode", "found"), [("on", "Dropout ('d')"), ("off", "")])
+def test_a_function_that_varies_is_found_with_what_it_is_given(mode: str, found: str) -> None:
+    standard, own = helper.make_opsetid("", 17), helper.make_opsetid("own", 1)
+    drops = helper.make_node("Dropout", ["a", "r", "m"], ["b"], name="d")
+    function = helper.make_function("own", "Drop", ["a", "r", "m"], ["b"], [drops], [standard])
+    call = helper.make_node("Drop", ["X", "half", mode], ["Y"], domain="own")
+    model = load_from_string(matrix_graph([call], 2, ["Y"], MODE))
+    model.functions.append(function)
+    model.opset_import.append(own)
+
+    assert random_node(model.SerializeToString(), "Y") == found
+
+
+def test_the_node_is_named_by_its_output_if_it_has_no_name() -> None:
+    nodes = [helper.make_node("Bernoulli", ["X"], ["coin"]), helper.make_node("Neg", ["coin"], ["Y"])]
+
+    assert random_node(matrix_graph(nodes, 2, ["Y"]), "Y") == "Bernoulli ('coin')"

@@ -88,6 +88,7 @@ def test_rows_that_do_not_fit_give_an_error_without_internal_text() -> None:
         model.run({"x": np.zeros((2, 4), dtype=np.float32)}, ["y"])
 
     assert "onnxruntime/core" not in str(caught.value)
+    assert str(caught.value).endswith("fits the graph, and whether the graph takes more than one row at a time")
 
 
 def test_an_output_without_one_entry_per_row_is_refused() -> None:
