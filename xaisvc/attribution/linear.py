@@ -300,7 +300,6 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
 
 def _size(problem: Problem) -> float:
     """How large the numbers are that the model adds, on the first background rows; 1 for a probability of sums."""
-
     additive = problem.additive
     if additive is None:
         return 1.0
