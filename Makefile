@@ -63,7 +63,7 @@ check: lint types protos-check test wheel-test ## Everything that CI runs
 
 lock: $(VENV)/.created ## Write requirements/ anew: newest versions that pyproject.toml allows
 	$(UV) $(compile) --group build --output-file requirements/build.txt
-	$(UV) $(compile) pyproject.toml --extra cpu --extra pdf --extra dev --output-file requirements/dev.txt
+	$(UV) $(compile) pyproject.toml --extra cpu --extra pdf --extra traces --extra dev --output-file requirements/dev.txt
 	$(UV) $(compile) pyproject.toml --extra cpu --constraints requirements/dev.txt --output-file requirements/cpu.txt
 	$(UV) $(compile) pyproject.toml --extra gpu --constraints requirements/dev.txt --output-file requirements/gpu.txt
 	$(UV) $(compile) pyproject.toml --extra cpu --extra bench --constraints requirements/dev.txt \

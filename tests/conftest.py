@@ -54,6 +54,12 @@ class RedisServer:
         self.process.wait()
 
 
+@pytest.fixture(scope="session")
+def redis_program() -> str:
+    """Path of a redis-server; the test is skipped where there is none."""
+    return _redis_program()
+
+
 def _redis_program() -> str:
     found = shutil.which("redis-server")
     if found:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 from xaisvc.errors import FieldViolation, InvalidInputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PREFIX = "XAISVC_"
 CONFIG_VARIABLE = "XAISVC_CONFIG"
@@ -39,12 +37,35 @@ class Settings:
         threads: Threads inside one call of a model; 1 keeps the outputs of trees equal for every batch size.
         memory_limit_bytes: Largest GPU memory arena; 0 for no limit.
         deterministic: Whether models run with kernels that give the same bits for the same input.
-        workers: Requests that are computed at the same time.
+        workers: Batches that are computed at the same time; 0 for as many as there are CPUs.
+        max_in_flight: Most calls in progress at the same time; those above are refused at once.
+        max_waiting: Most requests that wait to be computed.
+        max_waiting_seconds: Longest time that a request may be expected to wait; those that would are refused at once.
         max_rows: Most rows in one request.
+        max_stream_rows: Most rows in one request that is answered as a stream.
         max_views: Most views in one request, rows times audiences times formats.
-        max_coalitions: Most coalitions in one request that names a budget, rows times coalitions per row.
+        max_model_rows: Most model rows that one request may cost: rows times coalitions times background rows.
+        max_stream_model_rows: The same for a request that is answered as a stream.
         max_seconds: Most seconds in one request that names deadlines, rows times seconds per row.
         max_message_bytes: Largest request that is read and largest answer that is sent.
+        cache: Where answers are kept: `memory:`, `sqlite:` for a file in data_dir, or the address of a Redis such as
+            `rediss://HOST:PORT/DB`.
+        cache_ttl_seconds: Seconds after which a kept answer is no longer used.
+        cache_bytes: Most that kept answers may take in memory.
+        cache_file_bytes: Most that kept answers may take in the file.
+        cache_secret: File of at least 32 random bytes that authenticate kept answers; one is made in data_dir for None.
+            Processes that share a Redis share it.
+        cache_username: User of the Redis access list; better in the environment than in a file.
+        cache_password: Its password; better in the environment than in a file.
+        cache_ca: Certificates (PEM) that the Redis certificate must descend from; None for those of the system.
+        record_key: File of the 32-byte key under which the contents of records are encrypted per subject; None for
+            records that are not encrypted.
+        retention_months: Months after which the content of a record is removed; 0 to keep it.
+        retention: Months for single models, for example `credit=60,fraud=25`.
+        require_tokens: Whether the service refuses to start without tokens, also on a loopback address.
+        tls_certificate: Certificate of the service (PEM); None for no TLS.
+        tls_key: Its private key (PEM).
+        tls_client_ca: Certificates (PEM) that a client's certificate must descend from; None for no mutual TLS.
         reflection: Whether clients such as grpcurl may ask for the protocol.
         grace_seconds: How long a shutdown waits for requests that are being answered.
         log_format: `json`, `console`, or `auto` for console on a terminal and JSON elsewhere.
@@ -61,13 +82,33 @@ class Settings:
     threads: int = 1
     memory_limit_bytes: int = 0
     deterministic: bool = True
-    workers: int = 4
+    workers: int = 0
+    max_in_flight: int = 256
+    max_waiting: int = 512
+    max_waiting_seconds: float = 30.0
     max_rows: int = 1000
+    max_stream_rows: int = 100_000
     max_views: int = 1000
-    max_coalitions: int = 2_500_000
+    max_model_rows: int = 250_000_000
+    max_stream_model_rows: int = 10_000_000_000
     max_seconds: float = 300.0
     max_message_bytes: int = 16 * _MIB
-    reflection: bool = True
+    cache: str = "sqlite:"
+    cache_ttl_seconds: float = 86_400.0
+    cache_bytes: int = 64 * _MIB
+    cache_file_bytes: int = 512 * _MIB
+    cache_secret: Path | None = None
+    cache_username: str = ""
+    cache_password: str = field(default="", repr=False)
+    cache_ca: Path | None = None
+    record_key: Path | None = None
+    retention_months: int = 25
+    retention: Mapping[str, int] = field(default_factory=dict)
+    require_tokens: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    reflection: bool = False
     grace_seconds: float = 10.0
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -77,18 +118,29 @@ _SMALLEST: Mapping[str, float] = {
     "port": 0,
     "threads": 1,
     "memory_limit_bytes": 0,
-    "workers": 1,
+    "workers": 0,
+    "max_in_flight": 1,
+    "max_waiting": 1,
+    "max_waiting_seconds": 0,
     "max_rows": 1,
+    "max_stream_rows": 1,
     "max_views": 0,
-    "max_coalitions": 1,
+    "max_model_rows": 1,
+    "max_stream_model_rows": 1,
     "max_seconds": 0,
     "max_message_bytes": 1024,
+    "cache_ttl_seconds": 1,
+    "cache_bytes": 1024,
+    "cache_file_bytes": 65536,
+    "retention_months": 0,
     "grace_seconds": 0,
 }
 _LARGEST: Mapping[str, float] = {
     "port": 65535,
     "threads": 1024,
     "workers": 1024,
+    "max_in_flight": 4096,
+    "retention_months": 1200,
     "max_message_bytes": 1024 * _MIB,  # gRPC itself takes no more than 2 GiB
     "grace_seconds": 86400,
 }
@@ -181,6 +233,8 @@ def _parse(name: str, value: object, written: str) -> object:
         if not isinstance(value, (str, Path)) or not str(value):
             raise _refused(written, "must be a path")
         return Path(value)
+    if hint == Mapping[str, int]:
+        return _parse_months(value, written)
     if hint in (int, float):
         return _parse_number(name, value, written, whole=hint is int)
     if hint in (bool, str):
@@ -190,6 +244,19 @@ def _parse(name: str, value: object, written: str) -> object:
     choices = get_args(hint)
     if value not in choices:
         raise _refused(written, f"'{value}' is not one of {', '.join(choices)}")
+    return value
+
+
+def _parse_months(value: object, written: str) -> Mapping[str, int]:
+    """Months by name, from a table or from a text such as `credit=60,fraud=25`."""
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",") if pair]
+        value = {name.strip(): int(months) if months.strip().isdecimal() else months for name, _, months in pairs}
+    if not isinstance(value, dict) or not all(
+        isinstance(months, int) and not isinstance(months, bool) and 0 <= months <= _LARGEST["retention_months"]
+        for months in value.values()
+    ):
+        raise _refused(written, "must name models with whole numbers of months, for example credit=60,fraud=25")
     return value
 
 

@@ -20,6 +20,10 @@ to gRPC status codes, and a text that leaves the process is always one written h
     ├── RuntimeUnavailableError (RuntimeError)  the wanted device or library is not there
     ├── StoreError (OSError)                  a record could not be written or read
     ├── AbandonedError                        nobody waits for the answer any more
+    ├── BusyError                             too much is waiting already; says when to try again
+    ├── TooLateError (TimeoutError)           the caller's deadline passed before the work could begin
+    ├── NotAuthenticatedError (PermissionError)  no token, or one that is not valid
+    ├── NotAllowedError (PermissionError)     the token does not cover what is asked
     └── ServiceError                          a client got no usable answer; the service itself never raises these
         ├── ServiceUnreachableError (ConnectionError)
         └── ServiceTimeoutError (TimeoutError)
@@ -167,6 +171,30 @@ class StoreError(XaisvcError, OSError):
 
 class AbandonedError(XaisvcError):
     """The caller went away before the answer was ready, so the work was stopped."""
+
+
+class BusyError(XaisvcError):
+    """The service has as much work waiting as it may; nothing of the request was begun.
+
+    Attributes:
+        retry_after_s: Seconds after which a new try is likely to be taken.
+    """
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TooLateError(XaisvcError, TimeoutError):
+    """The caller's deadline passed, or would pass, before the work could begin."""
+
+
+class NotAuthenticatedError(XaisvcError, PermissionError):
+    """The call bears no token, or one that is unknown, revoked or expired. Which of these is never said."""
+
+
+class NotAllowedError(XaisvcError, PermissionError):
+    """The caller's token does not cover what is asked; the message says what it covers."""
 
 
 class ServiceError(XaisvcError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc import errors
 from xaisvc.types import Adverse, Direction, Kind, Sensitivity, Severity, Space
-from xaisvc.v1 import explanations_pb2, models_pb2
+from xaisvc.v1 import explanations_pb2, feedback_pb2, models_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +110,16 @@ VIEW_STATUS_TO_WIRE: Mapping[str, explanations_pb2.ViewStatus.ValueType] = Mappi
 )
 VIEW_STATUS_FROM_WIRE = _inverse(VIEW_STATUS_TO_WIRE)
 
+VERDICT_TO_WIRE: Mapping[str, feedback_pb2.Verdict.ValueType] = MappingProxyType(
+    {
+        "": feedback_pb2.VERDICT_UNSPECIFIED,
+        "agree": feedback_pb2.VERDICT_AGREE,
+        "deviate": feedback_pb2.VERDICT_DEVIATE,
+        "not_used": feedback_pb2.VERDICT_NOT_USED,
+    }
+)
+VERDICT_FROM_WIRE = _inverse(VERDICT_TO_WIRE)
+
 REASON_TO_ERROR: Mapping[str, type[errors.XaisvcError]] = MappingProxyType(
     {
         "INVALID_INPUT": errors.InvalidInputError,
@@ -128,6 +138,10 @@ REASON_TO_ERROR: Mapping[str, type[errors.XaisvcError]] = MappingProxyType(
         "NOT_ADDITIVE": errors.AdditivityError,
         "RUNTIME_UNAVAILABLE": errors.RuntimeUnavailableError,
         "RECORDS_UNAVAILABLE": errors.StoreError,
+        "BUSY": errors.BusyError,
+        "TOO_LATE": errors.TooLateError,
+        "NOT_AUTHENTICATED": errors.NotAuthenticatedError,
+        "NOT_ALLOWED": errors.NotAllowedError,
     }
 )
 """Stable reason in `google.rpc.ErrorInfo` to the class that the client raises again."""

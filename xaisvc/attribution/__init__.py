@@ -2,6 +2,7 @@
 
 from xaisvc.attribution.additive import additive_output
 from xaisvc.attribution.association import association_matrix
+from xaisvc.attribution.costs import most_model_rows
 from xaisvc.attribution.groups import (
     CLUSTER_THRESHOLD,
     cluster_players,
@@ -10,13 +11,11 @@ from xaisvc.attribution.groups import (
     features_as_players,
     make_players,
 )
-from xaisvc.attribution.kernel import MAX_COALITIONS
 from xaisvc.attribution.methods import METHODS
 from xaisvc.attribution.planner import Plan, plan
 
 __all__ = [
     "CLUSTER_THRESHOLD",
-    "MAX_COALITIONS",
     "METHODS",
     "Plan",
     "additive_output",
@@ -26,5 +25,6 @@ __all__ = [
     "custom_players",
     "features_as_players",
     "make_players",
+    "most_model_rows",
     "plan",
 ]

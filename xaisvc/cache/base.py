@@ -10,6 +10,9 @@ from xaisvc.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from xaisvc.cache.counts import CacheCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,22 +21,36 @@ class CacheOptions:
 
     Attributes:
         ttl_s: Seconds after which an entry is no longer served.
-        max_bytes: What a cache in memory may hold; a server bounds itself.
-        timeout_s: Seconds that connecting to a server, or one reply of it, may take. A cache that needs longer than
-            this costs more than it saves.
-        secret: At least 32 random bytes that authenticate what a server keeps for us. All processes that share
-            entries share it.
+        max_bytes: What a cache in memory may hold.
+        max_file_bytes: What the file of a cache on disk may hold; a server bounds itself.
+        max_value_bytes: Largest value that is kept and read.
+        timeout_s: Seconds that one call of a server, or connecting to it, may take. A cache that needs longer than this
+            costs more than it saves.
+        secret: At least 32 random bytes that authenticate what lies outside this process. All processes that share
+            entries share it. See `xaisvc.cache.secret`.
+        username: User of the server's access list; goes before one in the address.
+        password: Password for the server; goes before one in the address.
+        ca_file: Certificates that a server's certificate must descend from (PEM); None for those of the system.
+        cert_file: This client's certificate (PEM), for servers that ask for one.
+        key_file: The private key of `cert_file` (PEM); None if it stands in the same file.
         clock: Monotonic clock in seconds.
     """
 
     ttl_s: float = 86_400.0
     max_bytes: int = 64 * 2**20
+    max_file_bytes: int = 512 * 2**20
+    max_value_bytes: int = 2**20
     timeout_s: float = 0.05
     secret: bytes = field(default=b"", repr=False)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        for name in ("ttl_s", "max_bytes", "timeout_s"):
+        for name in ("ttl_s", "max_bytes", "max_file_bytes", "max_value_bytes", "timeout_s"):
             if getattr(self, name) <= 0:
                 raise InvalidInputError(f"cache: {name} is {getattr(self, name)}; it must be above 0")
 
@@ -44,7 +61,8 @@ class ExplanationCache(Protocol):
 
     A cache can only make a request slower, never fail it and never change its answer: whatever goes wrong is a miss.
     Keys and values travel many at a time, so that a cache that has stopped answering delays a request once and not
-    once for each of its rows.
+    once for each of its rows. What is put may be written behind the caller's back and be found a little later, or
+    never.
     """
 
     def get_many(self, keys: Sequence[bytes]) -> tuple[bytes | None, ...]:
@@ -59,6 +77,51 @@ class ExplanationCache(Protocol):
         """Keeps values under their keys, each instead of what was there."""
         ...
 
+    def counts(self) -> CacheCounts:
+        """What was found, missed and lost since the cache was opened."""
+        ...
+
+    def shared_flights(self) -> SharedFlights | None:
+        """How processes that share this cache agree on who computes what; None where they cannot."""
+        ...
+
+    def flush(self, seconds: float) -> bool:
+        """Waits until what was put before is written or given up; False if that takes longer than so many seconds."""
+        ...
+
     def close(self) -> None:
-        """Lets go of connections and memory. A closed cache misses and keeps nothing."""
+        """Lets go of connections, files and memory. A closed cache misses and keeps nothing."""
+        ...
+
+
+@runtime_checkable
+class SharedFlights(Protocol):
+    """Keeps processes from computing the same answer at the same time. Failing means that everybody computes.
+
+    The process that may lead a key computes its value, puts it into the cache and then releases the key; the others
+    wait for the value. A leader that dies is forgotten after the seconds it asked for.
+    """
+
+    def try_lead(self, keys: Sequence[bytes], seconds: float) -> tuple[bool, ...]:
+        """Whether this process is to compute each of the values; True wherever that cannot be agreed upon.
+
+        Args:
+            keys: Digests of cache keys, 32 bytes each.
+            seconds: After this time another process may lead. Longer than computing takes.
+        """
+        ...
+
+    def release(self, keys: Sequence[bytes]) -> None:
+        """Gives up leading, after what this thread has put so far. Keys that this process does not lead are let be."""
+        ...
+
+    def wait_for(self, keys: Sequence[bytes], at_most_s: float) -> tuple[bytes | None, ...]:
+        """The value of each key once another process has put it; None where it is to be computed here after all.
+
+        Comes back as soon as each key has a value or no leader.
+
+        Args:
+            keys: Digests of cache keys, 32 bytes each.
+            at_most_s: Longest time to wait in seconds: what computing here would take.
+        """
         ...

@@ -6,10 +6,13 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from xaisvc.cache.counts import Tally
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xaisvc.cache.base import CacheOptions
+    from xaisvc.cache.counts import CacheCounts
 
 _ENTRY_BYTES = 300
 """What an entry takes besides its value: key, tuple, time, its share of the dictionary (283 on CPython 3.11)."""
@@ -23,6 +26,7 @@ class MemoryCache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
         self._size_bytes = 0
+        self._tally = Tally()
         self._closed = False
 
     @classmethod
@@ -40,23 +44,43 @@ class MemoryCache:
         """The value of each key, in the order of the keys; None where there is none."""
         now = self._options.clock()
         with self._lock:
-            return tuple(self._get(key, now) for key in keys)
+            values = tuple([self._get(key, now) for key in keys])
+        self._tally.found(values)
+        return values
 
     def put_many(self, values: Mapping[bytes, bytes]) -> None:
-        """Keeps values under their keys; a value larger than the whole cache is not kept."""
+        """Keeps values under their keys; a value larger than allowed, or than the whole cache, is not kept."""
         expires = self._options.clock() + self._options.ttl_s
+        dropped = evictions = 0
         with self._lock:
             if self._closed:
                 return
             for key, value in values.items():
                 self._drop(key)
                 size = len(value) + _ENTRY_BYTES
-                if size > self._options.max_bytes:
+                if size > self._options.max_bytes or len(value) > self._options.max_value_bytes:
+                    dropped += 1
                     continue
                 while self._size_bytes + size > self._options.max_bytes:
                     self._drop(next(iter(self._entries)))
+                    evictions += 1
                 self._entries[key] = (expires, value)
                 self._size_bytes += size
+        if dropped or evictions:
+            self._tally.add(dropped=dropped, evictions=evictions)
+
+    def counts(self) -> CacheCounts:
+        """What was found, missed and lost since the cache was opened."""
+        return self._tally.counts()
+
+    def shared_flights(self) -> None:
+        """None: no other process sees this memory."""
+        return
+
+    def flush(self, seconds: float) -> bool:
+        """True at once: what was put is kept."""
+        del seconds
+        return True
 
     def close(self) -> None:
         """Forgets everything."""

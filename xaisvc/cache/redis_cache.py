@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
+import threading
 from typing import TYPE_CHECKING
 
-from xaisvc.errors import InvalidInputError
+from xaisvc.cache.background import BackgroundWriter
+from xaisvc.cache.breaker import Breaker
+from xaisvc.cache.counts import Tally
+from xaisvc.cache.redis_address import parse_address
+from xaisvc.cache.redis_command import Command, Loss, Refusal
+from xaisvc.cache.redis_flights import RedisFlights, RedisOperations
+from xaisvc.cache.seal import SEALED_BYTES, Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from redis import Redis
-
-    from xaisvc.cache.base import CacheOptions
+    from xaisvc.cache.base import CacheOptions, SharedFlights
+    from xaisvc.cache.counts import CacheCounts
+    from xaisvc.cache.redis_command import Reply
+    from xaisvc.cache.redis_servers import RedisServers
 
 _log = logging.getLogger(__name__)
 
-_SECRET_BYTES = 32
-_SEAL_BYTES = hashlib.sha256().digest_size
+_CLOSE_S = 1.0
+"""Longest wait for what is still to be written when the cache closes."""
+
+_SENT_BYTES = 256 * 1024
+_SENT_COMMANDS = 256
+"""What is written in one call, so that a call on a slow network keeps its time."""
+
+_PROBE = b"xaisvc:{probe}"
 
 
 class RedisCache:
-    """Entries under `xaisvc:` plus a keyed digest of their key, each value behind its seal.
+    """Entries under a keyed digest of their key, each value behind its seal.
 
-    The seal is HMAC-SHA256 over key and value, so a value that was changed, cut, or moved to another key is a miss. The
-    name is keyed as well: who can read Redis cannot test whether a certain row was explained. Values themselves are not
-    encrypted.
+    Reading asks Redis within one timeout; writing is left to a thread, which keeps the order of what is put and
+    released. After a few failures in a row Redis is not asked at all until a probe is answered. Commands have one key
+    each, so a Redis Cluster serves as well; they are GETRANGE, SET, EXISTS, EVAL and, on a cluster, CLUSTER SLOTS.
+    Values are read by GETRANGE because that bounds what a swollen entry can send us.
     """
 
-    def __init__(self, client: Redis, options: CacheOptions) -> None:
-        if len(options.secret) < _SECRET_BYTES:
-            raise InvalidInputError(
-                f"cache: secret has {len(options.secret)} bytes; Redis needs at least {_SECRET_BYTES} random bytes, "
-                "because whoever can write to Redis could otherwise change explanations"
-            )
-        self._client = client
-        self._ttl_ms = max(1, round(options.ttl_s * 1000))
-        self._name_secret = hmac.digest(options.secret, b"xaisvc cache name", "sha256")
-        self._seal_secret = hmac.digest(options.secret, b"xaisvc cache seal", "sha256")
-        self._failing = False
+    def __init__(self, servers: RedisServers, options: CacheOptions) -> None:
+        """Connects when first used.
+
+        Raises:
+            InvalidInputError: If the secret is too short.
+        """
+        self._seal = Seal(options.secret)
+        self._servers = servers
+        self._ttl_ms = b"%d" % max(1, round(options.ttl_s * 1000))
+        self._max_value_bytes = options.max_value_bytes
+        self._last_byte = b"%d" % (options.max_value_bytes + SEALED_BYTES)  # one more than the largest value has
+        self._breaker = Breaker(options.clock)
+        self._tally = Tally()
+        self._writer = BackgroundWriter("xaisvc-cache-writer", self._write)
+        operations = RedisOperations(
+            ask=self._ask_for_flights,
+            name=self._name,
+            read=self._read,
+            open=self._open,
+            write_later=self._write_later,
+            doubtful=lambda: self._breaker.doubtful,
+        )
+        self._flights = RedisFlights(operations, options.clock)
         self._closed = False
 
     @classmethod
@@ -48,82 +73,143 @@ class RedisCache:
         """Opens a cache at an address such as `redis://127.0.0.1:6379/0`. Connects when first used.
 
         Raises:
-            InvalidInputError: If the address cannot be read or the secret is too short.
+            InvalidInputError: If the address cannot be read, the secret is too short or a certificate cannot be used.
         """
-        from redis import Redis  # noqa: PLC0415  heavy: loaded when used
-        from redis.backoff import NoBackoff  # noqa: PLC0415  heavy: loaded when used
-        from redis.retry import Retry  # noqa: PLC0415  heavy: loaded when used
+        from xaisvc.cache.redis_servers import RedisServers  # noqa: PLC0415  heavy (redis): loaded when used
 
-        if "?" in address:  # redis-py would let it overrule the timeouts below
-            raise InvalidInputError("cache: the address holds options after '?'; leave them out")
-        try:
-            client = Redis.from_url(
-                address,
-                socket_connect_timeout=options.timeout_s,
-                socket_timeout=options.timeout_s,
-                retry=Retry(NoBackoff(), 0),  # a second try doubles the delay of a request that can do without
-            )
-        except ValueError as error:
-            raise InvalidInputError("cache: the address cannot be read; write redis://HOST:PORT/DB") from error
-        return cls(client, options)
+        servers = RedisServers(parse_address(address, options), timeout_s=options.timeout_s, clock=options.clock)
+        return cls(servers, options)
 
     def get_many(self, keys: Sequence[bytes]) -> tuple[bytes | None, ...]:
         """The value of each key, in the order of the keys; None where there is none, or none with a right seal."""
-        from redis import RedisError  # noqa: PLC0415  heavy: loaded when used
-
-        misses = (None,) * len(keys)
         if not keys or self._closed:
-            return misses
-        try:
-            found = self._client.mget([self._name(key) for key in keys])
-        except (RedisError, OSError) as error:
-            self._note(error)
-            return misses
-        self._note(None)
-        return tuple(
-            self._open_seal(key, sealed) if isinstance(sealed, bytes) else None
-            for key, sealed in zip(keys, found, strict=True)
-        )
+            return (None,) * len(keys)
+        replies = self._ask([self._read(key) for key in keys], len(keys) * self._max_value_bytes)
+        if replies is None:
+            values: tuple[bytes | None, ...] = (None,) * len(keys)
+        else:
+            values = tuple(self._open(key, reply) for key, reply in zip(keys, replies, strict=True))
+        self._tally.found(values)
+        return values
 
     def put_many(self, values: Mapping[bytes, bytes]) -> None:
-        """Keeps values under their keys, for the time to live."""
-        from redis import RedisError  # noqa: PLC0415  heavy: loaded when used
-
+        """Leaves values to be written, for the time to live; those that are too large, or too many, are not kept."""
         if not values or self._closed:
             return
-        try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for key, value in values.items():
-                    pipeline.set(self._name(key), self._seal(key, value) + value, px=self._ttl_ms)
-                pipeline.execute()
-        except (RedisError, OSError) as error:
-            self._note(error)
-        else:
-            self._note(None)
+        commands = []
+        for key, value in values.items():
+            if len(value) <= self._max_value_bytes:
+                name = self._name(key)
+                words = (b"SET", name, self._seal.close(key, value), b"PX", self._ttl_ms)
+                commands.append(Command(name, words))
+        kept = len(commands) if self._later(commands) else 0
+        if kept < len(values):
+            self._tally.add(dropped=len(values) - kept)
+
+    def counts(self) -> CacheCounts:
+        """What was found, missed and lost since the cache was opened."""
+        return self._tally.counts()
+
+    def shared_flights(self) -> SharedFlights | None:
+        """Locks in the same Redis."""
+        return self._flights
+
+    def flush(self, seconds: float) -> bool:
+        """Waits until what was put before is written or given up; False if that takes longer than so many seconds."""
+        return self._writer.flush(seconds)
 
     def close(self) -> None:
-        """Closes the connections; what is in Redis stays there for the other processes."""
+        """Writes what still waits, for a second at most, and closes the connections; what is in Redis stays there."""
         self._closed = True
-        self._client.close()
+        self._flights.close()
+        self._writer.close(_CLOSE_S)
+        self._servers.close()
 
     def _name(self, key: bytes) -> bytes:
-        return b"xaisvc:" + hmac.digest(self._name_secret, key, "sha256").hex().encode("ascii")
+        # Braces: what they hold decides the slot on a cluster, so that a key's lock lies beside its entry.
+        return b"xaisvc:{" + self._seal.name(key).hex().encode("ascii") + b"}"
 
-    def _seal(self, key: bytes, value: bytes) -> bytes:
-        # The key goes in as its digest: of fixed length, so that no part of it can pass for a part of the value.
-        return hmac.digest(self._seal_secret, hashlib.sha256(key).digest() + value, "sha256")
+    def _read(self, key: bytes) -> Command:
+        name = self._name(key)
+        return Command(name, (b"GETRANGE", name, b"0", self._last_byte))
 
-    def _open_seal(self, key: bytes, sealed: bytes) -> bytes | None:
-        seal, value = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
-        if hmac.compare_digest(seal, self._seal(key, value)):
-            return value
-        _log.warning("cache: an entry in Redis does not bear our seal; it was changed, or written with another secret")
+    def _open(self, key: bytes, reply: Reply) -> bytes | None:
+        """The value in a reply; an empty reply means that there is no entry."""
+        if isinstance(reply, bytes) and reply:
+            value = self._seal.open(key, reply)
+            if value is not None:
+                return value
+        elif not isinstance(reply, Refusal) or reply.code != "WRONGTYPE":
+            return None
+        if self._tally.add(rejected=1).rejected == 1:
+            _log.warning(
+                "cache: an entry in Redis does not bear our seal; it was changed, or written with another secret; "
+                "from now on such entries are counted only"
+            )
         return None
 
-    def _note(self, error: Exception | None) -> None:
-        """Says once that Redis fails and once that it is back, not with every request."""
-        if error is not None and not self._failing:
-            _log.warning("cache: Redis does not answer (%s); going on without it", type(error).__name__)
-        elif error is None and self._failing:
+    def _ask(self, commands: Sequence[Command], size_bytes: int, *, writing: bool = False) -> Sequence[Reply] | None:
+        """Sends commands, unless the breaker is open; a call that fails counts towards opening it."""
+        if not self._breaker.closed:
+            if self._breaker.claim_probe():
+                threading.Thread(target=self._probe, name="xaisvc-cache-probe", daemon=True).start()
+            return None
+        replies = self._servers.ask(commands, size_bytes)
+        reason = next(filter(None, map(_trouble, replies)), None)
+        if reason is None:
+            self._breaker.succeeded()
+            return replies
+        self._tally.add(failures=1)
+        # A server that refuses to keep things, because it is full for example, can be read all the same.
+        counts = not writing or any(isinstance(reply, Loss) for reply in replies)
+        if counts and self._breaker.failed():
+            _log.warning("cache: Redis does not answer (%s); going on without it", reason)
+        return replies
+
+    def _ask_for_flights(self, commands: Sequence[Command]) -> Sequence[Reply] | None:
+        return None if self._closed else self._ask(commands, len(commands) * self._max_value_bytes, writing=True)
+
+    def _probe(self) -> None:
+        answered = (not self._servers.clustered or self._servers.learn()) and not any(
+            map(_trouble, self._servers.ask_all(Command(_PROBE, (b"GETRANGE", _PROBE, b"0", b"0"))))
+        )
+        self._breaker.probed(answered=answered)
+        if answered:
             _log.info("cache: Redis answers again")
-        self._failing = error is not None
+
+    def _write_later(self, commands: Sequence[Command]) -> None:
+        self._later(commands)
+
+    def _later(self, commands: Sequence[Command]) -> bool:
+        size_bytes = sum(len(word) for command in commands for word in command.words)
+        return not commands or self._writer.add(commands, size_bytes)
+
+    def _write(self, items: Sequence[Sequence[Command]]) -> None:
+        for part in _parts([command for item in items for command in item]):
+            replies = self._ask(part, 0, writing=True)
+            puts = sum(command.words[0] == b"SET" for command in part)
+            kept = 0 if replies is None else replies.count(b"OK")
+            if kept < puts:
+                self._tally.add(dropped=puts - kept)
+
+
+def _trouble(reply: Reply) -> str | None:
+    """What is wrong with the server, or None; an entry of another type or on another server is only a miss."""
+    if isinstance(reply, Loss):
+        return reply.reason
+    if isinstance(reply, Refusal) and not reply.elsewhere and reply.code != "WRONGTYPE":
+        return reply.code
+    return None
+
+
+def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
+    part: list[Command] = []
+    size_bytes = 0
+    for command in commands:
+        part.append(command)
+        size_bytes += sum(map(len, command.words))
+        if size_bytes >= _SENT_BYTES or len(part) >= _SENT_COMMANDS:
+            yield part
+            part, size_bytes = [], 0
+    if part:
+        yield part

@@ -2,6 +2,9 @@
 
 from xaisvc.client.answers import ExplainReply, RowReply
 from xaisvc.client.asynchronous import AsyncClient
+from xaisvc.client.batches import StreamedBatch
 from xaisvc.client.blocking import Client
+from xaisvc.client.credentials import Access
+from xaisvc.engine.commands import Feedback
 
-__all__ = ["AsyncClient", "Client", "ExplainReply", "RowReply"]
+__all__ = ["Access", "AsyncClient", "Client", "ExplainReply", "Feedback", "RowReply", "StreamedBatch"]

@@ -11,6 +11,7 @@ from xaisvc.errors import (
     FieldViolation,
     InvalidRowsError,
     ModelOutputError,
+    NotAllowedError,
     NotFoundError,
     ServiceError,
     XaisvcError,
@@ -54,13 +55,15 @@ class RowReply:
 
     Attributes:
         index: Position of the row in the request, from 0.
-        record: The explanation record; None if the row was not explained.
+        id: Id of the explanation; empty if the row was not explained.
+        record: The explanation record; None if the row was not explained, or the caller may not see attributions.
         views: The views asked for, audience by audience, format by format.
         error: Why the row was not explained: InvalidRowsError or ModelOutputError; None if it was.
     """
 
     index: int
     record: ExplanationRecord | None
+    id: str = ""
     views: tuple[RenderedView, ...] = ()
     error: XaisvcError | None = None
 
@@ -69,9 +72,12 @@ class RowReply:
 
         Raises:
             XaisvcError: The row's error, if it was not explained.
+            NotAllowedError: If the service keeps attributions from this caller.
         """
         if self.record is None:
-            raise self.error or XaisvcError(f"row {self.index} has neither a record nor an error")
+            raise self.error or NotAllowedError(
+                "the service gives this caller views and no attributions; use a token for the audience data_scientist"
+            )
         return self.record
 
     def view(self, audience: str, format: str = "html") -> RenderedView:  # noqa: A002 - the protocol's word
@@ -81,7 +87,8 @@ class RowReply:
             XaisvcError: The row's error, if it was not explained.
             NotFoundError: If the request did not ask for this view.
         """
-        self.explained()
+        if self.error is not None:
+            raise self.error
         for view in self.views:
             if (view.audience, view.format) == (audience, format):
                 return view
@@ -124,15 +131,20 @@ class ExplainReply:
 
 def reply(response: explanations_pb2.ExplainResponse) -> ExplainReply:
     """One reply for each row."""
-    rows = []
-    for result in response.results:
-        if result.HasField("explanation"):
-            message = result.explanation
-            views = tuple(view(entry) for entry in message.views)
-            rows.append(RowReply(index=result.index, record=record(message), views=views))
-        else:
-            rows.append(RowReply(index=result.index, record=None, error=row_error(result.error)))
-    return ExplainReply(tuple(rows))
+    return ExplainReply(tuple(row_reply(result) for result in response.results))
+
+
+def row_reply(result: explanations_pb2.RowResult) -> RowReply:
+    """What became of one row."""
+    if not result.HasField("explanation"):
+        return RowReply(index=result.index, record=None, error=row_error(result.error))
+    message = result.explanation
+    return RowReply(
+        index=result.index,
+        id=message.id,
+        record=record(message) if message.HasField("attribution") else None,
+        views=tuple(view(entry) for entry in message.views),
+    )
 
 
 def row_error(error: explanations_pb2.RowError) -> XaisvcError:
@@ -165,7 +177,7 @@ def _record(message: explanations_pb2.Explanation) -> ExplanationRecord:
         created_at=created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         bundle=message.model,
         bundle_version=message.model_version,
-        digests=_digests(message.digests),
+        digests=digests(message.digests),
         device=message.device,
         answer_version=message.answer_version,
         row={entry.feature: value_from_wire(entry.value) for entry in message.row},
@@ -177,16 +189,7 @@ def _record(message: explanations_pb2.Explanation) -> ExplanationRecord:
             adverse=output.adverse if output.HasField("adverse") else None,
         ),
         attribution=_attribution(message.attribution),
-        caveats=tuple(
-            Caveat(
-                kind=caveat.kind,
-                severity=SEVERITY_FROM_WIRE[caveat.severity],
-                players=tuple(caveat.players),
-                message=caveat.message,
-                evidence=_figures(caveat.evidence),
-            )
-            for caveat in message.caveats
-        ),
+        caveats=tuple(caveat(one) for one in message.caveats),
         portfolio=Portfolio(
             rows=portfolio.rows,
             mean_prediction=portfolio.mean_prediction,
@@ -195,6 +198,21 @@ def _record(message: explanations_pb2.Explanation) -> ExplanationRecord:
         )
         if message.HasField("portfolio")
         else None,
+    )
+
+
+def caveat(message: explanations_pb2.Caveat) -> Caveat:
+    """The caveat in a message.
+
+    Raises:
+        KeyError: If its severity is not known to this client.
+    """
+    return Caveat(
+        kind=message.kind,
+        severity=SEVERITY_FROM_WIRE[message.severity],
+        players=tuple(message.players),
+        message=message.message,
+        evidence=_figures(message.evidence),
     )
 
 
@@ -229,7 +247,8 @@ def _figures(figures: Iterable[explanations_pb2.Figure]) -> dict[str, float]:
     return {figure.name: figure.value for figure in figures}
 
 
-def _digests(message: models_pb2.Digests) -> Digests:
+def digests(message: models_pb2.Digests) -> Digests:
+    """The digests in a message."""
     return Digests(model=message.model, background=message.background, schema=message.schema)
 
 
@@ -270,7 +289,7 @@ def model_info(message: models_pb2.Model) -> ModelInfo:
         ) from error
     return ModelInfo(
         description=description,
-        digests=_digests(message.digests),
+        digests=digests(message.digests),
         device=message.device,
         methods=tuple(message.methods),
         exact_methods=tuple(message.exact_methods),

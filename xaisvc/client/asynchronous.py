@@ -11,8 +11,10 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from xaisvc.client.answers import ExplainReply, audience_info, model_info, record, reply, view
+from xaisvc.client.batches import StreamedBatch, streamed_batch
+from xaisvc.client.credentials import Access, open_async_channel
 from xaisvc.client.failures import failures_told
-from xaisvc.client.requests import explain_request
+from xaisvc.client.requests import explain_request, feedback_request, stream_request
 from xaisvc.client.settings import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, DEFAULT_TIMEOUT_S, POLL_S, channel_options
 from xaisvc.errors import ServiceUnreachableError
 from xaisvc.v1 import (
@@ -20,17 +22,18 @@ from xaisvc.v1 import (
     audiences_pb2_grpc,
     explanations_pb2,
     explanations_pb2_grpc,
+    feedback_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from xaisvc.client.requests import Rows
-    from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView
+    from xaisvc.engine.commands import AudienceInfo, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
 
@@ -39,7 +42,8 @@ class AsyncClient:
 
     Args:
         target: Host and port of the service.
-        timeout_s: How long each call may take, in seconds.
+        access: Token and certificates; none by default.
+        timeout_s: How long each call may take, in seconds; for a stream, all of it.
         max_message_bytes: Largest message that is sent or received.
     """
 
@@ -47,15 +51,17 @@ class AsyncClient:
         self,
         target: str = DEFAULT_TARGET,
         *,
+        access: Access | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self._target = target
         self._timeout_s = timeout_s
-        self._channel = grpc.aio.insecure_channel(target, options=channel_options(max_message_bytes))
+        self._channel = open_async_channel(target, access or Access(), channel_options(max_message_bytes))
         self._explanations = explanations_pb2_grpc.ExplanationServiceStub(self._channel)
         self._models = models_pb2_grpc.ModelServiceStub(self._channel)
         self._audiences = audiences_pb2_grpc.AudienceServiceStub(self._channel)
+        self._feedback = feedback_pb2_grpc.FeedbackServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -86,6 +92,7 @@ class AsyncClient:
         audiences: Sequence[str] = (),
         formats: Sequence[str] = ("html",),
         language: str = "en",
+        subjects: Sequence[str] = (),
     ) -> ExplainReply:
         """Explains rows; see `Client.explain`."""
         request = explain_request(
@@ -100,10 +107,76 @@ class AsyncClient:
             audiences=audiences,
             formats=formats,
             language=language,
+            subjects=subjects,
         )
         with failures_told(self._target, self._timeout_s):
             response = await self._explanations.Explain(request, timeout=self._timeout_s)
         return reply(response)
+
+    async def explain_stream(  # noqa: PLR0913 - as `explain`
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        output: str | None = None,
+        space: Space | str | None = None,
+        method: str = "auto",
+        players: str | Mapping[str, Sequence[str]] = "features",
+        budget: Budget | None = None,
+        seed: int = 0,
+        subjects: Sequence[str] = (),
+        first_row: int = 0,
+        batch_rows: int = 0,
+    ) -> AsyncIterator[StreamedBatch]:
+        """Explains many rows, batch by batch as they are ready, in the order of the rows.
+
+        A stream that broke off is taken up by calling again with `first_row` set to `next_row` of the last batch.
+
+        Args:
+            model: Name of the model.
+            rows: See `explain`.
+            output: See `explain`.
+            space: See `explain`.
+            method: See `explain`.
+            players: See `explain`.
+            budget: See `explain`.
+            seed: See `explain`.
+            subjects: See `explain`.
+            first_row: Position of the first row to answer, from 0.
+            batch_rows: Most rows in one batch; 0 for the service's choice.
+
+        Raises:
+            NotAllowedError: If the caller may not see attributions.
+            XaisvcError: As `explain`.
+        """
+        request = stream_request(
+            model,
+            rows,
+            output=output,
+            space=space,
+            method=method,
+            players=players,
+            budget=budget,
+            seed=seed,
+            subjects=subjects,
+            first_row=first_row,
+            batch_rows=batch_rows,
+        )
+        with failures_told(self._target, self._timeout_s):
+            async for message in self._explanations.ExplainStream(request, timeout=self._timeout_s):
+                yield streamed_batch(message)
+
+    async def submit_feedback(self, feedback: Feedback) -> str:
+        """Stores what a reader made of an explanation; returns the id of the entry.
+
+        Raises:
+            NotFoundError: If there is no such explanation for this caller.
+            InvalidRequestError: If nothing is said, or too much.
+        """
+        request = feedback_request(feedback)
+        with failures_told(self._target, self._timeout_s):
+            response = await self._feedback.Submit(request, timeout=self._timeout_s)
+        return response.id
 
     async def get_explanation(self, record_id: str) -> ExplanationRecord:
         """A stored explanation; see `Client.get_explanation`."""
@@ -118,9 +191,13 @@ class AsyncClient:
         audience: str,
         format: str = "html",  # noqa: A002 - the protocol's word
         language: str = "en",
+        *,
+        reader: str = "",
     ) -> RenderedView:
         """A view of a stored explanation; see `Client.render_view`."""
-        request = explanations_pb2.RenderViewRequest(id=record_id, audience=audience, format=format, language=language)
+        request = explanations_pb2.RenderViewRequest(
+            id=record_id, audience=audience, format=format, language=language, reader=reader
+        )
         with failures_told(self._target, self._timeout_s):
             response = await self._explanations.RenderView(request, timeout=self._timeout_s)
         return view(response.view)

@@ -9,8 +9,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from xaisvc.client.answers import ExplainReply, audience_info, model_info, record, reply, view
+from xaisvc.client.batches import StreamedBatch, streamed_batch
+from xaisvc.client.credentials import Access, open_channel
 from xaisvc.client.failures import failures_told
-from xaisvc.client.requests import explain_request
+from xaisvc.client.requests import explain_request, feedback_request, stream_request
 from xaisvc.client.settings import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, DEFAULT_TIMEOUT_S, POLL_S, channel_options
 from xaisvc.errors import ServiceUnreachableError
 from xaisvc.v1 import (
@@ -18,17 +20,18 @@ from xaisvc.v1 import (
     audiences_pb2_grpc,
     explanations_pb2,
     explanations_pb2_grpc,
+    feedback_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from xaisvc.client.requests import Rows
-    from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView
+    from xaisvc.engine.commands import AudienceInfo, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
 
@@ -37,7 +40,8 @@ class Client:
 
     Args:
         target: Host and port of the service.
-        timeout_s: How long each call may take, in seconds.
+        access: Token and certificates; none by default.
+        timeout_s: How long each call may take, in seconds; for a stream, all of it.
         max_message_bytes: Largest message that is sent or received.
 
     Example:
@@ -50,15 +54,17 @@ class Client:
         self,
         target: str = DEFAULT_TARGET,
         *,
+        access: Access | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self._target = target
         self._timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(target, options=channel_options(max_message_bytes))
+        self._channel = open_channel(target, access or Access(), channel_options(max_message_bytes))
         self._explanations = explanations_pb2_grpc.ExplanationServiceStub(self._channel)
         self._models = models_pb2_grpc.ModelServiceStub(self._channel)
         self._audiences = audiences_pb2_grpc.AudienceServiceStub(self._channel)
+        self._feedback = feedback_pb2_grpc.FeedbackServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     def __enter__(self) -> Self:
@@ -89,6 +95,7 @@ class Client:
         audiences: Sequence[str] = (),
         formats: Sequence[str] = ("html",),
         language: str = "en",
+        subjects: Sequence[str] = (),
     ) -> ExplainReply:
         """Explains rows. A row that is wrong gets its own error in the reply and harms no other.
 
@@ -104,6 +111,7 @@ class Client:
             audiences: Audiences to write views for.
             formats: Formats of those views.
             language: Language of those views.
+            subjects: Who each row is about, one id for each row, so that their data can be erased later.
 
         Raises:
             NotFoundError: If the model or the output is not known.
@@ -122,10 +130,76 @@ class Client:
             audiences=audiences,
             formats=formats,
             language=language,
+            subjects=subjects,
         )
         with failures_told(self._target, self._timeout_s):
             response = self._explanations.Explain(request, timeout=self._timeout_s)
         return reply(response)
+
+    def explain_stream(  # noqa: PLR0913 - as `explain`
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        output: str | None = None,
+        space: Space | str | None = None,
+        method: str = "auto",
+        players: str | Mapping[str, Sequence[str]] = "features",
+        budget: Budget | None = None,
+        seed: int = 0,
+        subjects: Sequence[str] = (),
+        first_row: int = 0,
+        batch_rows: int = 0,
+    ) -> Iterator[StreamedBatch]:
+        """Explains many rows, batch by batch as they are ready, in the order of the rows.
+
+        A stream that broke off is taken up by calling again with `first_row` set to `next_row` of the last batch.
+
+        Args:
+            model: Name of the model.
+            rows: See `explain`.
+            output: See `explain`.
+            space: See `explain`.
+            method: See `explain`.
+            players: See `explain`.
+            budget: See `explain`.
+            seed: See `explain`.
+            subjects: See `explain`.
+            first_row: Position of the first row to answer, from 0.
+            batch_rows: Most rows in one batch; 0 for the service's choice.
+
+        Raises:
+            NotAllowedError: If the caller may not see attributions.
+            XaisvcError: As `explain`.
+        """
+        request = stream_request(
+            model,
+            rows,
+            output=output,
+            space=space,
+            method=method,
+            players=players,
+            budget=budget,
+            seed=seed,
+            subjects=subjects,
+            first_row=first_row,
+            batch_rows=batch_rows,
+        )
+        with failures_told(self._target, self._timeout_s):
+            for message in self._explanations.ExplainStream(request, timeout=self._timeout_s):
+                yield streamed_batch(message)
+
+    def submit_feedback(self, feedback: Feedback) -> str:
+        """Stores what a reader made of an explanation; returns the id of the entry.
+
+        Raises:
+            NotFoundError: If there is no such explanation for this caller.
+            InvalidRequestError: If nothing is said, or too much.
+        """
+        request = feedback_request(feedback)
+        with failures_told(self._target, self._timeout_s):
+            response = self._feedback.Submit(request, timeout=self._timeout_s)
+        return response.id
 
     def get_explanation(self, record_id: str) -> ExplanationRecord:
         """A stored explanation.
@@ -144,14 +218,25 @@ class Client:
         audience: str,
         format: str = "html",  # noqa: A002 - the protocol's word
         language: str = "en",
+        *,
+        reader: str = "",
     ) -> RenderedView:
         """A view of a stored explanation.
+
+        Args:
+            record_id: Id of the explanation.
+            audience: Whose view.
+            format: In which format.
+            language: In which language.
+            reader: Pseudonym of who reads it, so that repeated use can be counted; never a name.
 
         Raises:
             NotFoundError: If the explanation or the audience is not known.
             InvalidRequestError: If the audience does not have this format or language.
         """
-        request = explanations_pb2.RenderViewRequest(id=record_id, audience=audience, format=format, language=language)
+        request = explanations_pb2.RenderViewRequest(
+            id=record_id, audience=audience, format=format, language=language, reader=reader
+        )
         with failures_told(self._target, self._timeout_s):
             response = self._explanations.RenderView(request, timeout=self._timeout_s)
         return view(response.view)

@@ -62,16 +62,27 @@ def _restored(details: bytes) -> errors.XaisvcError | None:
     try:
         status = status_pb2.Status.FromString(details)
         info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        retry = error_details_pb2.RetryInfo()
         for detail in status.details:
             detail.Unpack(info)
             detail.Unpack(bad_request)
+            detail.Unpack(retry)
     except DecodeError:
         return None
-    if info.domain != DOMAIN:
-        return None
+    return _from_details(status, info, bad_request, retry) if info.domain == DOMAIN else None
+
+
+def _from_details(
+    status: status_pb2.Status,
+    info: error_details_pb2.ErrorInfo,
+    bad_request: error_details_pb2.BadRequest,
+    retry: error_details_pb2.RetryInfo,
+) -> errors.XaisvcError:
     if info.reason == STOPPING_REASON:
         return errors.ServiceUnreachableError(status.message)
     cls = REASON_TO_ERROR.get(info.reason, errors.ServiceError)
+    if issubclass(cls, errors.BusyError):
+        return cls(status.message, retry.retry_delay.ToMilliseconds() / 1000)
     if not issubclass(cls, errors.InvalidInputError):
         return cls(status.message)
     violations = [errors.FieldViolation(v.field, v.reason, v.description) for v in bad_request.field_violations]

@@ -11,14 +11,15 @@ import numpy as np
 
 from xaisvc.errors import FieldViolation, InvalidRequestError, InvalidRowsError
 from xaisvc.types import Deadline, ErrorTarget, Space
-from xaisvc.v1 import explanations_pb2, models_pb2
-from xaisvc.wire import SPACE_TO_WIRE, value_to_wire
+from xaisvc.v1 import explanations_pb2, feedback_pb2, models_pb2
+from xaisvc.wire import SPACE_TO_WIRE, VERDICT_TO_WIRE, value_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
 
+    from xaisvc.engine.commands import Feedback
     from xaisvc.types import Budget
 
     Rows: TypeAlias = Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]] | pd.DataFrame
@@ -43,6 +44,7 @@ def explain_request(  # noqa: PLR0913 - one parameter for each choice of the cal
     audiences: Sequence[str],
     formats: Sequence[str],
     language: str,
+    subjects: Sequence[str] = (),
 ) -> explanations_pb2.ExplainRequest:
     """A request to explain rows.
 
@@ -61,6 +63,7 @@ def explain_request(  # noqa: PLR0913 - one parameter for each choice of the cal
         audiences=audiences,
         formats=formats if audiences else (),
         language=language,
+        subjects=subjects,
     )
     if isinstance(players, str):
         request.players = players
@@ -72,6 +75,60 @@ def explain_request(  # noqa: PLR0913 - one parameter for each choice of the cal
         request.budget.CopyFrom(_budget(budget))
     _add_rows(request, rows)
     return request
+
+
+def stream_request(  # noqa: PLR0913 - as above
+    model: str,
+    rows: Rows,
+    *,
+    output: str | None,
+    space: Space | str | None,
+    method: str,
+    players: str | Mapping[str, Sequence[str]],
+    budget: Budget | None,
+    seed: int,
+    subjects: Sequence[str],
+    first_row: int,
+    batch_rows: int,
+) -> explanations_pb2.ExplainStreamRequest:
+    """A request to explain many rows; raises as `explain_request`."""
+    request = explain_request(
+        model,
+        rows,
+        output=output,
+        space=space,
+        method=method,
+        players=players,
+        budget=budget,
+        seed=seed,
+        audiences=(),
+        formats=(),
+        language="",
+        subjects=subjects,
+    )
+    return explanations_pb2.ExplainStreamRequest(request=request, first_row=first_row, batch_rows=batch_rows)
+
+
+def feedback_request(feedback: Feedback) -> feedback_pb2.SubmitRequest:
+    """What a reader made of an explanation, as a message.
+
+    Raises:
+        InvalidRequestError: If the verdict has no form in the protocol.
+    """
+    if feedback.verdict not in VERDICT_TO_WIRE:
+        known = ", ".join(name for name in VERDICT_TO_WIRE if name)
+        raise InvalidRequestError.of("verdict", f"{feedback.verdict!r} is not one of {known}")
+    return feedback_pb2.SubmitRequest(
+        explanation_id=feedback.explanation_id,
+        audience=feedback.audience,
+        reader=feedback.reader,
+        verdict=VERDICT_TO_WIRE[feedback.verdict],
+        reason_code=feedback.reason_code,
+        comment=feedback.comment,
+        first_judgement=feedback.first_judgement,
+        final_judgement=feedback.final_judgement,
+        outcome=feedback.outcome,
+    )
 
 
 def _space(space: Space | str | None) -> models_pb2.Space.ValueType:

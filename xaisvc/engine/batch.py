@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-from xaisvc.engine.recording import make_record
+from xaisvc.engine.frames import make_record
 from xaisvc.engine.viewing import ExplanationView, make_view
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xaisvc.attribution import make_players, plan
+from xaisvc.attribution import make_players, most_model_rows, plan
 from xaisvc.attribution.budgets import LARGEST_COALITIONS
 from xaisvc.bundles import check_unchanged
 from xaisvc.caveats import CaveatContext, find_caveats
@@ -16,6 +16,7 @@ from xaisvc.engine.chunks import MOST_CHUNK_ROWS, Size, plan_chunks
 from xaisvc.engine.computing import Answer, Job, Work, answer
 from xaisvc.engine.evidence import fault_text
 from xaisvc.engine.facts import coverage, portfolio_mean_abs, standing
+from xaisvc.engine.frames import make_frame
 from xaisvc.engine.ids import RowIds
 from xaisvc.engine.interactions import explain_interactions
 from xaisvc.engine.interruption import Interruptible, Wanted
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.loaded import LoadedBundle
     from xaisvc.engine.surroundings import Surroundings
-    from xaisvc.types import Budget, Output, Players, Problem, Table
+    from xaisvc.types import AnswerFrame, Budget, Output, Players, Problem, Table
 
 BUNDLE_PLAYERS = ("features", "concepts", "clusters")
 
@@ -190,7 +191,7 @@ class Calls:
 
     def _batch(self, job: Job, found: Answer, rows: Table, choices: Choices) -> ExplanationBatch:
         """Everything about the rows that a reader may ask for."""
-        target, unit, players = job.target, job.problem.space, job.problem.players
+        target, players = job.target, job.problem.players
         attribution = replace(found.attribution, detail=_sentences(job.plan.reason, found.attribution.detail))
         among = standing(self._loaded, target)
         context = CaveatContext(
@@ -209,21 +210,37 @@ class Calls:
             attribution=attribution,
             predictions=found.predictions,
             caveats=find_caveats(context),
-            provenance=Provenance(
-                description=self.bundle.description,
-                digests=self.bundle.digests,
-                device=self._loaded.device,
-                output=target,
-                space=unit,
-                players=players,
-                seed=choices.seed,
-                budget="" if attribution.exact else budget_in_words(choices.budget, job.plan.method.name),
-                background_predictions=among.predictions,
-                adverse_share=among.adverse_share,
-                portfolio_mean_abs=portfolio_mean_abs(self._loaded, target, unit, players, self._surroundings.clock),
-            ),
+            provenance=self._provenance(target, job.problem, choices, job.plan, exact=attribution.exact),
             ids=RowIds(len(rows), self._surroundings.new_id),
             created_at=self._surroundings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        )
+
+    def frame(self, output: str | None, choices: Choices) -> tuple[AnswerFrame, int]:
+        """What all answers to these choices will share, and the most model rows that one of them can cost."""
+        target, problem, chosen = self.prepare(output, choices)
+        check_seed(choices.seed)
+        exact = chosen.method.exact
+        source = self._provenance(target, problem, choices, chosen, exact=exact)
+        frame = make_frame(source, chosen.method.name, None if exact else choices.budget)
+        return frame, most_model_rows(problem, chosen, choices.budget)
+
+    def _provenance(
+        self, target: Output, problem: Problem, choices: Choices, chosen: Plan, *, exact: bool
+    ) -> Provenance:
+        unit, players = problem.space, problem.players
+        among = standing(self._loaded, target)
+        return Provenance(
+            description=self.bundle.description,
+            digests=self.bundle.digests,
+            device=self._loaded.device,
+            output=target,
+            space=unit,
+            players=players,
+            seed=choices.seed,
+            budget="" if exact else budget_in_words(choices.budget, chosen.method.name),
+            background_predictions=among.predictions,
+            adverse_share=among.adverse_share,
+            portfolio_mean_abs=portfolio_mean_abs(self._loaded, target, unit, players, self._surroundings.clock),
         )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xaisvc.errors import FieldViolation
-    from xaisvc.types import Budget, BundleDescription, Digests, ExplanationRecord, Space
+    from xaisvc.types import AnswerFrame, Budget, BundleDescription, Digests, ExplanationRecord, RowAnswer, Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +19,22 @@ class ServiceLimits:
     Attributes:
         max_rows: Most rows in one request.
         max_views: Most views in one request, rows times audiences times formats.
-        max_coalitions: Most coalitions in one request that names a budget, rows times coalitions per row.
+        max_model_rows: Most model rows that one request may cost: rows times coalitions times background rows.
         max_seconds: Most seconds in one request that names deadlines, rows times seconds per row.
+        max_stream_rows: Most rows in one request that is answered as a stream.
+        max_stream_model_rows: Most model rows that such a request may cost.
     """
 
     max_rows: int = 1000
     max_views: int = 1000
-    max_coalitions: int = 2_500_000
+    max_model_rows: int = 250_000_000
     max_seconds: float = 300.0
+    max_stream_rows: int = 100_000
+    max_stream_model_rows: int = 10_000_000_000
+
+    def of_stream(self) -> ServiceLimits:
+        """The limits of a request that is answered as a stream."""
+        return replace(self, max_rows=self.max_stream_rows, max_model_rows=self.max_stream_model_rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +70,20 @@ class RenderedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainCommand:
-    """A request to explain rows; see `Explainer.explain` for the choices."""
+    """A request to explain rows; see `Explainer.explain` for the choices.
+
+    Attributes:
+        bundle: Name of the bundle.
+        rows: The rows as the caller wrote them.
+        output: Id of the output; the bundle's first for None.
+        space: Unit to explain it in; the output's own for None.
+        method: Name of the method, or `auto`.
+        players: `features`, `concepts`, `clusters`, or name to features.
+        budget: How much work is allowed; the method's default for None.
+        seed: Seed of sampled methods.
+        views: Views to render of each row.
+        subjects: Who each row is about, one for each row or none at all.
+    """
 
     bundle: str
     rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]
@@ -73,6 +94,7 @@ class ExplainCommand:
     budget: Budget | None = None
     seed: int = 0
     views: tuple[ViewRequest, ...] = ()
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +106,58 @@ class RowOutcome:
     views: tuple[RenderedView, ...] = ()
     violations: tuple[FieldViolation, ...] = ()
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerBatch:
+    """Some rows of a stream, answered and recorded.
+
+    Attributes:
+        frame: What all answers share.
+        created_at: Time of the answers, ISO 8601 in UTC.
+        indices: Position of each explained row in the request.
+        ids: Id of each explanation.
+        answers: What was found for each row.
+        failed: The rows of this batch that were not explained.
+        next_row: Position behind the last row of this batch.
+        rows: Number of rows in the request.
+    """
+
+    frame: AnswerFrame
+    created_at: str
+    indices: Sequence[int]
+    ids: Sequence[str]
+    answers: Sequence[RowAnswer]
+    failed: Sequence[RowOutcome]
+    next_row: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What one reader made of one explanation.
+
+    Attributes:
+        explanation_id: Id of the explanation.
+        audience: Audience whose view was read; empty if not said.
+        reader: Pseudonym of the reader; empty if not said.
+        verdict: `agree`, `deviate`, `not_used`, or empty.
+        reason_code: Code of the reason, from the bank's own list.
+        comment: In their own words.
+        first_judgement: Before they saw the model's answer.
+        final_judgement: After it.
+        outcome: What happened later.
+    """
+
+    explanation_id: str
+    audience: str = ""
+    reader: str = ""
+    verdict: str = ""
+    reason_code: str = ""
+    comment: str = ""
+    first_judgement: str = ""
+    final_judgement: str = ""
+    outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

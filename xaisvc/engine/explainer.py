@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.batch import ExplanationBatch
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.progress import Progress
-    from xaisvc.types import Budget, Device, Runtime, Space, Table
+    from xaisvc.types import AnswerFrame, Budget, Device, Runtime, Space, Table
 
     Rows = pd.DataFrame | Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | NDArray[np.generic] | Table
     PlayersChoice = str | Mapping[str, Sequence[str]]
@@ -295,6 +295,23 @@ class Explainer:
         """Whether these choices lead to an exact method, which needs no budget; raises as `explain` does."""
         choices = Choices(method=method, players=players, budget=budget, seed=0, space=space)
         return self._calls.prepare(output, choices)[2].method.exact
+
+    def frame(  # noqa: PLR0913 - as `explain`
+        self,
+        *,
+        method: str = "auto",
+        output: str | None = None,
+        players: PlayersChoice = "features",
+        budget: Budget | None = None,
+        seed: int = 0,
+        space: Space | str | None = None,
+    ) -> tuple[AnswerFrame, int]:
+        """What all answers to these choices share, before any is computed, and the most model rows that one can cost.
+
+        Raises as `explain` does.
+        """
+        choices = Choices(method=method, players=players, budget=budget, seed=seed, space=space)
+        return self._calls.frame(output, choices)
 
     def exact_methods(self) -> tuple[str, ...]:
         """Names of the exact methods that work for the bundle's default output with features as players."""

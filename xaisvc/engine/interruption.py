@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from xaisvc.types import ModelFunction, Table
+    from xaisvc.types import Interest, ModelFunction, Table
 
 
 class Wanted:
@@ -58,9 +58,9 @@ class Interruptible:
         return self._model(rows)
 
 
-def check_wanted(cancel: Callable[[], bool] | None) -> None:
-    """Raises AbandonedError if nobody waits any more."""
-    if cancel is not None and cancel():
+def check_wanted(interest: Interest) -> None:
+    """Raises AbandonedError if the caller has left."""
+    if interest.gone:
         raise _abandoned()
 
 

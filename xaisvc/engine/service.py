@@ -3,211 +3,343 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xaisvc.attribution import MAX_COALITIONS, METHODS
+from xaisvc.attribution import METHODS
 from xaisvc.bundles import parse_each
 from xaisvc.engine.commands import (
+    AnswerBatch,
     AudienceInfo,
-    ExplainCommand,
     ModelInfo,
     RenderedView,
     RowOutcome,
     ServiceLimits,
-    ViewRequest,
 )
-from xaisvc.engine.explainer import Explainer
+from xaisvc.engine.costs import check_cost
+from xaisvc.engine.feedback import submit
 from xaisvc.engine.interruption import check_wanted
-from xaisvc.engine.viewing import audiences, find_audience, make_view
-from xaisvc.errors import BundleError, InvalidRequestError, LimitExceededError, ModelOutputError, NotFoundError
-from xaisvc.records import decode_description, decode_record, encode_description, encode_record
-from xaisvc.types import Deadline, ErrorTarget
+from xaisvc.engine.permissions import (
+    check_method,
+    check_numbers,
+    permitted_audience,
+    safe_error,
+    visible_audiences,
+    visible_model,
+)
+from xaisvc.engine.recorded import Records
+from xaisvc.engine.surroundings import Surroundings
+from xaisvc.engine.viewing import audiences, make_view
+from xaisvc.errors import InvalidRequestError, LimitExceededError, ModelOutputError
+from xaisvc.records.answers import decode_answer
+from xaisvc.records.usage import USAGE_KINDS, usage
+from xaisvc.rights import Rates
+from xaisvc.types import LOCAL, Interest
 from xaisvc.views import FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from xaisvc.engine.batch import Explanation
-    from xaisvc.engine.surroundings import Surroundings
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xaisvc.engine.answering import Answering
+    from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
+    from xaisvc.engine.models import Framed, ServedModel, ServedModels
+    from xaisvc.engine.recorded import Block
     from xaisvc.records import RecordStore
-    from xaisvc.types import BundleDescription, Device, ExplanationRecord, Runtime, Table
+    from xaisvc.records.usage import AudienceUsage
+    from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Table
     from xaisvc.views import Audience
+
+STREAM_BATCH_ROWS = 1024
+STREAM_BATCH_MODEL_ROWS = 5_000_000
+"""About a second of work: results come as they come, and nobody else waits longer than that for a turn."""
+LEAST_STREAM_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request whose rows have been read and whose cost is known and allowed.
+
+    Attributes:
+        command: What was asked for.
+        model: The version of the model that answers.
+        framed: What all answers share.
+        table: The rows that fit the schema.
+        indices: Their positions among the rows of the request; intp.
+        failed: What became of the other rows, by position.
+        count: Number of rows in the request.
+    """
+
+    command: ExplainCommand
+    model: ServedModel
+    framed: Framed
+    table: Table
+    indices: NDArray[np.intp]
+    failed: Mapping[int, RowOutcome]
+    count: int
 
 
 class ExplanationService:
-    """Explains rows of several bundles and keeps a durable record of every answer."""
+    """Explains rows of several bundles and keeps a durable record of every answer.
 
-    def __init__(
+    Args:
+        models: The models.
+        answering: Answers rows: from the cache, from a batch with other callers, or anew.
+        store: Keeps the records.
+        limits: What one request may ask for.
+        audiences_dir: Folder of audiences; those that come with xaisvc if None.
+        surroundings: Clocks and identifiers; the real ones if None.
+
+    Raises:
+        AudienceError: If the folder of audiences has mistakes.
+    """
+
+    def __init__(  # noqa: PLR0913 - composes the service from its parts, all by name
         self,
-        explainers: Sequence[Explainer],
-        store: RecordStore,
+        models: ServedModels,
         *,
+        answering: Answering,
+        store: RecordStore,
         limits: ServiceLimits | None = None,
         audiences_dir: Path | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        self._explainers: dict[str, Explainer] = {}
-        for explainer in explainers:
-            name = explainer.bundle.description.name
-            if name in self._explainers:
-                first = self._explainers[name].bundle.path
-                raise BundleError(
-                    f"two bundles are named '{name}': {first} and {explainer.bundle.path}; names must differ",
-                    file="bundle.yaml",
-                    field="name",
-                )
-            self._explainers[name] = explainer
+        self.models = models
+        self.answering = answering
         self._store = store
-        self._descriptions = {
-            name: encode_description(explainer.bundle.description) for name, explainer in self._explainers.items()
-        }
-        self._limits = limits or ServiceLimits()
+        self._surroundings = surroundings or Surroundings()
+        self._records = Records(store, self._surroundings)
+        self.limits = limits or ServiceLimits()
+        self._rates = Rates(self._surroundings.clock)
         self._audiences_dir = audiences_dir
         audiences(audiences_dir)  # a folder with mistakes must stop the start, not a request
 
     def explain(
-        self, command: ExplainCommand, *, is_abandoned: Callable[[], bool] | None = None
+        self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
     ) -> tuple[RowOutcome, ...]:
         """Explains every row of a command. The records are durable when this returns.
 
         Args:
             command: What to explain, and how.
-            is_abandoned: Asked while the work goes on; once it says yes, the work stops and nothing is recorded.
+            caller: Who asks.
+            interest: Once the caller has left, the work stops and nothing is recorded.
 
         Returns:
             One outcome per row, in order: a row that is wrong gets its own error and harms no other.
 
         Raises:
-            NotFoundError: If the bundle, the output or an audience is not known.
+            NotFoundError: If the bundle, the output or an audience is not known to this caller.
+            NotAllowedError: If the caller may not have what they ask for.
             InvalidRequestError: If a parameter is wrong.
-            LimitExceededError: If there are more rows, views or coalitions than allowed.
-            AbandonedError: If `is_abandoned` said yes.
+            LimitExceededError: If the request costs more than allowed.
+            BusyError: If too much is waiting already.
+            TooLateError: If the deadline passed before the work began.
+            AbandonedError: If the caller has left.
             StoreError: If the records could not be written; then nothing is answered.
         """
-        explainer = self._find(command.bundle)
+        interest = interest or Interest()
+        prepared = self._prepare(command, caller, self.limits)
+        self._check_views(command, prepared.count, caller)
+        outcomes = dict(prepared.failed)
+        block, places = self._answer(prepared, slice(0, len(prepared.table)), caller, interest, outcomes)
+        if block is not None:
+            records = [self._records.record(block, i) for i in range(len(places))]
+            views = [
+                tuple(self._render(record, prepared.model.description, view) for view in command.views)
+                for record in records
+            ]
+            stored = self._records.add(
+                block, prepared.model, caller, [(i, view) for i, found in enumerate(views) for view in found]
+            )
+            check_wanted(interest)
+            stored.result()
+            for index, record, found in zip(places, records, views, strict=True):
+                outcomes[index] = RowOutcome(index=index, record=record, views=found)
+        return tuple(outcomes[index] for index in range(prepared.count))
+
+    def prepare_stream(self, command: ExplainCommand, caller: Caller = LOCAL) -> Prepared:
+        """Reads a request for many rows, to be answered by `explain_part`. Raises as `explain` does."""
+        check_numbers(caller)
+        return self._prepare(command, caller, self.limits.of_stream())
+
+    def _prepare(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared:
+        """Reads a request: what it comes to, what it costs, and its rows. Nothing is computed yet."""
+        model = self.models.find(command.bundle, caller)
+        check_method(command.method, caller)
+        if not isinstance(command.players, str):
+            # From views of one row under several groupings the share of a withheld feature could be told.
+            check_numbers(caller, "players of the caller's own making")
         count = _count_rows(command.rows)
         if count == 0:
             raise InvalidRequestError.of("rows", "there are no rows; send at least one", "NO_ROWS")
-        if count > self._limits.max_rows:
+        if count > limits.max_rows:
             raise LimitExceededError(
-                f"rows: {count} rows, but one request may hold {self._limits.max_rows}; split the request"
+                f"rows: {count} rows, but one request may hold {limits.max_rows}; split the request"
             )
-        self._check_cost(explainer, command, count)
-        for view in command.views:
-            self._check_view(view)
-        table, indices, violations = parse_each(explainer.bundle.description, command.rows)
-        outcomes = {
+        self._rates.take(caller, count)
+        framed = model.framed(command)
+        check_cost(limits, command, framed, count)
+        table, indices, violations = parse_each(model.description, command.rows)
+        failed = {
             index: RowOutcome(
                 index=index, record=None, violations=found, error="the row does not fit the model's feature schema"
             )
             for index, found in violations.items()
         }
-        explained: list[tuple[int, Explanation]] = []
-        if len(table):
-            for position, answer in enumerate(_explain_each(explainer, command, table, is_abandoned)):
-                index = int(indices[position])
-                if isinstance(answer, str):
-                    outcomes[index] = RowOutcome(index=index, record=None, error=answer)
-                else:
-                    explained.append((index, answer))
-        check_wanted(is_abandoned)
-        for index, record in self._keep(explainer, explained):
-            views = tuple(self._render(record, explainer.bundle.description, view) for view in command.views)
-            outcomes[index] = RowOutcome(index=index, record=record, views=views)
-        return tuple(outcomes[index] for index in range(count))
+        return Prepared(
+            command=command,
+            model=model,
+            framed=framed,
+            table=table,
+            indices=indices,
+            failed=failed,
+            count=count,
+        )
 
-    def _check_cost(self, explainer: Explainer, command: ExplainCommand, rows: int) -> None:
-        """Refuses a request that costs more than allowed, before anything is computed."""
-        views = rows * len(command.views)
-        if views > self._limits.max_views:
-            raise LimitExceededError(
-                f"views: {rows} rows times {len(command.views)} views are {views}, but one request may ask for "
-                f"{self._limits.max_views}; split the request, or fetch views by RenderView"
-            )
-        budget = command.budget
-        if budget is None or explainer.plans_exact(
-            method=command.method,
-            output=command.output,
-            players=command.players,
-            budget=budget,
-            space=command.space,
-        ):
-            return
-        limits = self._limits
-        if isinstance(budget, Deadline):
-            if rows * budget.seconds > limits.max_seconds:
-                raise LimitExceededError(
-                    f"budget: {rows} rows times {budget.seconds:g} seconds are more than the {limits.max_seconds:g} "
-                    "seconds that one request may take; split the request or lower the deadline"
-                )
-            return
-        each = MAX_COALITIONS if isinstance(budget, ErrorTarget) else budget
-        if rows * each > limits.max_coalitions:
-            raise LimitExceededError(
-                f"budget: {rows} rows times up to {each:,} coalitions are more than the {limits.max_coalitions:,} that "
-                "one request may take; split the request or lower the budget"
-            )
+    def stream_rows(self, prepared: Prepared, wanted: int) -> int:
+        """How many rows a batch of a stream holds.
 
-    def _keep(
-        self, explainer: Explainer, explained: Sequence[tuple[int, Explanation]]
-    ) -> list[tuple[int, ExplanationRecord]]:
-        """Makes the records and writes them durably before anything of them is answered."""
-        records = [(index, explanation.record) for index, explanation in explained]
-        if records:
-            description = self._descriptions[explainer.bundle.description.name]
-            self._store.put(
-                [(record.id, encode_record(record)) for _, record in records],
-                {explainer.bundle.digests.schema: description},
-            )
-        return records
+        Args:
+            prepared: The request.
+            wanted: What the caller asks for; 0 for the service's choice.
+        """
+        affordable = max(LEAST_STREAM_ROWS, STREAM_BATCH_MODEL_ROWS // prepared.framed.model_rows)
+        return min(wanted or STREAM_BATCH_ROWS, STREAM_BATCH_ROWS, affordable)
 
-    def get_explanation(self, record_id: str) -> ExplanationRecord:
+    def explain_part(
+        self, prepared: Prepared, start: int, stop: int, *, caller: Caller = LOCAL, interest: Interest | None = None
+    ) -> AnswerBatch:
+        """Explains the rows from `start` to `stop` of a request. The records are durable when this returns.
+
+        Raises:
+            NotAllowedError: If the caller may not see attributions.
+            AbandonedError: If the caller has left.
+            StoreError: If the records could not be written; then nothing is answered.
+        """
+        check_numbers(caller)
+        interest = interest or Interest()
+        failed = {index: outcome for index, outcome in prepared.failed.items() if start <= index < stop}
+        first, last = prepared.indices.searchsorted([start, stop])
+        block, places = self._answer(prepared, slice(int(first), int(last)), caller, interest, failed)
+        if block is not None:
+            self._records.add(block, prepared.model, caller).result()
+        return AnswerBatch(
+            frame=prepared.framed.frame,
+            created_at=self._records.now() if block is None else block.created_at,
+            indices=places,
+            ids=() if block is None else block.ids,
+            answers=() if block is None else [decode_answer(answer) for answer in block.answers],
+            failed=[failed[index] for index in sorted(failed)],
+            next_row=stop,
+            rows=prepared.count,
+        )
+
+    def _answer(
+        self, prepared: Prepared, part: slice, caller: Caller, interest: Interest, failed: dict[int, RowOutcome]
+    ) -> tuple[Block | None, list[int]]:
+        """Answers some of the rows; those that the model cannot answer go to `failed`."""
+        table = prepared.table.take(part)
+        if not len(table):
+            return None, []
+        found = self.answering.answers(prepared.model, prepared.framed, prepared.command, table, caller, interest)
+        check_wanted(interest)
+        good = [i for i, answer in enumerate(found) if isinstance(answer, bytes)]
+        places = prepared.indices[part].tolist()
+        for i, answer in enumerate(found):
+            if isinstance(answer, ModelOutputError):
+                error = str(safe_error(answer, caller))
+                failed[places[i]] = RowOutcome(index=places[i], record=None, error=error)
+        if not good:
+            return None, []
+        subjects = prepared.command.subjects
+        block = self._records.new_block(
+            prepared.framed,
+            table if len(good) == len(table) else table.take(good),
+            [answer for answer in found if isinstance(answer, bytes)],
+            subjects=[subjects[places[i]] for i in good] if subjects else (),
+            method=prepared.command.method,
+        )
+        return block, [places[i] for i in good]
+
+    def get_explanation(self, record_id: str, caller: Caller = LOCAL) -> ExplanationRecord:
         """The record with this id, exactly as it was answered.
 
         Raises:
-            NotFoundError: If there is none.
+            NotFoundError: If there is none for this caller, or its content was erased.
+            NotAllowedError: If the caller may not see attributions.
         """
-        stored = self._store.get(record_id)
-        if stored is None:
-            raise NotFoundError("there is no explanation with this id")
-        return decode_record(stored)
+        check_numbers(caller)
+        return self._records.get(record_id, caller).record
 
-    def render_view(self, record_id: str, view: ViewRequest) -> RenderedView:
+    def render_view(
+        self, record_id: str, view: ViewRequest, caller: Caller = LOCAL, *, reader: str = ""
+    ) -> RenderedView:
         """A view of a stored record, made from the record and the bundle as it was described then.
 
+        That it was rendered is stored before it is answered.
+
         Raises:
-            NotFoundError: If the record or the audience is not known.
+            NotFoundError: If the record or the audience is not known to this caller.
             InvalidRequestError: If the audience does not have this format or language.
         """
-        self._check_view(view)
-        record = self.get_explanation(record_id)
-        description = self._store.get_description(record.digests.schema)
-        if description is None:
-            raise NotFoundError("the description of the bundle behind this explanation is not in the store")
-        return self._render(record, decode_description(description), view)
+        self._check_view(view, caller)
+        stored = self._records.get(record_id, caller)
+        rendered = self._render(stored.record, stored.description, view)
+        self._records.add_view(stored.record, rendered, caller, reader).result()
+        return rendered
 
-    def list_models(self) -> tuple[ModelInfo, ...]:
-        """Every bundle, in the order of their names."""
-        return tuple(self.get_model(name) for name in sorted(self._explainers))
+    def submit_feedback(self, feedback: Feedback, caller: Caller = LOCAL) -> tuple[str, str]:
+        """Stores what a reader made of an explanation; see `feedback.submit`."""
+        if feedback.audience:
+            permitted_audience(audiences(self._audiences_dir), feedback.audience, caller)
+        return submit(feedback, caller, store=self._store, records=self._records, surroundings=self._surroundings)
 
-    def get_model(self, name: str) -> ModelInfo:
+    def usage(
+        self, model: str, caller: Caller = LOCAL, *, since: str = "", until: str = ""
+    ) -> tuple[AudienceUsage, ...]:
+        """How much the explanations of a model are used, audience by audience.
+
+        Args:
+            model: Name of the model.
+            caller: Who asks.
+            since: Beginning of the period, ISO 8601 in UTC; empty for the first record.
+            until: End of the period, not included; empty for now.
+
+        Raises:
+            NotFoundError: If there is no such model for this caller.
+        """
+        self.models.find(model, caller)
+        return usage(self._store.events(kinds=USAGE_KINDS, bundle=model), since=since, until=until)
+
+    def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:
+        """Every bundle that exists for this caller, in the order of their names."""
+        return tuple(self._info(model, caller) for model in self.models if caller.may_use_bundle(model.name))
+
+    def get_model(self, name: str, caller: Caller = LOCAL) -> ModelInfo:
         """One bundle by name.
 
         Raises:
-            NotFoundError: If there is none.
+            NotFoundError: If there is none for this caller.
         """
-        explainer = self._find(name)
-        return ModelInfo(
-            description=explainer.bundle.description,
+        return self._info(self.models.find(name, caller), caller)
+
+    def _info(self, model: ServedModel, caller: Caller) -> ModelInfo:
+        explainer = model.explainer
+        info = ModelInfo(
+            description=model.description,
             digests=explainer.bundle.digests,
             device=explainer.device,
             methods=tuple(METHODS),
             exact_methods=explainer.exact_methods(),
             background_rows=len(explainer.bundle.background),
         )
+        return visible_model(info, caller)
 
-    def list_audiences(self) -> tuple[AudienceInfo, ...]:
-        """Every audience."""
+    def list_audiences(self, caller: Caller = LOCAL) -> tuple[AudienceInfo, ...]:
+        """Every audience that this caller may have views of."""
         return tuple(
             AudienceInfo(
                 id=audience.id,
@@ -216,21 +348,26 @@ class ExplanationService:
                 languages=tuple(audience.languages),
                 formats=_text_formats(audience),
             )
-            for audience in audiences(self._audiences_dir).values()
+            for audience in visible_audiences(audiences(self._audiences_dir), caller).values()
         )
 
     def warm_up(self) -> None:
         """Explains one background row of every bundle, so that the first caller does not wait for compilation."""
-        for explainer in self._explainers.values():
-            explainer.explain_table(explainer.bundle.background.take(slice(0, 1)))
+        for model in self.models:
+            model.warm_up()
 
-    def _find(self, name: str) -> Explainer:
-        if name not in self._explainers:
-            raise NotFoundError(f"there is no model {name!r}; ask ModelService.ListModels for the known ones")
-        return self._explainers[name]
+    def _check_views(self, command: ExplainCommand, count: int, caller: Caller) -> None:
+        for view in command.views:
+            self._check_view(view, caller)
+        views = count * len(command.views)
+        if views > self.limits.max_views:
+            raise LimitExceededError(
+                f"views: {count} rows times {len(command.views)} views are {views}, but one request may ask for "
+                f"{self.limits.max_views}; split the request, or fetch views by RenderView"
+            )
 
-    def _check_view(self, view: ViewRequest) -> None:
-        audience = find_audience(view.audience, self._audiences_dir)
+    def _check_view(self, view: ViewRequest, caller: Caller) -> None:
+        audience = permitted_audience(audiences(self._audiences_dir), view.audience, caller)
         if view.format not in audience.formats:
             raise InvalidRequestError.of(
                 "format",
@@ -254,32 +391,6 @@ class ExplanationService:
         )
 
 
-def _explain_each(
-    explainer: Explainer, command: ExplainCommand, rows: Table, is_abandoned: Callable[[], bool] | None
-) -> list[Explanation | str]:
-    """Explains the rows as one batch; where the model cannot answer, halves it until the rows at fault stand alone."""
-    try:
-        return list(
-            explainer.explain_table(
-                rows,
-                method=command.method,
-                output=command.output,
-                players=command.players,
-                budget=command.budget,
-                seed=command.seed,
-                space=command.space,
-                cancel=is_abandoned,
-            )
-        )
-    except ModelOutputError as error:
-        if len(rows) == 1:
-            return [str(error)]
-    middle = len(rows) // 2
-    first, second = rows.take(slice(0, middle)), rows.take(slice(middle, len(rows)))
-    answers = _explain_each(explainer, command, first, is_abandoned)
-    return answers + _explain_each(explainer, command, second, is_abandoned)
-
-
 def _text_formats(audience: Audience) -> tuple[str, ...]:
     """The formats of an audience that a service can answer with; PDF is made by the library only."""
     return tuple(name for name in audience.formats if name in FORMATS)
@@ -289,61 +400,3 @@ def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[obj
     if isinstance(rows, Mapping):
         return max((len(column) for column in rows.values()), default=0)
     return len(rows)
-
-
-__all__ = [
-    "AudienceInfo",
-    "ExplainCommand",
-    "ExplanationService",
-    "ModelInfo",
-    "RenderedView",
-    "RowOutcome",
-    "ServiceLimits",
-    "ViewRequest",
-    "build_service",
-]
-
-
-def build_service(  # noqa: PLR0913 - composes the service from its settings, all by name
-    bundle_dirs: Sequence[Path],
-    *,
-    record_store: RecordStore,
-    device: Device = "auto",
-    runtime: Runtime | None = None,
-    limits: ServiceLimits | None = None,
-    audiences_dir: Path | None = None,
-    surroundings: Surroundings | None = None,
-    threads: int | None = 1,
-) -> ExplanationService:
-    """Loads bundles and composes the service.
-
-    Args:
-        bundle_dirs: Folders, each a bundle or a folder of bundles.
-        record_store: Keeps the records.
-        device: `auto`, `cpu` or `cuda`.
-        runtime: Runs the graphs; ONNX Runtime with its defaults if None.
-        limits: What one request may ask for.
-        audiences_dir: Folder of audiences; those that come with xaisvc if None.
-        surroundings: Clocks and identifiers; the real ones if None.
-        threads: Threads that the rows of one request are spread over; all CPUs if None. One by default: requests are
-            computed side by side, which fills the CPUs already, and no request then slows the others down.
-
-    Raises:
-        BundleError: If a bundle cannot be loaded, two share a name, or a folder holds none.
-    """
-    folders: list[Path] = []
-    for folder in bundle_dirs:
-        if (folder / "bundle.yaml").exists():
-            folders.append(folder)
-            continue
-        inside = sorted(path.parent for path in folder.glob("*/bundle.yaml")) if folder.is_dir() else []
-        if not inside:
-            raise BundleError(
-                f"'{folder}' is no bundle and holds none: a bundle is a folder with bundle.yaml, model.onnx and "
-                "background.parquet; make one with `xaisvc bundle init`"
-            )
-        folders += inside
-    explainers = [
-        Explainer(folder, device, runtime=runtime, surroundings=surroundings, threads=threads) for folder in folders
-    ]
-    return ExplanationService(explainers, record_store, limits=limits, audiences_dir=audiences_dir)

@@ -28,7 +28,7 @@ def encode_record(record: ExplanationRecord) -> bytes:
     Raises:
         StoreError: If it holds a number that is not finite, which no reader could use.
     """
-    return _encode(RECORD_FORMAT, _record_adapter(), record)
+    return encode_json(RECORD_FORMAT, _record_adapter(), record)
 
 
 def decode_record(stored: bytes) -> ExplanationRecord:
@@ -37,7 +37,7 @@ def decode_record(stored: bytes) -> ExplanationRecord:
     Raises:
         StoreError: If they are no record of a known version.
     """
-    return _decode(RECORD_FORMAT, _record_adapter(), stored)
+    return decode_json(RECORD_FORMAT, _record_adapter(), stored)
 
 
 def encode_description(description: BundleDescription) -> bytes:
@@ -46,7 +46,7 @@ def encode_description(description: BundleDescription) -> bytes:
     Raises:
         StoreError: If it holds a number that is not finite.
     """
-    return _encode(DESCRIPTION_FORMAT, _description_adapter(), description)
+    return encode_json(DESCRIPTION_FORMAT, _description_adapter(), description)
 
 
 def decode_description(stored: bytes) -> BundleDescription:
@@ -55,7 +55,7 @@ def decode_description(stored: bytes) -> BundleDescription:
     Raises:
         StoreError: If they are no description of a known version.
     """
-    return _decode(DESCRIPTION_FORMAT, _description_adapter(), stored)
+    return decode_json(DESCRIPTION_FORMAT, _description_adapter(), stored)
 
 
 @cache
@@ -72,7 +72,12 @@ def _description_adapter() -> TypeAdapter[BundleDescription]:
     return TypeAdapter(BundleDescription)
 
 
-def _encode(name: str, adapter: TypeAdapter[_T], value: _T) -> bytes:
+def encode_json(name: str, adapter: TypeAdapter[_T], value: _T) -> bytes:
+    """A value in an envelope that names its format.
+
+    Raises:
+        StoreError: If it holds a number that is not finite.
+    """
     envelope = {"format": name, "content": adapter.dump_python(value)}
     try:
         text = json.dumps(envelope, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
@@ -81,7 +86,12 @@ def _encode(name: str, adapter: TypeAdapter[_T], value: _T) -> bytes:
     return text.encode()
 
 
-def _decode(name: str, adapter: TypeAdapter[_T], stored: bytes) -> _T:
+def decode_json(name: str, adapter: TypeAdapter[_T], stored: bytes) -> _T:
+    """The value in an envelope of this format.
+
+    Raises:
+        StoreError: If the bytes are something else.
+    """
     from pydantic import ValidationError  # noqa: PLC0415 - heavy: loaded when used
 
     try:

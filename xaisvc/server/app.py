@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import secrets
 import signal
 import sys
 import time
-from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 
-from xaisvc.engine.service import ServiceLimits, build_service
 from xaisvc.errors import InvalidRequestError
-from xaisvc.records import SqliteRecordStore
-from xaisvc.runtimes import OrtRuntime, RuntimeSettings
+from xaisvc.server.assembly import assemble
+from xaisvc.server.auth import Door, check_exposure, open_rights
 from xaisvc.server.health import Health
-from xaisvc.server.interceptors import Edge, InFlight
-from xaisvc.server.servicers import AudienceServicer, ExplanationServicer, ModelServicer
+from xaisvc.server.in_flight import InFlight
+from xaisvc.server.interceptors import Edge
+from xaisvc.server.metrics import CallMetrics
+from xaisvc.server.servicers import AudienceServicer, ExplanationServicer, FeedbackServicer, ModelServicer
+from xaisvc.server.tls import server_credentials, tls_files
 from xaisvc.server.workers import Workers
 from xaisvc.telemetry import Event, library_logs, make_logger
 from xaisvc.v1 import (
@@ -31,6 +33,8 @@ from xaisvc.v1 import (
     audiences_pb2_grpc,
     explanations_pb2,
     explanations_pb2_grpc,
+    feedback_pb2,
+    feedback_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
 )
@@ -40,7 +44,6 @@ if TYPE_CHECKING:
     from xaisvc.engine.service import ExplanationService
     from xaisvc.telemetry import Logger
 
-RECORDS_FILE = "records.sqlite3"
 HANDSHAKE_TIMEOUT_MS = 5000
 DELIVERY_S = 0.5
 """Time for the last answers to leave once they have been computed."""
@@ -52,6 +55,7 @@ SERVICES = tuple(
         (explanations_pb2, "ExplanationService"),
         (models_pb2, "ModelService"),
         (audiences_pb2, "AudienceService"),
+        (feedback_pb2, "FeedbackService"),
     )
 )
 
@@ -105,35 +109,14 @@ def run(settings: Settings) -> int:
         The exit code: 0 after a clean stop.
 
     Raises:
-        InvalidRequestError: If no model is named or the address cannot be used.
+        InvalidRequestError: If no model is named, or the address or a file cannot be used.
         BundleError: If a bundle cannot be loaded.
-        StoreError: If the records cannot be opened.
+        StoreError: If the records or the tokens cannot be opened.
     """
     if not settings.models:
         raise InvalidRequestError.of("models", "no bundle is named; use --models DIR or XAISVC_MODELS")
-    runtime = OrtRuntime(
-        RuntimeSettings(
-            threads=settings.threads,
-            memory_limit_bytes=settings.memory_limit_bytes or None,
-            deterministic=settings.deterministic,
-        )
-    )
-    with closing(SqliteRecordStore(settings.data_dir / RECORDS_FILE)) as store:
-        service = build_service(
-            settings.models,
-            record_store=store,
-            device=settings.device,
-            runtime=runtime,
-            limits=ServiceLimits(
-                max_rows=settings.max_rows,
-                max_views=settings.max_views,
-                max_coalitions=settings.max_coalitions,
-                max_seconds=settings.max_seconds,
-            ),
-            audiences_dir=settings.audiences_dir,
-        )
-        service.warm_up()
-        return serve(settings, service)
+    with assemble(settings) as parts:
+        return serve(settings, parts.service)
 
 
 def serve(settings: Settings, service: ExplanationService, logger: Logger | None = None) -> int:
@@ -187,15 +170,25 @@ async def start(settings: Settings, service: ExplanationService, logger: Logger)
     """Starts a server in the running event loop.
 
     Raises:
-        InvalidRequestError: If the address cannot be used.
+        InvalidRequestError: If the address or a file of the settings cannot be used, or the service would be open to
+            whoever reaches it.
+        StoreError: If the file of tokens is damaged.
     """
-    in_flight = InFlight()
-    workers = Workers(settings.workers)
+    in_flight = InFlight(settings.max_in_flight)
+    workers = Workers(settings.max_in_flight)
+    registry = CollectorRegistry()
+    rights = open_rights(settings.data_dir, logger)
+    files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    check_exposure(
+        settings.host, rights=rights, tls=files is not None, require_tokens=settings.require_tokens, logger=logger
+    )
     edge = Edge(
         logger=logger,
         clock=time.monotonic,
         new_id=lambda: secrets.token_hex(8),
         in_flight=in_flight,
+        door=Door(rights),
+        metrics=CallMetrics(registry),
         max_message_bytes=settings.max_message_bytes,
     )
     server = grpc.aio.server(
@@ -208,37 +201,29 @@ async def start(settings: Settings, service: ExplanationService, logger: Logger)
         ),
     )
     explanations_pb2_grpc.add_ExplanationServiceServicer_to_server(
-        ExplanationServicer(service, workers, max_rows=settings.max_rows), server
+        ExplanationServicer(service, workers, limits=service.limits), server
     )
     models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service, workers), server)
     audiences_pb2_grpc.add_AudienceServiceServicer_to_server(AudienceServicer(service, workers), server)
+    feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackServicer(service, workers), server)
     health = Health(SERVICES)
     await health.serve_on(server)
     if settings.reflection:
         reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{host}:{settings.port}"
     try:
-        port = server.add_insecure_port(f"{host}:{settings.port}")
+        if files is None:
+            port = server.add_insecure_port(address)
+        else:
+            credentials = server_credentials(files, logger, clock=time.monotonic, now=lambda: datetime.now(UTC))
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise InvalidRequestError.of(
-            "port", f"{host}:{settings.port} cannot be listened on: it is taken or not allowed; choose another"
+            "port", f"{address} cannot be listened on: it is taken or not allowed; choose another"
         ) from error
-    if not _is_loopback(settings.host):
-        logger.warning(
-            Event.UNPROTECTED,
-            host=settings.host,
-            text="not a loopback address: whoever reaches it can ask; put a proxy with TLS and access rights before it",
-        )
     await server.start()
     return RunningServer(f"{host}:{port}", port, server, health, in_flight, workers)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
 
 
 def _write_port(settings: Settings, port: int) -> None:

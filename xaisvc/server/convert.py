@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import RenderedView, RowOutcome
     from xaisvc.types import (
         Budget,
+        Caller,
         Caveat,
         ExplanationRecord,
         RecordedAttribution,
         Space,
     )
 
+MAX_SUBJECT_LENGTH = 256
 DEFAULT_FORMAT = "html"
 DEFAULT_LANGUAGE = "en"
 DEFAULT_METHOD = "auto"
@@ -86,7 +88,44 @@ def explain_command(request: explanations_pb2.ExplainRequest, *, max_rows: int) 
         budget=_budget(request.budget) if request.HasField("budget") else None,
         seed=request.seed,
         views=_views(request),
+        subjects=_subjects(request, n_rows),
     )
+
+
+def stream_command(request: explanations_pb2.ExplainStreamRequest, *, max_rows: int) -> ExplainCommand:
+    """Reads the request inside a request for many rows.
+
+    Raises:
+        InvalidRequestError: If the message is empty or contradicts itself; names the field.
+        LimitExceededError: If it brings more than `max_rows` rows.
+    """
+    inner = request.request
+    if inner.audiences or inner.formats:
+        raise InvalidRequestError.of(
+            "request.audiences", "a stream carries no views; leave it empty and fetch views by RenderView"
+        )
+    command = explain_command(inner, max_rows=max_rows)
+    if not 0 <= request.first_row < row_count(inner):
+        raise InvalidRequestError.of(
+            "first_row",
+            f"must be from 0 to {row_count(inner) - 1}, got {request.first_row}",
+        )
+    if request.batch_rows < 0:
+        raise InvalidRequestError.of("batch_rows", f"must not be negative, got {request.batch_rows}")
+    return command
+
+
+def _subjects(request: explanations_pb2.ExplainRequest, n_rows: int) -> tuple[str, ...]:
+    if request.subjects and len(request.subjects) != n_rows:
+        raise InvalidRequestError.of(
+            "subjects", f"{len(request.subjects)} subjects for {n_rows} rows; give one for each row, or none"
+        )
+    for i, subject in enumerate(request.subjects):
+        if len(subject) > MAX_SUBJECT_LENGTH:
+            raise InvalidRequestError.of(
+                f"subjects[{i}]", f"has {len(subject)} characters; an id has {MAX_SUBJECT_LENGTH} at most"
+            )
+    return tuple(request.subjects)
 
 
 def view_request(request: explanations_pb2.RenderViewRequest) -> ViewRequest:
@@ -218,14 +257,23 @@ def _views(request: explanations_pb2.ExplainRequest) -> tuple[ViewRequest, ...]:
     return tuple(ViewRequest(audience=audience, format=name, language=language) for audience, name in pairs)
 
 
-def explain_response(outcomes: Sequence[RowOutcome]) -> explanations_pb2.ExplainResponse:
+def explain_response(outcomes: Sequence[RowOutcome], caller: Caller) -> explanations_pb2.ExplainResponse:
     """One result for each outcome, in the same order."""
-    return explanations_pb2.ExplainResponse(results=[_row_result(outcome) for outcome in outcomes])
+    return explanations_pb2.ExplainResponse(
+        results=[row_result(outcome, numbers=caller.sees_numbers) for outcome in outcomes]
+    )
 
 
-def _row_result(outcome: RowOutcome) -> explanations_pb2.RowResult:
+def row_result(outcome: RowOutcome, *, numbers: bool = True) -> explanations_pb2.RowResult:
+    """What became of one row.
+
+    Args:
+        outcome: What did.
+        numbers: Whether the reader may see attributions; else they get the id and the views alone.
+    """
     if outcome.record is not None:
-        found = explanation(outcome.record, outcome.views)
+        whole = explanation if numbers else bare_explanation
+        found = whole(outcome.record, outcome.views)
         return explanations_pb2.RowResult(index=outcome.index, explanation=found)
     violations = [
         explanations_pb2.FieldViolation(field=v.field, reason=v.reason, description=v.description)
@@ -234,6 +282,15 @@ def _row_result(outcome: RowOutcome) -> explanations_pb2.RowResult:
     message = outcome.error or "; ".join(f"{v.field}: {v.description}" for v in outcome.violations)
     return explanations_pb2.RowResult(
         index=outcome.index, error=explanations_pb2.RowError(message=message, violations=violations)
+    )
+
+
+def bare_explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -> explanations_pb2.Explanation:
+    """What of a record is for callers who may not see attributions: which one it is, and its views."""
+    created_at = Timestamp()
+    created_at.FromDatetime(dt.datetime.fromisoformat(record.created_at))
+    return explanations_pb2.Explanation(
+        id=record.id, created_at=created_at, model=record.bundle, views=[view(rendered) for rendered in views]
     )
 
 
@@ -262,7 +319,7 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
             adverse=output.adverse,
         ),
         attribution=_attribution(record.attribution),
-        caveats=[_caveat(caveat) for caveat in record.caveats],
+        caveats=[caveat_message(caveat) for caveat in record.caveats],
         views=[view(rendered) for rendered in views],
     )
     if record.portfolio is not None:
@@ -300,22 +357,24 @@ def _attribution(attribution: RecordedAttribution) -> explanations_pb2.Attributi
         seed=attribution.seed,
         budget=attribution.budget,
         detail=attribution.detail,
-        diagnostics=_figures(attribution.diagnostics),
+        diagnostics=figures(attribution.diagnostics),
     )
 
 
-def _caveat(caveat: Caveat) -> explanations_pb2.Caveat:
+def caveat_message(caveat: Caveat) -> explanations_pb2.Caveat:
+    """One caveat."""
     return explanations_pb2.Caveat(
         kind=caveat.kind,
         severity=SEVERITY_TO_WIRE[caveat.severity],
         players=caveat.players,
         message=caveat.message,
-        evidence=_figures(caveat.evidence),
+        evidence=figures(caveat.evidence),
     )
 
 
-def _figures(figures: Mapping[str, float]) -> list[explanations_pb2.Figure]:
-    return [explanations_pb2.Figure(name=name, value=value) for name, value in sorted(figures.items())]
+def figures(numbers: Mapping[str, float]) -> list[explanations_pb2.Figure]:
+    """Numbers with names, in alphabetical order."""
+    return [explanations_pb2.Figure(name=name, value=value) for name, value in sorted(numbers.items())]
 
 
 def view(rendered: RenderedView) -> explanations_pb2.View:

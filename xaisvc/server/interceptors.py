@@ -7,7 +7,7 @@ Values of a request never reach the log.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+import inspect
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -15,105 +15,30 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
+from xaisvc.engine.permissions import safe_error
 from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
-from xaisvc.server import convert
+from xaisvc.server import calls, convert
+from xaisvc.server.calls import Call
+from xaisvc.server.in_flight import StoppingError
 from xaisvc.server.status import internal_status, status_of, stopping_status
 from xaisvc.telemetry import Event, frames
+from xaisvc.types import Interest
 from xaisvc.v1 import explanations_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import NoReturn, TypeAlias
 
     from google.protobuf.message import Message
     from google.rpc import status_pb2
 
+    from xaisvc.server.auth import Door
+    from xaisvc.server.in_flight import InFlight
+    from xaisvc.server.metrics import CallMetrics
     from xaisvc.telemetry import Logger
 
     Context: TypeAlias = grpc.aio.ServicerContext[object, object]
     Handler: TypeAlias = grpc.RpcMethodHandler[object, object]
-
-
-HEALTH_PREFIX = "/grpc.health."
-
-
-class StoppingError(Exception):
-    """The call came after the service had begun to shut down."""
-
-
-class InFlight:
-    """Admits calls and knows those in progress, so that a shutdown can wait for the answers and end what remains."""
-
-    def __init__(self) -> None:
-        self._calls: set[asyncio.Task[object]] = set()
-        self._streams: set[asyncio.Task[object]] = set()
-        self._draining = False
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @contextmanager
-    def call(self, method: str) -> Iterator[None]:
-        """Counts one call for as long as the block runs. Health is neither counted nor ever refused.
-
-        Raises:
-            StoppingError: If no more calls are admitted, or this one has been cut off.
-        """
-        if method.startswith(HEALTH_PREFIX):
-            yield
-            return
-        if self._draining:
-            raise StoppingError
-        self._idle.clear()
-        try:
-            with self._known(self._calls):
-                yield
-        finally:
-            if not self._calls:
-                self._idle.set()
-
-    @contextmanager
-    def stream(self) -> Iterator[None]:
-        """Knows one stream for as long as the block runs. A shutdown does not wait for streams.
-
-        Raises:
-            StoppingError: If the stream has been cut off.
-        """
-        with self._known(self._streams):
-            yield
-
-    @contextmanager
-    def _known(self, tasks: set[asyncio.Task[object]]) -> Iterator[None]:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("calls run in tasks of their own")
-        tasks.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if task not in tasks:  # cut off by us: answer it
-                task.uncancel()
-                raise StoppingError from None
-            raise
-        finally:
-            tasks.discard(task)
-
-    async def drain(self, grace_s: float) -> bool:
-        """Admits no more calls, waits for those in progress, and cuts off what remains.
-
-        Args:
-            grace_s: How long to wait, in seconds.
-
-        Returns:
-            Whether all calls were answered in time.
-        """
-        self._draining = True
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), grace_s)
-        answered = self._idle.is_set()
-        for tasks in (self._calls, self._streams):
-            while tasks:
-                tasks.pop().cancel()
-        return answered
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -123,23 +48,29 @@ class Edge(grpc.aio.ServerInterceptor):
         logger: Where each call leaves its line.
         clock: Monotonic clock in seconds.
         new_id: Makes correlation ids.
-        in_flight: Counts the calls with one answer.
+        in_flight: Admits calls.
+        door: Knows callers by what they send along.
+        metrics: Counts calls.
         max_message_bytes: Largest answer that is sent.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - composed once, all by name
         self,
         *,
         logger: Logger,
         clock: Callable[[], float],
         new_id: Callable[[], str],
         in_flight: InFlight,
+        door: Door,
+        metrics: CallMetrics,
         max_message_bytes: int,
     ) -> None:
         self._logger = logger
         self._clock = clock
         self._new_id = new_id
         self._in_flight = in_flight
+        self._door = door
+        self._metrics = metrics
         self._max_message_bytes = max_message_bytes
 
     async def intercept_service(  # type: ignore[override] # the stub is generic where gRPC calls with any message
@@ -155,6 +86,8 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method))
         if handler.unary_stream is not None:
+            if inspect.isasyncgenfunction(handler.unary_stream):
+                return grpc.unary_stream_rpc_method_handler(self._answers(handler, method))
             return grpc.unary_stream_rpc_method_handler(
                 self._unary_stream(handler, method), response_serializer=handler.response_serializer
             )
@@ -166,30 +99,84 @@ class Edge(grpc.aio.ServerInterceptor):
         behaviour = cast("Callable[[object, Context], Awaitable[Message]]", handler.unary_unary)
 
         async def call(raw: bytes, context: Context) -> bytes:
-            started_s = self._clock()
-            sizes: dict[str, int] = {}
-            code = grpc.StatusCode.OK
+            line = _Line(self._clock())
             try:
                 with self._in_flight.call(method):
+                    line.call = self._begin(method, context)
                     request = _decoded(handler, raw, method)
-                    if isinstance(request, explanations_pb2.ExplainRequest):
-                        sizes["rows"] = convert.row_count(request)
+                    line.read(request)
                     response = await behaviour(request, context)
-                    if isinstance(response, explanations_pb2.ExplainResponse):
-                        sizes["records"] = sum(result.HasField("explanation") for result in response.results)
+                    line.wrote(response)
                     return self._encoded(response)
             except asyncio.CancelledError:
-                code = grpc.StatusCode.CANCELLED
+                line.code = grpc.StatusCode.CANCELLED
                 raise
             except Exception as error:  # noqa: BLE001 - the last line before gRPC, which would show the text to callers
                 failure = error
-                code, status = self._judged(error, method, context)
+                line.code, status = self._judged(error, method, context, line.call)
             finally:
-                milliseconds = round((self._clock() - started_s) * 1000, 3)
-                self._logger.info(Event.CALL, method=method, code=code.name, milliseconds=milliseconds, **sizes)
+                self._end(line, method)
             return await _refuse(context, failure, status)
 
         return call
+
+    def _answers(self, handler: Handler, method: str) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
+        """For methods of ours that answer many messages: like one long call."""
+        behaviour = cast("Callable[[object, Context], AsyncIterator[Message]]", handler.unary_stream)
+
+        async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+            line = _Line(self._clock())
+            try:
+                with self._in_flight.call(method):
+                    line.call = self._begin(method, context)
+                    request = _decoded(handler, raw, method)
+                    line.read(request)
+                    async for response in behaviour(request, context):
+                        line.wrote(response)
+                        yield self._encoded(response)
+            except asyncio.CancelledError:
+                line.code = grpc.StatusCode.CANCELLED
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                failure = error
+                line.code, status = self._judged(error, method, context, line.call)
+            else:
+                return
+            finally:
+                self._end(line, method)
+            await _refuse(context, failure, status)
+
+        return call
+
+    def _begin(self, method: str, context: Context) -> Call:
+        """Who asks, and until when they wait.
+
+        Raises:
+            NotAuthenticatedError: If the caller is not known.
+        """
+        left_s = cast("float | None", context.time_remaining())  # the stub does not know of calls without a deadline
+        call = Call(
+            caller=self._door.admit(method, context.invocation_metadata()),
+            interest=Interest() if left_s is None else Interest(self._clock() + left_s),
+        )
+        calls.begin(call)
+        return call
+
+    def _end(self, line: _Line, method: str) -> None:
+        """The call is over: nobody waits for anything of it any more."""
+        if line.call is not None:
+            line.call.interest.leave()
+        seconds = self._clock() - line.started_s
+        self._metrics.called(method, line.code.name, seconds, line.sizes.get("rows", 0))
+        caller = {} if line.call is None else {"caller": line.call.caller.id}
+        self._logger.info(
+            Event.CALL,
+            method=method,
+            code=line.code.name,
+            milliseconds=round(seconds * 1000, 3),
+            **line.sizes,
+            **caller,
+        )
 
     def _unary_stream(self, handler: Handler, method: str) -> Callable[[bytes, Context], Awaitable[None]]:
         behaviour = cast("Callable[[object, Context], Awaitable[None]]", handler.unary_stream)
@@ -197,6 +184,7 @@ class Edge(grpc.aio.ServerInterceptor):
         async def call(raw: bytes, context: Context) -> None:
             try:
                 with self._in_flight.stream():
+                    self._begin(method, context)
                     await behaviour(_decoded(handler, raw, method), context)
             except Exception as error:  # noqa: BLE001 - as above
                 await _refuse(context, error, self._judged(error, method, context)[1])
@@ -215,6 +203,7 @@ class Edge(grpc.aio.ServerInterceptor):
         async def call(raws: AsyncIterator[bytes], context: Context) -> AsyncIterator[object]:
             try:
                 with self._in_flight.stream():
+                    self._begin(method, context)
                     async for response in behaviour(requests(raws), context):
                         yield response
             except Exception as error:  # noqa: BLE001 - as above
@@ -232,13 +221,13 @@ class Edge(grpc.aio.ServerInterceptor):
         return raw
 
     def _judged(
-        self, error: Exception, method: str, context: Context
+        self, error: Exception, method: str, context: Context, call: Call | None = None
     ) -> tuple[grpc.StatusCode, status_pb2.Status | None]:
         """Code and status of an error; what nobody expected goes to the log under an id of its own."""
         if isinstance(error, grpc.aio.AbortError):  # a servicer of gRPC's own has refused already
             return context.code(), None
         if isinstance(error, XaisvcError):
-            status = status_of(error)
+            status = status_of(error if call is None else safe_error(error, call.caller))
             return _code(status.code), status
         if isinstance(error, StoppingError):
             return grpc.StatusCode.UNAVAILABLE, stopping_status()
@@ -252,6 +241,30 @@ class Edge(grpc.aio.ServerInterceptor):
         )
         self._logger.debug(Event.FAILURE_TEXT, correlation_id=correlation_id, text=str(error))
         return grpc.StatusCode.INTERNAL, internal_status(correlation_id)
+
+
+class _Line:
+    """What the log and the metrics will say of one call."""
+
+    def __init__(self, started_s: float) -> None:
+        self.started_s = started_s
+        self.code = grpc.StatusCode.OK
+        self.call: Call | None = None
+        self.sizes: dict[str, int] = {}
+
+    def read(self, request: object) -> None:
+        """Takes note of the size of a request."""
+        if isinstance(request, explanations_pb2.ExplainStreamRequest):
+            request = request.request
+        if isinstance(request, explanations_pb2.ExplainRequest):
+            self.sizes["rows"] = convert.row_count(request)
+
+    def wrote(self, response: object) -> None:
+        """Takes note of the explanations in an answer."""
+        if isinstance(response, explanations_pb2.ExplainResponse):
+            self.sizes["records"] = sum(result.HasField("explanation") for result in response.results)
+        if isinstance(response, explanations_pb2.ExplainStreamResponse):
+            self.sizes["records"] = self.sizes.get("records", 0) + len(response.batch.ids)
 
 
 def _decoded(handler: Handler, raw: bytes, method: str) -> object:

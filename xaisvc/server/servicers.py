@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import itertools
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc.errors import InvalidRequestError
-from xaisvc.server import convert, convert_models
+from xaisvc.server import convert, convert_batches, convert_feedback, convert_models
+from xaisvc.server.calls import current
 from xaisvc.v1 import (
     audiences_pb2,
     audiences_pb2_grpc,
     explanations_pb2,
     explanations_pb2_grpc,
+    feedback_pb2,
+    feedback_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     import grpc
 
-    from xaisvc.engine.service import ExplanationService
+    from xaisvc.engine.commands import ServiceLimits
+    from xaisvc.engine.service import ExplanationService, Prepared
     from xaisvc.server.workers import Workers
+
+
+_T = TypeVar("_T")
+
+AHEAD = 2
+"""Batches of a stream that are worked on at the same time; the second keeps the CPUs busy while the first is stored."""
 
 
 class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
@@ -30,37 +43,84 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
     Args:
         service: The use cases.
         workers: Threads to run them in.
-        max_rows: Most rows in one request.
+        limits: What one request may bring.
     """
 
-    def __init__(self, service: ExplanationService, workers: Workers, *, max_rows: int) -> None:
+    def __init__(self, service: ExplanationService, workers: Workers, *, limits: ServiceLimits) -> None:
         self._service = service
         self._workers = workers
-        self._max_rows = max_rows
+        self._limits = limits
 
     async def Explain(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.ExplainRequest, context: grpc.ServicerContext
     ) -> explanations_pb2.ExplainResponse:
         """Explains rows; one result for each."""
         del context
+        call = current()
 
-        def work(is_abandoned: Callable[[], bool]) -> explanations_pb2.ExplainResponse:
-            command = convert.explain_command(request, max_rows=self._max_rows)
-            outcomes = self._service.explain(command, is_abandoned=is_abandoned)
+        def work() -> explanations_pb2.ExplainResponse:
+            command = convert.explain_command(request, max_rows=self._limits.max_rows)
+            outcomes = self._service.explain(command, caller=call.caller, interest=call.interest)
             if len(outcomes) != convert.row_count(request):
                 raise RuntimeError("the engine answered another number of rows than it was asked for")
-            return convert.explain_response(outcomes)
+            return convert.explain_response(outcomes, call.caller)
 
-        return await self._workers.run_wanted(work)
+        return await self._run(work)
+
+    async def ExplainStream(  # noqa: N802 - the protocol's name
+        self, request: explanations_pb2.ExplainStreamRequest, context: grpc.ServicerContext
+    ) -> AsyncIterator[explanations_pb2.ExplainStreamResponse]:
+        """Explains many rows batch by batch. The next batches are begun only as far ahead as the reader keeps up."""
+        del context
+        call = current()
+
+        def read() -> Prepared:
+            command = convert.stream_command(request, max_rows=self._limits.max_stream_rows)
+            return self._service.prepare_stream(command, call.caller)
+
+        prepared = await self._run(read)
+        size = self._service.stream_rows(prepared, request.batch_rows)
+        starts = iter(range(request.first_row, prepared.count, size))
+
+        def begin(start: int) -> asyncio.Task[explanations_pb2.ExplainStreamResponse]:
+            def work() -> explanations_pb2.ExplainStreamResponse:
+                stop = min(start + size, prepared.count)
+                batch = self._service.explain_part(prepared, start, stop, caller=call.caller, interest=call.interest)
+                return convert_batches.stream_response(batch)
+
+            return asyncio.create_task(self._run(work))
+
+        pending = deque(begin(start) for start in itertools.islice(starts, AHEAD))
+        try:
+            while pending:
+                response = await pending.popleft()
+                pending.extend(begin(start) for start in itertools.islice(starts, 1))
+                yield response
+        finally:
+            call.interest.leave()
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        """Runs work in a thread; if the call is cancelled, the work is told."""
+        try:
+            return await self._workers.run(work)
+        except asyncio.CancelledError:
+            current().interest.leave()
+            raise
 
     async def RenderView(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.RenderViewRequest, context: grpc.ServicerContext
     ) -> explanations_pb2.RenderViewResponse:
         """Writes one view of a stored explanation."""
         del context
+        caller = current().caller
 
         def work() -> explanations_pb2.RenderViewResponse:
-            rendered = self._service.render_view(convert.record_id(request.id), convert.view_request(request))
+            rendered = self._service.render_view(
+                convert.record_id(request.id), convert.view_request(request), caller, reader=request.reader
+            )
             return explanations_pb2.RenderViewResponse(view=convert.view(rendered))
 
         return await self._workers.run(work)
@@ -70,10 +130,52 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
     ) -> explanations_pb2.GetExplanationResponse:
         """Reads a stored explanation."""
         del context
+        caller = current().caller
 
         def work() -> explanations_pb2.GetExplanationResponse:
-            record = self._service.get_explanation(convert.record_id(request.id))
+            record = self._service.get_explanation(convert.record_id(request.id), caller)
             return explanations_pb2.GetExplanationResponse(explanation=convert.explanation(record))
+
+        return await self._workers.run(work)
+
+
+class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
+    """Stores what readers made of explanations.
+
+    Args:
+        service: The use cases.
+        workers: Threads to run them in.
+    """
+
+    def __init__(self, service: ExplanationService, workers: Workers) -> None:
+        self._service = service
+        self._workers = workers
+
+    async def Submit(  # noqa: N802 - the protocol's name
+        self, request: feedback_pb2.SubmitRequest, context: grpc.ServicerContext
+    ) -> feedback_pb2.SubmitResponse:
+        """Stores one entry."""
+        del context
+        caller = current().caller
+
+        def work() -> feedback_pb2.SubmitResponse:
+            return convert_feedback.submit_response(
+                *self._service.submit_feedback(convert_feedback.feedback(request), caller)
+            )
+
+        return await self._workers.run(work)
+
+    async def GetUsage(  # noqa: N802 - the protocol's name
+        self, request: feedback_pb2.GetUsageRequest, context: grpc.ServicerContext
+    ) -> feedback_pb2.GetUsageResponse:
+        """Counts how much explanations are used."""
+        del context
+        caller = current().caller
+
+        def work() -> feedback_pb2.GetUsageResponse:
+            since, until = convert_feedback.period(request)
+            found = self._service.usage(convert_feedback.model_name(request), caller, since=since, until=until)
+            return convert_feedback.usage_response(found)
 
         return await self._workers.run(work)
 
@@ -95,7 +197,8 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     ) -> models_pb2.ListModelsResponse:
         """Describes every model."""
         del request, context
-        infos = await self._workers.run(self._service.list_models)
+        caller = current().caller
+        infos = await self._workers.run(lambda: self._service.list_models(caller))
         return models_pb2.ListModelsResponse(models=[convert_models.model(info) for info in infos])
 
     async def GetModel(  # noqa: N802 - the protocol's name
@@ -105,7 +208,8 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
         del context
         if not request.name:
             raise InvalidRequestError.of("name", "no model is named; ListModels lists the names", reason="REQUIRED")
-        info = await self._workers.run(lambda: self._service.get_model(request.name))
+        caller = current().caller
+        info = await self._workers.run(lambda: self._service.get_model(request.name, caller))
         return models_pb2.GetModelResponse(model=convert_models.model(info))
 
 
@@ -126,5 +230,6 @@ class AudienceServicer(audiences_pb2_grpc.AudienceServiceServicer):
     ) -> audiences_pb2.ListAudiencesResponse:
         """Describes every audience."""
         del request, context
-        infos = await self._workers.run(self._service.list_audiences)
+        caller = current().caller
+        infos = await self._workers.run(lambda: self._service.list_audiences(caller))
         return audiences_pb2.ListAudiencesResponse(audiences=[convert_models.audience(info) for info in infos])

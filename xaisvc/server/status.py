@@ -15,6 +15,8 @@ from xaisvc.wire import DOMAIN, ERROR_TO_REASON, INTERNAL_REASON, STOPPING_REASO
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from google.protobuf.message import Message
+
 CODES: Mapping[type[errors.XaisvcError], grpc.StatusCode] = MappingProxyType(
     {
         errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -33,9 +35,16 @@ CODES: Mapping[type[errors.XaisvcError], grpc.StatusCode] = MappingProxyType(
         errors.RuntimeUnavailableError: grpc.StatusCode.FAILED_PRECONDITION,
         errors.StoreError: grpc.StatusCode.UNAVAILABLE,
         errors.AbandonedError: grpc.StatusCode.CANCELLED,
+        errors.BusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        errors.TooLateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+        errors.NotAuthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+        errors.NotAllowedError: grpc.StatusCode.PERMISSION_DENIED,
     }
 )
-"""Class of an error to the code that the caller gets. A retry helps with UNAVAILABLE only."""
+"""Class of an error to the code that the caller gets.
+
+A retry helps with UNAVAILABLE, and with RESOURCE_EXHAUSTED where `RetryInfo` says when.
+"""
 
 # gRPC peers accept 8 KiB of metadata in all. Text appears in it up to three times: percent-encoded (three bytes for one
 # at worst) as the message, inside the details, and there base64 makes four bytes of three.
@@ -51,7 +60,8 @@ def status_of(error: errors.XaisvcError) -> status_pb2.Status:
     """
     known = next(cls for cls in type(error).__mro__ if cls in CODES)
     violations = error.violations if isinstance(error, errors.InvalidInputError) else ()
-    return _status(CODES[known], str(error), ERROR_TO_REASON[known], violations)
+    retry_after_s = error.retry_after_s if isinstance(error, errors.BusyError) else None
+    return _status(CODES[known], str(error), ERROR_TO_REASON[known], violations, retry_after_s=retry_after_s)
 
 
 def internal_status(correlation_id: str) -> status_pb2.Status:
@@ -66,12 +76,14 @@ def stopping_status() -> status_pb2.Status:
     return _status(grpc.StatusCode.UNAVAILABLE, text, STOPPING_REASON, ())
 
 
-def _status(
+def _status(  # noqa: PLR0913 - one argument for each part of a status
     code: grpc.StatusCode,
     text: str,
     reason: str,
     violations: tuple[errors.FieldViolation, ...],
     metadata: Mapping[str, str] | None = None,
+    *,
+    retry_after_s: float | None = None,
 ) -> status_pb2.Status:
     text = _shortened(text, MAX_MESSAGE_BYTES)
     bad_request = error_details_pb2.BadRequest()
@@ -91,7 +103,14 @@ def _status(
     if left_out:
         info.metadata["violations_left_out"] = str(left_out)
     status = status_pb2.Status(code=code.value[0], message=text)
-    for detail in (info, bad_request) if violations else (info,):
+    details: list[Message] = [info]
+    if violations:
+        details.append(bad_request)
+    if retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(max(1, round(retry_after_s * 1000)))
+        details.append(retry)
+    for detail in details:
         packed = AnyMessage()
         packed.Pack(detail)
         status.details.append(packed)

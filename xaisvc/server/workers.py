@@ -1,9 +1,8 @@
-"""Threads for blocking work, so that the event loop stays free for the wire."""
+"""Threads for blocking work, so that the event loop stays free for the wire. Most of them wait most of the time."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,15 +27,6 @@ class Workers:
     def running(self) -> int:
         """Pieces of work that run now, whether or not somebody still waits for them."""
         return self._running
-
-    async def run_wanted(self, work: Callable[[Callable[[], bool]], _T]) -> _T:
-        """As `run`, for work that asks whether its caller has gone away and stops itself."""
-        gone = threading.Event()
-        try:
-            return await self.run(lambda: work(gone.is_set))
-        except asyncio.CancelledError:
-            gone.set()
-            raise
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Runs blocking work in a thread and waits for it."""

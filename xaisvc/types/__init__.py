@@ -1,5 +1,6 @@
 """Frozen values that travel between the layers. Imports nothing of ours but the errors."""
 
+from xaisvc.types.answers import AnswerFrame, RowAnswer
 from xaisvc.types.attribution import (
     AdditiveModel,
     Attribution,
@@ -20,6 +21,8 @@ from xaisvc.types.attribution import (
     TreeMode,
     TreeTerm,
 )
+from xaisvc.types.caller import LOCAL, RAW_AUDIENCE, Caller
+from xaisvc.types.interest import Interest
 from xaisvc.types.record import (
     Caveat,
     Digests,
@@ -62,13 +65,17 @@ from xaisvc.types.schema import (
 from xaisvc.types.table import Table
 
 __all__ = [
+    "LOCAL",
+    "RAW_AUDIENCE",
     "AdditiveModel",
     "Adverse",
+    "AnswerFrame",
     "Attribution",
     "AttributionMethod",
     "Band",
     "Budget",
     "BundleDescription",
+    "Caller",
     "Caveat",
     "Change",
     "Cloud",
@@ -86,6 +93,7 @@ __all__ = [
     "ExplainedOutput",
     "ExplanationRecord",
     "Feature",
+    "Interest",
     "Kind",
     "LinearTerm",
     "LinkedModel",
@@ -105,6 +113,7 @@ __all__ = [
     "ProjectedFunction",
     "Projection",
     "RecordedAttribution",
+    "RowAnswer",
     "Runtime",
     "Sensitivity",
     "Settings",

@@ -97,6 +97,7 @@ class ExplainRequest(_message.Message):
     AUDIENCES_FIELD_NUMBER: _builtins.int
     FORMATS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model, as `ModelService.ListModels` gives it."""
     output: _builtins.str
@@ -135,6 +136,12 @@ class ExplainRequest(_message.Message):
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Formats of those views: `text`, `markdown`, `html` or `json`; empty for `html`."""
 
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who each row is about, one for each row or none at all: an id of yours under which the row's data can be erased
+        later. It is not stored as it is.
+        """
+
     def __init__(
         self,
         *,
@@ -151,10 +158,11 @@ class ExplainRequest(_message.Message):
         audiences: _abc.Iterable[_builtins.str] | None = ...,
         formats: _abc.Iterable[_builtins.str] | None = ...,
         language: _builtins.str = ...,
+        subjects: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "budget", b"budget", "columns", b"columns", "formats", b"formats", "language", b"language", "method", b"method", "model", b"model", "output", b"output", "player_groups", b"player_groups", "players", b"players", "rows", b"rows", "seed", b"seed", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "budget", b"budget", "columns", b"columns", "formats", b"formats", "language", b"language", "method", b"method", "model", b"model", "output", b"output", "player_groups", b"player_groups", "players", b"players", "rows", b"rows", "seed", b"seed", "space", b"space", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -499,6 +507,372 @@ class ExplainResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
+class ExplainStreamRequest(_message.Message):
+    """Asks for many rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    FIRST_ROW_FIELD_NUMBER: _builtins.int
+    BATCH_ROWS_FIELD_NUMBER: _builtins.int
+    first_row: _builtins.int
+    """Position of the first row to answer, from 0; those before it are skipped."""
+    batch_rows: _builtins.int
+    """Most rows in one batch; 0 for the service's choice."""
+    @_builtins.property
+    def request(self) -> Global___ExplainRequest:
+        """The rows and how to explain them. `audiences` and `formats` must be empty."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___ExplainRequest | None = ...,
+        first_row: _builtins.int = ...,
+        batch_rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_rows", b"batch_rows", "first_row", b"first_row", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainStreamRequest: _TypeAlias = ExplainStreamRequest  # noqa: Y015
+
+@_typing.final
+class ExplainStreamResponse(_message.Message):
+    """Some of the rows of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    NEXT_ROW_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    next_row: _builtins.int
+    """Position behind the last row of this batch: `first_row` of a request that takes up from here."""
+    rows: _builtins.int
+    """Number of rows in the request."""
+    @_builtins.property
+    def batch(self) -> Global___ExplanationBatch:
+        """The rows of this batch that were explained; absent if none was."""
+
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowResult]:
+        """The rows of this batch that were not, each with why."""
+
+    def __init__(
+        self,
+        *,
+        batch: Global___ExplanationBatch | None = ...,
+        errors: _abc.Iterable[Global___RowResult] | None = ...,
+        next_row: _builtins.int = ...,
+        rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "errors", b"errors", "next_row", b"next_row", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainStreamResponse: _TypeAlias = ExplainStreamResponse  # noqa: Y015
+
+@_typing.final
+class ExplanationBatch(_message.Message):
+    """Explanations of n rows with p players, column by column. Every list has n entries unless it says otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDICES_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    DIGESTS_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    ANSWER_VERSION_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    PREDICTION_SPACE_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    VALUE_FUNCTION_FIELD_NUMBER: _builtins.int
+    PLAYERS_KIND_FIELD_NUMBER: _builtins.int
+    PLAYERS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
+    RANK_SHARES_FIELD_NUMBER: _builtins.int
+    BASE_VALUES_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    STANDARD_ERRORS_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    MODEL_EVALUATIONS_FIELD_NUMBER: _builtins.int
+    BANDS_FIELD_NUMBER: _builtins.int
+    ADVERSE_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    CAVEATS_FIELD_NUMBER: _builtins.int
+    DIAGNOSTICS_FIELD_NUMBER: _builtins.int
+    PORTFOLIO_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    model_version: _builtins.str
+    """Its owner's version."""
+    device: _builtins.str
+    """What the model ran on: `cpu` or `cuda`."""
+    answer_version: _builtins.int
+    """Version of the code's answers; changes whenever numbers may change."""
+    output: _builtins.str
+    """Id of the output."""
+    prediction_space: _models_pb2.Space.ValueType
+    """Unit of `predictions`."""
+    space: _models_pb2.Space.ValueType
+    """Unit of `values`, `base_values`, `outputs` and `standard_errors`."""
+    method: _builtins.str
+    """Name of the method that ran."""
+    value_function: _builtins.str
+    """What an absent feature means: `interventional`, or `local_surrogate` for LIME."""
+    players_kind: _builtins.str
+    """Where the players come from: `features`, `concepts`, `clusters` or `custom`."""
+    seed: _builtins.int
+    """The seed that was used."""
+    budget: _builtins.str
+    """The budget in words; empty for exact methods."""
+    @_builtins.property
+    def indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Position of each row in the request, from 0."""
+
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Id of each explanation."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the answer."""
+
+    @_builtins.property
+    def digests(self) -> _models_pb2.Digests:
+        """SHA-256 of the files behind the answer."""
+
+    @_builtins.property
+    def players(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchPlayer]:
+        """Players in the order of the columns of `values`; p entries."""
+
+    @_builtins.property
+    def predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Number in the output tensor."""
+
+    @_builtins.property
+    def rank_shares(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Share of the background whose prediction is lower."""
+
+    @_builtins.property
+    def base_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mean output over the background (for LIME: intercept of the surrogate)."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The explained number."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Attributions, row by row; n times p entries."""
+
+    @_builtins.property
+    def standard_errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Standard errors of `values`, row by row; n times p entries, or none if all are exact."""
+
+    @_builtins.property
+    def exact(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Whether the values are exact under the value function."""
+
+    @_builtins.property
+    def model_evaluations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Model rows scored."""
+
+    @_builtins.property
+    def bands(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Id of the band that holds the prediction; empty without bands."""
+
+    @_builtins.property
+    def adverse(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Whether the prediction leads to the adverse decision; none without a threshold."""
+
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchText]:
+        """How and why the method was chosen: each text once, with the rows it belongs to."""
+
+    @_builtins.property
+    def caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchCaveat]:
+        """Warnings: each once, with the rows it belongs to. Those of one row are in order, most severe first."""
+
+    @_builtins.property
+    def diagnostics(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchFigures]:
+        """Figures of the method about itself; one entry for each row, or none at all."""
+
+    @_builtins.property
+    def portfolio(self) -> Global___Portfolio:
+        """The same output over the model's background rows, `rank_share` left out."""
+
+    def __init__(
+        self,
+        *,
+        indices: _abc.Iterable[_builtins.int] | None = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        model: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        digests: _models_pb2.Digests | None = ...,
+        device: _builtins.str = ...,
+        answer_version: _builtins.int = ...,
+        output: _builtins.str = ...,
+        prediction_space: _models_pb2.Space.ValueType = ...,
+        space: _models_pb2.Space.ValueType = ...,
+        method: _builtins.str = ...,
+        value_function: _builtins.str = ...,
+        players_kind: _builtins.str = ...,
+        players: _abc.Iterable[Global___BatchPlayer] | None = ...,
+        seed: _builtins.int = ...,
+        budget: _builtins.str = ...,
+        predictions: _abc.Iterable[_builtins.float] | None = ...,
+        rank_shares: _abc.Iterable[_builtins.float] | None = ...,
+        base_values: _abc.Iterable[_builtins.float] | None = ...,
+        outputs: _abc.Iterable[_builtins.float] | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        standard_errors: _abc.Iterable[_builtins.float] | None = ...,
+        exact: _abc.Iterable[_builtins.bool] | None = ...,
+        model_evaluations: _abc.Iterable[_builtins.int] | None = ...,
+        bands: _abc.Iterable[_builtins.str] | None = ...,
+        adverse: _abc.Iterable[_builtins.bool] | None = ...,
+        details: _abc.Iterable[Global___BatchText] | None = ...,
+        caveats: _abc.Iterable[Global___BatchCaveat] | None = ...,
+        diagnostics: _abc.Iterable[Global___BatchFigures] | None = ...,
+        portfolio: Global___Portfolio | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "digests", b"digests", "portfolio", b"portfolio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adverse", b"adverse", "answer_version", b"answer_version", "bands", b"bands", "base_values", b"base_values", "budget", b"budget", "caveats", b"caveats", "created_at", b"created_at", "details", b"details", "device", b"device", "diagnostics", b"diagnostics", "digests", b"digests", "exact", b"exact", "ids", b"ids", "indices", b"indices", "method", b"method", "model", b"model", "model_evaluations", b"model_evaluations", "model_version", b"model_version", "output", b"output", "outputs", b"outputs", "players", b"players", "players_kind", b"players_kind", "portfolio", b"portfolio", "prediction_space", b"prediction_space", "predictions", b"predictions", "rank_shares", b"rank_shares", "seed", b"seed", "space", b"space", "standard_errors", b"standard_errors", "value_function", b"value_function", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplanationBatch: _TypeAlias = ExplanationBatch  # noqa: Y015
+
+@_typing.final
+class BatchPlayer(_message.Message):
+    """One player of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYER_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    PORTFOLIO_MEAN_ABS_FIELD_NUMBER: _builtins.int
+    player: _builtins.str
+    """Name of the player."""
+    portfolio_mean_abs: _builtins.float
+    """Mean absolute attribution of this player over the background rows; absent if it is not known."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the features it stands for."""
+
+    def __init__(
+        self,
+        *,
+        player: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        portfolio_mean_abs: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_portfolio_mean_abs", b"_portfolio_mean_abs", "portfolio_mean_abs", b"portfolio_mean_abs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_portfolio_mean_abs", b"_portfolio_mean_abs", "features", b"features", "player", b"player", "portfolio_mean_abs", b"portfolio_mean_abs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__portfolio_mean_abs: _TypeAlias = _typing.Literal["portfolio_mean_abs"]  # noqa: Y015
+    _WhichOneofArgType__portfolio_mean_abs: _TypeAlias = _typing.Literal["_portfolio_mean_abs", b"_portfolio_mean_abs"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__portfolio_mean_abs) -> _WhichOneofReturnType__portfolio_mean_abs | None: ...
+
+Global___BatchPlayer: _TypeAlias = BatchPlayer  # noqa: Y015
+
+@_typing.final
+class BatchText(_message.Message):
+    """A text that belongs to some rows of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The text."""
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places of the rows in the batch, from 0; empty for all of them."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        places: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["places", b"places", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchText: _TypeAlias = BatchText  # noqa: Y015
+
+@_typing.final
+class BatchCaveat(_message.Message):
+    """A caveat that belongs to some rows of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAVEAT_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def caveat(self) -> Global___Caveat:
+        """The caveat."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places of the rows in the batch, from 0."""
+
+    def __init__(
+        self,
+        *,
+        caveat: Global___Caveat | None = ...,
+        places: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caveat", b"caveat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caveat", b"caveat", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCaveat: _TypeAlias = BatchCaveat  # noqa: Y015
+
+@_typing.final
+class BatchFigures(_message.Message):
+    """Figures of one row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIGURES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
+        """The figures, in alphabetical order of their names."""
+
+    def __init__(
+        self,
+        *,
+        figures: _abc.Iterable[Global___Figure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFigures: _TypeAlias = BatchFigures  # noqa: Y015
 
 @_typing.final
 class RowResult(_message.Message):
@@ -1020,6 +1394,7 @@ class RenderViewRequest(_message.Message):
     AUDIENCE_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the explanation."""
     audience: _builtins.str
@@ -1028,6 +1403,8 @@ class RenderViewRequest(_message.Message):
     """Format: `text`, `markdown`, `html` or `json`; empty for `html`."""
     language: _builtins.str
     """Language as a BCP 47 tag; empty for `en`."""
+    reader: _builtins.str
+    """Pseudonym of who reads, so that repeated use can be counted; never a name. Empty if it is not known."""
     def __init__(
         self,
         *,
@@ -1035,10 +1412,11 @@ class RenderViewRequest(_message.Message):
         audience: _builtins.str = ...,
         format: _builtins.str = ...,
         language: _builtins.str = ...,
+        reader: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "format", b"format", "id", b"id", "language", b"language"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "format", b"format", "id", b"id", "language", b"language", "reader", b"reader"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

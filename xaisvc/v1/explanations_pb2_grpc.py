@@ -43,6 +43,11 @@ class ExplanationServiceStub:
                 request_serializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.ExplainStream = channel.unary_stream(
+                '/xaisvc.v1.ExplanationService/ExplainStream',
+                request_serializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainStreamRequest.SerializeToString,
+                response_deserializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainStreamResponse.FromString,
+                _registered_method=True)
         self.RenderView = channel.unary_unary(
                 '/xaisvc.v1.ExplanationService/RenderView',
                 request_serializer=xaisvc_dot_v1_dot_explanations__pb2.RenderViewRequest.SerializeToString,
@@ -74,6 +79,17 @@ class ExplanationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainStream(self, request, context):
+        """As `Explain` for many rows: batches of answers, packed column by column, in the order of the rows and as they come.
+
+        Every batch has been stored durably before it is sent. A stream that broke off is taken up by sending the same
+        request again with `first_row` behind the last batch that arrived: answers do not depend on how rows are cut up.
+        For callers who may see attributions; views are written by `RenderView` from the ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RenderView(self, request, context):
         """Writes a stored explanation for another audience, or again.
         """
@@ -95,6 +111,11 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainRequest.FromString,
                     response_serializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainResponse.SerializeToString,
+            ),
+            'ExplainStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExplainStream,
+                    request_deserializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainStreamRequest.FromString,
+                    response_serializer=xaisvc_dot_v1_dot_explanations__pb2.ExplainStreamResponse.SerializeToString,
             ),
             'RenderView': grpc.unary_unary_rpc_method_handler(
                     servicer.RenderView,
@@ -138,6 +159,33 @@ class ExplanationService:
             '/xaisvc.v1.ExplanationService/Explain',
             xaisvc_dot_v1_dot_explanations__pb2.ExplainRequest.SerializeToString,
             xaisvc_dot_v1_dot_explanations__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/xaisvc.v1.ExplanationService/ExplainStream',
+            xaisvc_dot_v1_dot_explanations__pb2.ExplainStreamRequest.SerializeToString,
+            xaisvc_dot_v1_dot_explanations__pb2.ExplainStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

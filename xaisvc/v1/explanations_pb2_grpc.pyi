@@ -45,6 +45,13 @@ class ExplanationServiceStub:
     whole fails with NOT_FOUND (unknown model or output), INVALID_ARGUMENT (a parameter that no row could be explained
     with) or RESOURCE_EXHAUSTED (more rows or bytes than allowed).
     """
+    ExplainStream: _grpc.UnaryStreamMultiCallable[_explanations_pb2.ExplainStreamRequest, _explanations_pb2.ExplainStreamResponse]
+    """As `Explain` for many rows: batches of answers, packed column by column, in the order of the rows and as they come.
+
+    Every batch has been stored durably before it is sent. A stream that broke off is taken up by sending the same
+    request again with `first_row` behind the last batch that arrived: answers do not depend on how rows are cut up.
+    For callers who may see attributions; views are written by `RenderView` from the ids.
+    """
     RenderView: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.RenderViewRequest, _explanations_pb2.RenderViewResponse]
     """Writes a stored explanation for another audience, or again."""
     GetExplanation: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.GetExplanationRequest, _explanations_pb2.GetExplanationResponse]
@@ -66,6 +73,13 @@ class ExplanationServiceAsyncStub(ExplanationServiceStub):
     A row that does not fit the model's schema gets an error of its own and leaves the other rows alone. The call as a
     whole fails with NOT_FOUND (unknown model or output), INVALID_ARGUMENT (a parameter that no row could be explained
     with) or RESOURCE_EXHAUSTED (more rows or bytes than allowed).
+    """
+    ExplainStream: _aio.UnaryStreamMultiCallable[_explanations_pb2.ExplainStreamRequest, _explanations_pb2.ExplainStreamResponse]  # type: ignore[assignment]
+    """As `Explain` for many rows: batches of answers, packed column by column, in the order of the rows and as they come.
+
+    Every batch has been stored durably before it is sent. A stream that broke off is taken up by sending the same
+    request again with `first_row` behind the last batch that arrived: answers do not depend on how rows are cut up.
+    For callers who may see attributions; views are written by `RenderView` from the ids.
     """
     RenderView: _aio.UnaryUnaryMultiCallable[_explanations_pb2.RenderViewRequest, _explanations_pb2.RenderViewResponse]  # type: ignore[assignment]
     """Writes a stored explanation for another audience, or again."""
@@ -91,6 +105,19 @@ class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
         A row that does not fit the model's schema gets an error of its own and leaves the other rows alone. The call as a
         whole fails with NOT_FOUND (unknown model or output), INVALID_ARGUMENT (a parameter that no row could be explained
         with) or RESOURCE_EXHAUSTED (more rows or bytes than allowed).
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainStream(
+        self,
+        request: _explanations_pb2.ExplainStreamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_explanations_pb2.ExplainStreamResponse], _abc.AsyncIterator[_explanations_pb2.ExplainStreamResponse]]:
+        """As `Explain` for many rows: batches of answers, packed column by column, in the order of the rows and as they come.
+
+        Every batch has been stored durably before it is sent. A stream that broke off is taken up by sending the same
+        request again with `first_row` behind the last batch that arrived: answers do not depend on how rows are cut up.
+        For callers who may see attributions; views are written by `RenderView` from the ids.
         """
 
     @_abc_1.abstractmethod

@@ -46,6 +46,8 @@ def test_every_error_of_the_service_is_raised_again(cls: type[errors.XaisvcError
         error: errors.XaisvcError = cls([violation])
     elif issubclass(cls, errors.InvalidInputError):
         error = cls("mend it", [violation])
+    elif issubclass(cls, errors.BusyError):
+        error = cls("mend it", 1.5)
     else:
         error = cls("mend it")
 
@@ -54,6 +56,7 @@ def test_every_error_of_the_service_is_raised_again(cls: type[errors.XaisvcError
     assert type(found) is cls
     assert str(found) == str(error)
     assert getattr(found, "violations", None) == getattr(error, "violations", None)
+    assert getattr(found, "retry_after_s", None) == getattr(error, "retry_after_s", None)
 
 
 def test_an_internal_error_keeps_its_correlation_id() -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.unit.engine.conftest import frozen_surroundings
 from xaisvc.engine.commands import ExplainCommand, ServiceLimits, ViewRequest
-from xaisvc.engine.service import ExplanationService, build_service
+from xaisvc.engine.loading import build_service
 from xaisvc.errors import (
     AbandonedError,
     BundleError,
@@ -17,12 +18,14 @@ from xaisvc.errors import (
     StoreError,
 )
 from xaisvc.records import MemoryRecordStore, encode_record
-from xaisvc.types import Deadline, ErrorTarget
+from xaisvc.types import Deadline, ErrorTarget, Interest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from xaisvc.engine.service import ExplanationService
+    from xaisvc.records import Event
     from xaisvc.types import Budget
 
 GOOD = {"a": 1.5, "b": 0.5}
@@ -31,9 +34,11 @@ GOOD = {"a": 1.5, "b": 0.5}
 class BrokenStore(MemoryRecordStore):
     """A store whose disk is full."""
 
-    def put(self, records: Sequence[tuple[str, bytes]], descriptions: Mapping[str, bytes]) -> None:
-        del records, descriptions
-        raise StoreError("the disk is full")
+    def append(self, event: Event, descriptions: Mapping[str, bytes] | None = None) -> Future[None]:
+        del event, descriptions
+        failed: Future[None] = Future()
+        failed.set_exception(StoreError("the disk is full"))
+        return failed
 
 
 @pytest.fixture
@@ -131,7 +136,10 @@ def test_limits_are_named(service: ExplanationService) -> None:
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        (900_000, "budget: 3 rows times up to 900,000 coalitions are more than the 2,500,000"),
+        (
+            9_000_000,
+            r"budget: 3 rows times up to .* model rows .* the 250,000,000 that one request may take; lower the budget",
+        ),
         (Deadline(101.0), "budget: 3 rows times 101 seconds are more than the 300 seconds"),
     ],
 )
@@ -143,10 +151,10 @@ def test_the_cost_of_sampling_is_bounded_before_anything_is_computed(
 
 
 def test_an_error_target_costs_what_it_may_cost_at_worst(bundle_dir: Path) -> None:
-    limits = ServiceLimits(max_coalitions=100_000)
+    limits = ServiceLimits(max_model_rows=100)
     service = build_service([bundle_dir], record_store=MemoryRecordStore(), device="cpu", limits=limits)
 
-    with pytest.raises(LimitExceededError, match="2 rows times up to 65,536 coalitions"):
+    with pytest.raises(LimitExceededError, match=r"send at most \d+ rows at a time|lower the budget"):
         service.explain(command(GOOD, GOOD, method="kernel", budget=ErrorTarget(1e-9)))
 
 
@@ -158,16 +166,12 @@ def test_a_budget_that_an_exact_method_ignores_costs_nothing(service: Explanatio
 
 def test_work_that_nobody_waits_for_stops_and_leaves_no_record(bundle_dir: Path) -> None:
     service = build_service([bundle_dir], record_store=BrokenStore(), device="cpu")  # would fail if asked to keep one
-    asked = 0
+    interest = Interest()
+    interest.leave()
 
-    def gone() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 2
-
-    with pytest.raises(AbandonedError, match="nothing was recorded"):
-        service.explain(command(GOOD, GOOD, method="lime"), is_abandoned=gone)
-    assert asked == 3
+    with pytest.raises(AbandonedError):
+        service.explain(command(GOOD, GOOD, method="lime"), interest=interest)
+    assert service.answering.scheduler.state().batches == 0
 
 
 def test_unknown_names(service: ExplanationService) -> None:

@@ -11,16 +11,18 @@ import grpc.aio
 import pytest
 
 from xaisvc.config import Settings
-from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome
+from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome, ServiceLimits
 from xaisvc.errors import NotFoundError
 from xaisvc.server.app import start
 from xaisvc.telemetry import make_logger
 from xaisvc.types import (
     BundleDescription,
+    Caller,
     Digests,
     ExplainedOutput,
     ExplanationRecord,
     Feature,
+    Interest,
     Kind,
     Output,
     PlayerValue,
@@ -31,6 +33,7 @@ from xaisvc.types import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from xaisvc.engine.commands import ExplainCommand, ViewRequest
     from xaisvc.server.app import RunningServer
@@ -92,13 +95,13 @@ class FakeService:
 
     commands: list[ExplainCommand] = field(default_factory=list)
     on_explain: Callable[[ExplainCommand], tuple[RowOutcome, ...]] | None = None
-    is_abandoned: Callable[[], bool] | None = None
+    interest: Interest | None = None
+    caller: Caller | None = None
+    limits: ServiceLimits = field(default_factory=ServiceLimits)
 
-    def explain(
-        self, command: ExplainCommand, *, is_abandoned: Callable[[], bool] | None = None
-    ) -> tuple[RowOutcome, ...]:
+    def explain(self, command: ExplainCommand, *, caller: Caller, interest: Interest) -> tuple[RowOutcome, ...]:
         self.commands.append(command)
-        self.is_abandoned = is_abandoned
+        self.interest, self.caller = interest, caller
         if self.on_explain is not None:
             return self.on_explain(command)
         count = len(command.rows) if isinstance(command.rows, list) else len(next(iter(command.rows.values())))
@@ -107,24 +110,29 @@ class FakeService:
             for i in range(count)
         )
 
-    def get_explanation(self, record_id: str) -> ExplanationRecord:
+    def get_explanation(self, record_id: str, caller: Caller) -> ExplanationRecord:
+        self.caller = caller
         if record_id != "r1":
             raise NotFoundError("there is no explanation with this id")
         return a_record()
 
-    def render_view(self, record_id: str, view: ViewRequest) -> RenderedView:
-        self.get_explanation(record_id)
+    def render_view(self, record_id: str, view: ViewRequest, caller: Caller, *, reader: str) -> RenderedView:
+        del reader
+        self.get_explanation(record_id, caller)
         return self._view(view)
 
-    def list_models(self) -> tuple[ModelInfo, ...]:
+    def list_models(self, caller: Caller) -> tuple[ModelInfo, ...]:
+        self.caller = caller
         return (A_MODEL,)
 
-    def get_model(self, name: str) -> ModelInfo:
+    def get_model(self, name: str, caller: Caller) -> ModelInfo:
+        self.caller = caller
         if name != "loans":
             raise NotFoundError(f"there is no model '{name}'")
         return A_MODEL
 
-    def list_audiences(self) -> tuple[AudienceInfo, ...]:
+    def list_audiences(self, caller: Caller) -> tuple[AudienceInfo, ...]:
+        self.caller = caller
         return (AN_AUDIENCE,)
 
     @staticmethod
@@ -177,13 +185,13 @@ def service() -> FakeService:
 
 
 @pytest.fixture
-def serving() -> Callable[..., object]:
+def serving(tmp_path: Path) -> Callable[..., object]:
     """An asynchronous context manager: `async with serving(service, max_rows=5) as served`."""
 
     @asynccontextmanager
     async def serve(service: FakeService, **changes: object) -> AsyncIterator[Served]:
         stream = io.StringIO()
-        settings = Settings(port=0, **changes)  # type: ignore[arg-type]
+        settings = Settings(**{"port": 0, "data_dir": tmp_path, "reflection": True, **changes})  # type: ignore[arg-type]
         running = await start(settings, service, make_logger("json", settings.log_level, stream))  # type: ignore[arg-type]
         async with grpc.aio.insecure_channel(running.address) as channel:
             try:

@@ -10,8 +10,10 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
 
 from xaisvc.config import Settings
+from xaisvc.engine.commands import ServiceLimits
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
 from xaisvc.server.app import SERVICES, Stop, start
 from xaisvc.telemetry import make_logger
@@ -118,7 +120,8 @@ async def test_an_oversized_answer_is_refused_with_what_to_do(serving: Any, serv
 
 
 async def test_too_many_rows_are_refused_before_the_engine_sees_them(serving: Any, service: Any) -> None:
-    async with serving(service, max_rows=2) as served:
+    service.limits = ServiceLimits(max_rows=2)
+    async with serving(service) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
         error = await failure(stub.Explain(pb.ExplainRequest(model="loans", rows=[pb.Row()] * 3)))
 
@@ -215,32 +218,54 @@ async def test_what_is_not_named_is_asked_for(
     assert error.details().startswith(f"{field}: no ")
 
 
-async def test_a_deadline_ends_the_wait_and_waiting_work_never_starts(
-    serving: Any, service: Any, gate: threading.Event
-) -> None:
+async def test_a_deadline_ends_the_wait_and_tells_the_work(serving: Any, service: Any, gate: threading.Event) -> None:
     def wait(command: object) -> tuple[()]:
         del command
         gate.wait(10)
         return ()
 
     service.on_explain = wait
-    async with serving(service, workers=1) as served:
+    async with serving(service) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
-        running = asyncio.ensure_future(failure(stub.Explain(REQUEST, timeout=0.2)))
-        await eventually(lambda: len(service.commands) == 1)
-        waiting = asyncio.ensure_future(failure(stub.Explain(REQUEST, timeout=0.2)))
-
-        assert (await running).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert (await waiting).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await eventually(lambda: len(served.events("call")) == 2)
-        await eventually(service.is_abandoned)  # so that the work can stop itself
+        error = await failure(stub.Explain(REQUEST, timeout=0.2))
+        await eventually(lambda: len(served.events("call")) == 1)
+        await eventually(lambda: service.interest.gone)  # so that the work can stop itself
 
         gate.set()
         service.on_explain = None
         await stub.Explain(REQUEST, timeout=5)
 
-    assert len(service.commands) == 2  # the first and the last: the one in between left before its turn
-    assert [event["code"] for event in served.events("call")] == ["CANCELLED", "CANCELLED", "OK"]
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert 0 < service.interest.until < float("inf")
+    assert [event["code"] for event in served.events("call")] == ["CANCELLED", "OK"]
+
+
+async def test_calls_above_the_number_allowed_are_refused_at_once_and_health_is_not(
+    serving: Any, service: Any, gate: threading.Event
+) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service, max_in_flight=1) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        running = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
+        await eventually(lambda: len(service.commands) == 1)
+        error = await failure(stub.Explain(REQUEST))
+        health = await health_pb2_grpc.HealthStub(served.channel).Check(health_pb2.HealthCheckRequest())
+        gate.set()
+        await running
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error.details() == "1 calls are in progress, which is as many as may be; try again in a moment"
+    status = rpc_status.from_call(error)
+    assert status is not None
+    retry = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in status.details)
+    assert retry.retry_delay.ToMilliseconds() == 500
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    assert len(service.commands) == 1
 
 
 async def test_health_answers_while_all_workers_are_busy(serving: Any, service: Any, gate: threading.Event) -> None:
@@ -249,7 +274,7 @@ async def test_health_answers_while_all_workers_are_busy(serving: Any, service: 
         return ()
 
     service.on_explain = wait
-    async with serving(service, workers=1) as served:
+    async with serving(service) as served:
         call = asyncio.ensure_future(
             failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
         )
@@ -281,7 +306,7 @@ async def test_a_stop_lets_calls_finish_refuses_new_ones_and_tells_watchers(
     def wait(command: object) -> object:
         gate.wait(10)
         service.on_explain = None
-        return service.explain(command)
+        return service.explain(command, caller=service.caller, interest=service.interest)
 
     service.on_explain = wait
     async with serving(service) as served:
@@ -364,8 +389,7 @@ async def test_a_second_service_on_the_port_fails_loudly(serving: Any, service: 
             await start(Settings(port=served.running.port), service, make_logger())
 
 
-async def test_an_open_address_is_warned_about(serving: Any, service: Any) -> None:
-    async with serving(service, host="0.0.0.0") as served:  # noqa: S104 - what the test is about
-        assert [event["host"] for event in served.events("unprotected")] == ["0.0.0.0"]  # noqa: S104 - as above
-    async with serving(service) as served:
-        assert served.events("unprotected") == []
+async def test_an_open_address_needs_tokens_and_tls(serving: Any, service: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="can be reached from other machines, so it needs tokens and TLS"):
+        async with serving(service, host="0.0.0.0"):  # noqa: S104 - what the test is about
+            pass

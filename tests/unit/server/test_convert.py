@@ -11,6 +11,7 @@ from xaisvc.engine.commands import AudienceInfo, ExplainCommand, ModelInfo, Rend
 from xaisvc.errors import FieldViolation, InvalidRequestError, LimitExceededError
 from xaisvc.server import convert, convert_models
 from xaisvc.types import (
+    LOCAL,
     Adverse,
     Band,
     Caveat,
@@ -307,7 +308,7 @@ def test_a_wrong_row_keeps_its_place_and_its_violations(record: object) -> None:
         RowOutcome(index=2, record=None, error="the model answered with a number that is not finite"),
     )
 
-    response = convert.explain_response(outcomes)
+    response = convert.explain_response(outcomes, LOCAL)
 
     assert [result.index for result in response.results] == [0, 1, 2]
     assert [result.WhichOneof("outcome") for result in response.results] == ["explanation", "error", "error"]

@@ -1,0 +1,61 @@
+"""What is learnt about the pace of work."""
+
+from __future__ import annotations
+
+import pytest
+
+from xaisvc.engine.scheduling.pace import Pace
+
+CLOSE = 1e-9  # sums and ratios of a few float64
+
+
+def test_the_start_value_serves_until_something_is_known() -> None:
+    assert Pace(0.5).seconds("key", 10) == 5.0
+
+
+def test_an_unknown_key_has_the_pace_of_all() -> None:
+    pace = Pace(0.5)
+    pace.observe("one", 10, 1.0, 1)
+
+    assert pace.seconds("other", 10) == pytest.approx(1.0, rel=CLOSE)
+
+
+def test_each_key_has_its_own_pace_and_large_batches_weigh_more() -> None:
+    pace = Pace(0.5)
+    pace.observe("slow", 1, 10.0, 1)
+    pace.observe("fast", 1, 1.0, 1)
+    pace.observe("fast", 100, 1.0, 1)
+
+    assert pace.seconds("slow", 1) == pytest.approx(10.0, rel=CLOSE)
+    assert pace.seconds("fast", 1) == pytest.approx((0.8 + 1.0) / (0.8 + 100), rel=CLOSE)
+
+
+def test_the_past_fades() -> None:
+    pace = Pace(0.5)
+    pace.observe("key", 1, 1000.0, 1)
+    for _ in range(60):
+        pace.observe("key", 1, 1.0, 1)
+
+    assert pace.seconds("key", 1) == pytest.approx(1.0, rel=1e-2)  # 1000 * 0.8^60 / 5 is 3e-4
+
+
+def test_company_is_what_the_last_batch_had() -> None:
+    pace = Pace(0.5)
+    assert not pace.shares("key")
+    pace.observe("key", 1, 1.0, 2)
+    assert pace.shares("key")
+    pace.observe("key", 1, 1.0, 1)
+    assert not pace.shares("key")
+
+
+def test_the_least_recently_used_keys_are_forgotten() -> None:
+    pace = Pace(0.5)
+    pace.observe("first", 1, 1.0, 2)
+    pace.observe("kept", 1, 1.0, 2)
+    for place in range(2000):
+        pace.observe(place, 1, 1.0, 1)
+        pace.observe("kept", 1, 1.0, 2)
+
+    assert len(pace._keys) == 1024
+    assert not pace.shares("first")
+    assert pace.shares("kept")

@@ -1,0 +1,89 @@
+"""What readers made of explanations."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from xaisvc.engine.recorded import reader_digest
+from xaisvc.errors import InvalidRequestError
+from xaisvc.records import Event, EventKind, Part
+
+if TYPE_CHECKING:
+    from xaisvc.engine.commands import Feedback
+    from xaisvc.engine.recorded import Records
+    from xaisvc.engine.surroundings import Surroundings
+    from xaisvc.records import RecordStore
+    from xaisvc.types import Caller
+
+VERDICTS = ("agree", "deviate", "not_used")
+MAX_CODE_LENGTH = 64
+MAX_COMMENT_LENGTH = 4000
+
+_SHORT = ("audience", "reader", "reason_code", "first_judgement", "final_judgement", "outcome")
+
+
+def check_feedback(feedback: Feedback) -> None:
+    """Refuses feedback that says nothing, or too much.
+
+    Raises:
+        InvalidRequestError: Names the field.
+    """
+    if feedback.verdict and feedback.verdict not in VERDICTS:
+        raise InvalidRequestError.of("verdict", f"{feedback.verdict!r} is not one of {', '.join(VERDICTS)}")
+    for name in _SHORT:
+        if len(getattr(feedback, name)) > MAX_CODE_LENGTH:
+            raise InvalidRequestError.of(name, f"has more than {MAX_CODE_LENGTH} characters; longer texts are comments")
+    if len(feedback.comment) > MAX_COMMENT_LENGTH:
+        raise InvalidRequestError.of("comment", f"has more than {MAX_COMMENT_LENGTH} characters; shorten it")
+    told = (
+        feedback.verdict,
+        feedback.comment,
+        feedback.first_judgement,
+        feedback.final_judgement,
+        feedback.outcome,
+    )
+    if not any(told):
+        raise InvalidRequestError.of(
+            "verdict", "nothing is said; set a verdict, a judgement, a comment or an outcome", reason="REQUIRED"
+        )
+
+
+def submit(
+    feedback: Feedback, caller: Caller, *, store: RecordStore, records: Records, surroundings: Surroundings
+) -> tuple[str, str]:
+    """Stores feedback durably.
+
+    Returns:
+        Id and time of the entry.
+
+    Raises:
+        InvalidRequestError: If it says nothing, or too much.
+        NotFoundError: If there is no such explanation for this caller.
+        StoreError: If it could not be stored.
+    """
+    check_feedback(feedback)
+    bundle = records.bundle_of(feedback.explanation_id, caller)
+    entry_id, at = surroundings.new_id(), records.now()
+    comment = json.dumps({"comment": feedback.comment}, ensure_ascii=False).encode()
+    store.append(
+        Event(
+            id=entry_id,
+            kind=EventKind.FEEDBACK,
+            at=at,
+            bundle=bundle,
+            caller=caller.id,
+            about=feedback.explanation_id,
+            head={
+                "audience": feedback.audience,
+                "reader": reader_digest(feedback.reader, caller),
+                "verdict": feedback.verdict,
+                "reason_code": feedback.reason_code,
+                "first_judgement": feedback.first_judgement,
+                "final_judgement": feedback.final_judgement,
+                "outcome": feedback.outcome,
+            },
+            parts=[Part(content=comment)] if feedback.comment else (),
+        )
+    ).result()
+    return entry_id, at

@@ -1,0 +1,311 @@
+"""Everything that the threads of a scheduler share, behind one lock."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic
+
+from xaisvc.engine.scheduling.admission import Load, check_room
+from xaisvc.engine.scheduling.entry import Entry
+from xaisvc.engine.scheduling.faults import as_exception
+from xaisvc.engine.scheduling.gauges import Counts, SchedulerState
+from xaisvc.engine.scheduling.lanes import WaitingLanes
+from xaisvc.engine.scheduling.pace import Pace
+from xaisvc.engine.scheduling.task import Answer, Lane, RowsT
+from xaisvc.engine.scheduling.waiting import wait_limit
+from xaisvc.errors import AbandonedError, BusyError, TooLateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from xaisvc.engine.scheduling.entry import Piece
+    from xaisvc.engine.scheduling.limits import SchedulerLimits
+    from xaisvc.engine.scheduling.task import Compute, Task
+
+_CLOSING = "the service is shutting down and takes no more work; ask again elsewhere or later"
+_CLOSING_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch(Generic[RowsT, Answer]):
+    """Pieces that are computed together.
+
+    Attributes:
+        pieces: At least one; of several tasks with the same key.
+        started_at: Reading of the clock.
+        estimate_s: Seconds that it is thought to take.
+    """
+
+    pieces: Sequence[Piece[RowsT, Answer]]
+    started_at: float
+    estimate_s: float
+
+
+class Desk(Generic[RowsT, Answer]):
+    """Takes tasks in, hands batches out and settles what was found.
+
+    An entry is marked as done under the lock, by one thread only, which then resolves its future without the lock: so
+    no future is resolved twice or forgotten, and nothing that a future calls back can block the others.
+    """
+
+    def __init__(self, limits: SchedulerLimits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ready = threading.Condition(self._lock)  # something waits, or all is over
+        self._empty = threading.Condition(self._lock)  # nothing is open
+        self._waiting: WaitingLanes[RowsT, Answer] = WaitingLanes(limits.bulk_every)
+        self._open: set[Entry[RowsT, Answer]] = set()  # every entry that is not done
+        self._running: set[Batch[RowsT, Answer]] = set()
+        self._pace = Pace(limits.start_s_per_cost)
+        self._counts = Counts()
+        self._arrivals = 0
+        self._is_closing = False
+        self._is_over = False
+
+    def check_room(self, lane: Lane, caller: str, until: float) -> None:
+        """Refuses what `enter` would refuse."""
+        now = self._clock()
+        self._sweep(now)
+        with self._lock:
+            self._check_room(lane, caller, until, now)
+
+    def enter(self, task: Task[RowsT], compute: Compute[RowsT, Answer]) -> Entry[RowsT, Answer]:
+        """Lets a task wait.
+
+        Raises:
+            TooLateError: If its deadline has passed.
+            BusyError: If there is no room, or the desk is closed.
+        """
+        now = self._clock()
+        self._sweep(now)
+        with self._lock:
+            self._check_room(task.lane, task.caller, task.interest.until, now)
+            entry: Entry[RowsT, Answer] = Entry(
+                task,
+                compute,
+                number=self._arrivals,
+                submitted_at=now,
+                estimate_s=self._pace.seconds(task.key, task.cost),
+            )
+            self._arrivals += 1
+            self._waiting.add(entry)
+            self._open.add(entry)
+            self._counts.submitted += 1
+            self._ready.notify()
+        return entry
+
+    def leave(self, entry: Entry[RowsT, Answer]) -> None:
+        """Ends an entry whose caller has left, waiting or running."""
+        with self._lock:
+            if not self._end(entry):
+                return
+            self._counts.abandoned += 1
+        _fail([entry], AbandonedError("the caller left before the answer was ready"))
+
+    def next_batch(self) -> Batch[RowsT, Answer] | None:
+        """Waits for work and takes a batch; None once all is over."""
+        while True:
+            with self._lock:
+                while not len(self._waiting) and not self._is_over:
+                    self._ready.wait()
+            self._sweep(self._clock())
+            with self._lock:
+                if self._is_over:
+                    return None
+                if not len(self._waiting):
+                    continue
+                now = self._clock()
+                linger_s = self._linger_s(now)
+                if linger_s > 0:
+                    self._ready.wait(wait_limit(linger_s))
+                    continue
+                pieces = self._waiting.pick(self._limits.max_batch_cost)
+                batch = Batch(pieces, now, sum(p.entry.estimate_s * p.cost / p.entry.task.cost for p in pieces))
+                self._running.add(batch)
+                self._counts.count_batch(
+                    tasks=len(pieces), rows=sum(map(len, pieces)), cost=sum(piece.cost for piece in pieces)
+                )
+                self._counts.waited_s += sum(now - piece.entry.submitted_at for piece in pieces if not piece.start)
+                if len(self._waiting):
+                    self._ready.notify()
+                return batch
+
+    def drop_unwanted(self, pieces: Iterable[Piece[RowsT, Answer]]) -> list[Piece[RowsT, Answer]]:
+        """The pieces that somebody still waits for. Entries whose deadline has passed are ended."""
+        now = self._clock()
+        with self._lock:
+            wanted = [piece for piece in pieces if piece.entry.wanted(now)]
+            # Whoever left is ended by `leave`, which is on its way: here it is enough not to compute for them.
+            late = [p.entry for p in pieces if now >= p.entry.task.interest.until and self._end(p.entry)]
+            self._counts.late += len(late)
+        _fail(late, _late())
+        return wanted
+
+    def settle(self, pieces: Sequence[Piece[RowsT, Answer]], found: Sequence[list[Answer]], seconds: float) -> None:
+        """Keeps the answers of pieces that were computed together in `seconds`."""
+        whole: list[tuple[Entry[RowsT, Answer], list[Answer]]] = []
+        key = pieces[0].entry.task.key
+        try:
+            with self._lock:
+                self._pace.observe(key, sum(piece.cost for piece in pieces), seconds, len(pieces))
+                self._counts.computed_s += seconds
+                for piece, answers in zip(pieces, found, strict=True):
+                    entry = piece.entry
+                    if not entry.done and entry.keep(piece, answers):
+                        whole.append((entry, entry.answers()))
+                        self._end(entry)
+                        self._counts.answered += 1
+        finally:  # even where one answer made trouble, the others are given
+            for entry, every in whole:
+                _resolve(entry, every)
+
+    def settle_error(self, pieces: Iterable[Piece[RowsT, Answer]], error: BaseException) -> None:
+        """Fails the entries of these pieces; the rest of their rows is not computed."""
+        with self._lock:
+            failed = [piece.entry for piece in pieces if self._end(piece.entry)]
+            self._counts.failed += len(failed)
+        _fail(failed, as_exception(error))
+
+    def count_reruns(self, count: int, seconds: float) -> None:
+        """Counts a computation that failed after `seconds` and is tried again in `count` parts."""
+        with self._lock:
+            self._counts.reruns += count
+            self._counts.computed_s += seconds
+
+    def end_batch(self, batch: Batch[RowsT, Answer]) -> None:
+        """Says that nothing of a batch is being computed any more."""
+        with self._lock:
+            self._running.discard(batch)
+
+    def fail_waiting(self, error: BaseException) -> None:
+        """Fails whatever is in no running batch, so that a fault in the books themselves leaves nobody waiting."""
+        with self._lock:
+            running = {piece.entry for batch in self._running for piece in batch.pieces}
+            lost = [entry for entry in self._open if entry not in running]
+            self._open.difference_update(lost)
+            for entry in lost:
+                entry.done = True
+            self._waiting = WaitingLanes(self._limits.bulk_every)
+            self._counts.failed += len(lost)
+            self._empty.notify_all()
+        _fail(lost, as_exception(error))
+
+    def close(self, grace_s: float) -> bool:
+        """Takes no more and waits until nothing is open, at most `grace_s`; then fails the rest.
+
+        Returns:
+            Whether nothing had to be failed.
+        """
+        end = self._clock() + grace_s
+        with self._lock:
+            self._is_closing = True
+            self._ready.notify_all()  # nobody lingers any more
+            while self._open and (left := end - self._clock()) > 0:
+                self._empty.wait(wait_limit(left))
+            dropped = [entry for entry in list(self._open) if self._end(entry)]
+            self._counts.dropped += len(dropped)
+            self._is_over = True
+            self._ready.notify_all()
+        _fail(dropped, BusyError(_CLOSING, _CLOSING_RETRY_S))
+        return not dropped
+
+    def state(self, live_threads: int) -> SchedulerState:
+        """One reading of every gauge."""
+        now = self._clock()
+        with self._lock:
+            counts = self._counts
+            return SchedulerState(
+                waiting_tasks=len(self._waiting),
+                waiting_bulk_tasks=len(self._waiting[Lane.BULK]),
+                waiting_cost=self._waiting.cost,
+                waiting_s=self._wait_s(Lane.BULK, now),
+                running_batches=len(self._running),
+                live_threads=live_threads,
+                submitted=counts.submitted,
+                answered=counts.answered,
+                failed=counts.failed,
+                abandoned=counts.abandoned,
+                late=counts.late,
+                refused=counts.refused,
+                dropped=counts.dropped,
+                reruns=counts.reruns,
+                batches=counts.batches,
+                batch_tasks=counts.batch_tasks,
+                batch_rows=counts.batch_rows,
+                batch_cost=counts.batch_cost,
+                batch_sizes=tuple(counts.batch_sizes),
+                waited_s=counts.waited_s,
+                computed_s=counts.computed_s,
+            )
+
+    def _check_room(self, lane: Lane, caller: str, until: float, now: float) -> None:
+        if self._is_closing:
+            self._counts.refused += 1
+            raise BusyError(_CLOSING, _CLOSING_RETRY_S)
+        waiting = self._waiting[lane]
+        load = Load(lane_tasks=len(waiting), caller_tasks=waiting.tasks_of(caller), wait_s=self._wait_s(lane, now))
+        try:
+            check_room(self._limits.bounds, load, left_s=until - now)
+        except TooLateError:
+            self._counts.late += 1
+            raise
+        except BusyError:
+            self._counts.refused += 1
+            raise
+
+    def _wait_s(self, lane: Lane, now: float) -> float:
+        """Seconds until a new task of this lane is thought to have its turn."""
+        if not len(self._waiting) and len(self._running) < self._limits.threads:
+            return 0.0
+        running = sum(max(0.0, batch.started_at + batch.estimate_s - now) for batch in self._running)
+        return (running + self._waiting.seconds_before(lane)) / self._limits.threads
+
+    def _linger_s(self, now: float) -> float:
+        """Seconds to wait for company before the next batch is taken; 0 or less to take it now."""
+        if not self._limits.linger_s or self._is_closing:
+            return 0.0
+        lane = self._waiting.due()
+        head = lane.head()
+        if lane.cost_of(head.task.key) >= self._limits.max_batch_cost or not self._pace.shares(head.task.key):
+            return 0.0
+        return head.submitted_at + self._limits.linger_s - now
+
+    def _sweep(self, now: float) -> None:
+        """Ends whatever waits although its deadline has passed."""
+        with self._lock:
+            late = [entry for entry in self._waiting.take_late(now) if self._end(entry)]
+            self._counts.late += len(late)
+        _fail(late, _late())
+
+    def _end(self, entry: Entry[RowsT, Answer]) -> bool:
+        """Marks an entry as done, under the lock. True for the one who must then resolve its future."""
+        if entry.done:
+            return False
+        self._waiting.discard(entry)
+        self._open.discard(entry)
+        entry.done = True
+        if not self._open:
+            self._empty.notify_all()
+        return True
+
+
+def _late() -> TooLateError:
+    return TooLateError("the deadline passed before the answer was ready, so the work was not begun or was stopped")
+
+
+def _fail(entries: Iterable[Entry[RowsT, Answer]], error: Exception) -> None:
+    for entry in entries:
+        _resolve(entry, error)
+
+
+def _resolve(entry: Entry[RowsT, Answer], outcome: list[Answer] | Exception) -> None:
+    """Resolves a future; what its listeners raise is theirs."""
+    try:
+        if isinstance(outcome, Exception):
+            entry.future.set_exception(outcome)
+        else:
+            entry.future.set_result(outcome)
+    except BaseException:  # noqa: BLE001, S110 - the future is resolved by then, and the thread must live on
+        pass

@@ -1,0 +1,210 @@
+"""Frames, answers and rows as bytes: what a record holds and a cache keeps.
+
+A frame is JSON, as it is read by people who never saw this code. Answers are many, so they are a few packed numbers and
+a short JSON text each. Equal values give equal bytes, and every float comes back exactly as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.errors import StoreError
+from xaisvc.records.codec import decode_json, encode_json
+from xaisvc.types import AnswerFrame, Caveat, RowAnswer, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import TypeAdapter
+
+    from xaisvc.types import Table
+
+FRAME_FORMAT = "xaisvc.frame/v1"
+ANSWER_VERSION_BYTE = 1
+ROW_VERSION_BYTE = 1
+
+_HEAD = struct.Struct("<BBHI4dq")
+_ROW_HEAD = struct.Struct("<BHI")
+_EXACT, _ADVERSE_KNOWN, _ADVERSE = 1, 2, 4
+
+
+def encode_frame(frame: AnswerFrame) -> bytes:
+    """A frame as bytes.
+
+    Raises:
+        StoreError: If it holds a number that is not finite.
+    """
+    return encode_json(FRAME_FORMAT, _frame_adapter(), frame)
+
+
+def decode_frame(stored: bytes) -> AnswerFrame:
+    """The frame in these bytes.
+
+    Raises:
+        StoreError: If they are no frame of a known version.
+    """
+    return decode_json(FRAME_FORMAT, _frame_adapter(), stored)
+
+
+@cache
+def _frame_adapter() -> TypeAdapter[AnswerFrame]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - heavy: loaded when used
+
+    return TypeAdapter(AnswerFrame)
+
+
+def encode_answer(answer: RowAnswer) -> bytes:
+    """An answer as bytes: a head of fixed size, the numbers as little-endian float64, and JSON for what is text.
+
+    Raises:
+        StoreError: If it holds a number that is not finite.
+    """
+    flags = (
+        (_EXACT if answer.exact else 0)
+        | (0 if answer.adverse is None else _ADVERSE_KNOWN)
+        | (_ADVERSE if answer.adverse else 0)
+    )
+    numbers = answer.values if answer.exact else np.concatenate((answer.values, answer.standard_errors))
+    singles = (answer.prediction, answer.rank_share, answer.base_value, answer.output)
+    if not (np.isfinite(numbers).all() and np.isfinite(singles).all()):
+        raise StoreError("a number that is not finite cannot be recorded")
+    text = (
+        _text(answer.band, answer.detail, answer.diagnostics, answer.caveats)
+        if answer.diagnostics or answer.caveats
+        else _plain_text(answer.band, answer.detail)
+    )
+    head = _HEAD.pack(ANSWER_VERSION_BYTE, flags, len(answer.values), len(text), *singles, answer.model_evaluations)
+    return head + np.ascontiguousarray(numbers, dtype="<f8").tobytes() + text
+
+
+def decode_answer(stored: bytes) -> RowAnswer:
+    """The answer in these bytes.
+
+    Raises:
+        StoreError: If they are no answer of a known version.
+    """
+    try:
+        version, flags, p, n_text, prediction, rank_share, base_value, output, evaluations = _HEAD.unpack_from(stored)
+        exact = bool(flags & _EXACT)
+        end = _HEAD.size + 8 * p * (1 if exact else 2)
+        if version != ANSWER_VERSION_BYTE or len(stored) != end + n_text:
+            raise _damaged("answer")
+        numbers = np.frombuffer(stored, dtype="<f8", count=p if exact else 2 * p, offset=_HEAD.size)
+        band, detail, diagnostics, caveats = _read_text(stored[end:])
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise _damaged("answer") from error
+    return RowAnswer(
+        prediction=prediction,
+        rank_share=rank_share,
+        base_value=base_value,
+        output=output,
+        values=numbers[:p],
+        standard_errors=_zeros(p) if exact else numbers[p:],
+        exact=exact,
+        model_evaluations=evaluations,
+        band=band,
+        adverse=bool(flags & _ADVERSE) if flags & _ADVERSE_KNOWN else None,
+        detail=detail,
+        diagnostics=diagnostics,
+        caveats=caveats,
+    )
+
+
+def encode_rows(rows: Table) -> list[bytes]:
+    """Validated rows as bytes: the numbers as little-endian float64 with NaN for missing, and the texts as JSON.
+
+    The names are not in there: they are the features of the bundle, in the order of the description that the frame's
+    schema digest names.
+    """
+    numbers = [values for values in rows.columns.values() if values.dtype != object]
+    texts = [values for values in rows.columns.values() if values.dtype == object]
+    n = len(rows)
+    matrix = np.ascontiguousarray(np.column_stack(numbers) if numbers else np.empty((n, 0)), dtype="<f8")
+    width = matrix.shape[1] * 8
+    packed = matrix.tobytes()
+    found = []
+    for i in range(n):
+        text = _texts(tuple(values[i] for values in texts)) if texts else b""
+        head = _ROW_HEAD.pack(ROW_VERSION_BYTE, matrix.shape[1], len(text))
+        found.append(head + packed[i * width : (i + 1) * width] + text)
+    return found
+
+
+def decode_row(stored: bytes, kinds: Mapping[str, bool]) -> tuple[dict[str, float | str | None], bytes]:
+    """The row at the beginning of these bytes, and the bytes after it.
+
+    Args:
+        stored: What `encode_rows` gave, and possibly more.
+        kinds: Feature id to whether its values are texts, in the order of the schema.
+
+    Raises:
+        StoreError: If they are no row of these features.
+    """
+    try:
+        version, n_numbers, n_text = _ROW_HEAD.unpack_from(stored)
+        start = _ROW_HEAD.size
+        numbers = iter(np.frombuffer(stored, dtype="<f8", count=n_numbers, offset=start).tolist())
+        middle = start + 8 * n_numbers
+        texts = iter(json.loads(stored[middle : middle + n_text]) if n_text else ())
+        if version != ROW_VERSION_BYTE or n_numbers != sum(not is_text for is_text in kinds.values()):
+            raise _damaged("row")
+        row = {name: next(texts) if is_text else _number(next(numbers)) for name, is_text in kinds.items()}
+    except (struct.error, ValueError, StopIteration, TypeError) as error:
+        raise _damaged("row") from error
+    return row, stored[middle + n_text :]
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value  # noqa: PLR0124 - only a NaN differs from itself
+
+
+@lru_cache(maxsize=4096)
+def _texts(values: tuple[str | None, ...]) -> bytes:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@lru_cache(maxsize=1024)
+def _plain_text(band: str, detail: str) -> bytes:
+    return _text(band, detail, {}, ())
+
+
+def _text(band: str, detail: str, diagnostics: Mapping[str, float], caveats: Sequence[Caveat]) -> bytes:
+    content = {
+        "band": band,
+        "caveats": [
+            [caveat.kind, caveat.severity.value, list(caveat.players), caveat.message, dict(caveat.evidence)]
+            for caveat in caveats
+        ],
+        "detail": detail,
+        "diagnostics": dict(diagnostics),
+    }
+    try:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    except ValueError as error:
+        raise StoreError("a number that is not finite cannot be recorded") from error
+
+
+@lru_cache(maxsize=1024)
+def _read_text(text: bytes) -> tuple[str, str, Mapping[str, float], tuple[Caveat, ...]]:
+    content = json.loads(text)
+    caveats = tuple(
+        Caveat(kind=kind, severity=Severity(severity), players=tuple(players), message=message, evidence=evidence)
+        for kind, severity, players, message, evidence in content["caveats"]
+    )
+    return content["band"], content["detail"], content["diagnostics"], caveats
+
+
+@lru_cache(maxsize=64)
+def _zeros(p: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    zeros = np.zeros(p)
+    zeros.setflags(write=False)
+    return zeros
+
+
+def _damaged(what: str) -> StoreError:
+    return StoreError(f"stored bytes are no {what} of this version: the store is damaged or was written by another one")

@@ -1,0 +1,106 @@
+"""Many answers as one message, packed column by column, so that neither side spends time on single values."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from xaisvc.server.convert import caveat_message, figures, row_result
+from xaisvc.server.convert_models import digests
+from xaisvc.v1 import explanations_pb2
+from xaisvc.wire import SPACE_TO_WIRE
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from xaisvc.engine.commands import AnswerBatch
+    from xaisvc.types import AnswerFrame, Caveat, RowAnswer
+
+
+def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamResponse:
+    """One message of a stream."""
+    found = explanations_pb2.ExplainStreamResponse(
+        errors=[row_result(outcome) for outcome in batch.failed], next_row=batch.next_row, rows=batch.rows
+    )
+    if batch.answers:
+        found.batch.CopyFrom(_batch(batch))
+    return found
+
+
+def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
+    frame, answers = batch.frame, batch.answers
+    created_at = Timestamp()
+    created_at.FromDatetime(dt.datetime.fromisoformat(batch.created_at))
+    exact = [answer.exact for answer in answers]
+    has_diagnostics = any(answer.diagnostics for answer in answers)
+    return explanations_pb2.ExplanationBatch(
+        indices=batch.indices,
+        ids=batch.ids,
+        created_at=created_at,
+        model=frame.bundle,
+        model_version=frame.bundle_version,
+        digests=digests(frame.digests),
+        device=frame.device,
+        answer_version=frame.answer_version,
+        output=frame.output,
+        prediction_space=SPACE_TO_WIRE[frame.prediction_space],
+        space=SPACE_TO_WIRE[frame.space],
+        method=frame.method,
+        value_function=frame.value_function,
+        players_kind=frame.players.kind,
+        players=_players(frame),
+        seed=frame.seed,
+        budget=frame.budget_text,
+        predictions=[answer.prediction for answer in answers],
+        rank_shares=[answer.rank_share for answer in answers],
+        base_values=[answer.base_value for answer in answers],
+        outputs=[answer.output for answer in answers],
+        values=np.concatenate([answer.values for answer in answers]).tolist(),
+        standard_errors=None if all(exact) else np.concatenate([answer.standard_errors for answer in answers]).tolist(),
+        exact=exact,
+        model_evaluations=[answer.model_evaluations for answer in answers],
+        bands=[answer.band for answer in answers],
+        adverse=None if answers[0].adverse is None else [bool(answer.adverse) for answer in answers],
+        details=_details(answers),
+        caveats=_caveats(answers),
+        diagnostics=[explanations_pb2.BatchFigures(figures=figures(answer.diagnostics)) for answer in answers]
+        if has_diagnostics
+        else None,
+        portfolio=explanations_pb2.Portfolio(
+            rows=frame.portfolio_rows, mean_prediction=frame.portfolio_mean, adverse_share=frame.adverse_share
+        ),
+    )
+
+
+def _players(frame: AnswerFrame) -> list[explanations_pb2.BatchPlayer]:
+    usual = frame.portfolio_mean_abs or (None,) * len(frame.players)
+    return [
+        explanations_pb2.BatchPlayer(player=name, features=members, portfolio_mean_abs=mean)
+        for name, members, mean in zip(frame.players.names, frame.players.members, usual, strict=True)
+    ]
+
+
+def _details(answers: Sequence[RowAnswer]) -> list[explanations_pb2.BatchText]:
+    places: dict[str, list[int]] = {}
+    for place, answer in enumerate(answers):
+        places.setdefault(answer.detail, []).append(place)
+    if len(places) == 1:
+        return [explanations_pb2.BatchText(text=answers[0].detail)]
+    return [explanations_pb2.BatchText(text=text, places=found) for text, found in places.items()]
+
+
+def _caveats(answers: Sequence[RowAnswer]) -> list[explanations_pb2.BatchCaveat]:
+    """Each caveat once, by what it says; for every row its own stand in order."""
+    found: dict[Hashable, tuple[Caveat, list[int]]] = {}
+    for place, answer in enumerate(answers):
+        for rank, caveat in enumerate(answer.caveats):
+            # The rank is part of the name, so that the order in the message is an order for every row.
+            key = (rank, caveat.kind, caveat.severity, caveat.players, caveat.message, tuple(caveat.evidence.items()))
+            found.setdefault(key, (caveat, []))[1].append(place)
+    ordered = sorted(found.items(), key=lambda item: item[0][0])  # type: ignore[index] # the rank comes first
+    return [
+        explanations_pb2.BatchCaveat(caveat=caveat_message(caveat), places=places) for _, (caveat, places) in ordered
+    ]

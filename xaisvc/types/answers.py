@@ -1,0 +1,101 @@
+"""The answer for one row, split into what it shares with every row of the same request and what is its own.
+
+The shared part is the frame: it follows from the request and the bundle alone, before any row is computed. The own part
+is what a cache keeps and a record holds. Both together make an `ExplanationRecord`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from xaisvc.types.attribution import Budget, Players
+from xaisvc.types.record import Caveat, Digests
+from xaisvc.types.schema import Space
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFrame:
+    """What all rows of one request share; with a row it is all that is needed to compute its answer again.
+
+    Attributes:
+        bundle: Name of the bundle.
+        bundle_version: Its owner's version.
+        digests: What was pinned.
+        device: What the model ran on, `cpu` or `cuda`.
+        answer_version: Version of the code's answers.
+        software: Library to version, of what computes the numbers.
+        output: Id of the explained output.
+        prediction_space: Unit of the output tensor.
+        space: Unit of the explained number.
+        method: The method that runs, never `auto`.
+        value_function: `interventional`, or `local_surrogate` for LIME.
+        players: Who shares the credit.
+        seed: The caller's seed.
+        budget: How much work was allowed; None for the method's default and for exact methods.
+        budget_text: The budget in words; empty for exact methods.
+        portfolio_rows: Number of background rows behind the portfolio figures.
+        portfolio_mean: Mean of the output tensor over the background, in the unit of the tensor.
+        adverse_share: Share of the background with the adverse decision; None without a threshold.
+        portfolio_mean_abs: Mean absolute attribution of each player over the background, in `space`; None if unknown.
+    """
+
+    bundle: str
+    bundle_version: str
+    digests: Digests
+    device: str
+    answer_version: int
+    software: Mapping[str, str]
+    output: str
+    prediction_space: Space
+    space: Space
+    method: str
+    value_function: str
+    players: Players
+    seed: int
+    budget: Budget | None
+    budget_text: str
+    portfolio_rows: int
+    portfolio_mean: float
+    adverse_share: float | None
+    portfolio_mean_abs: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAnswer:
+    """What was found for one row with p players.
+
+    Attributes:
+        prediction: Output tensor, in its own unit.
+        rank_share: Share of the background whose prediction is lower.
+        base_value: Mean output over the background (LIME: intercept of the surrogate), in `space`.
+        output: The explained number, in `space`.
+        values: Attributions in `space`; float64, (p,).
+        standard_errors: Standard errors of `values`, zeros if exact; float64, (p,).
+        exact: Whether the values are exact under the value function.
+        model_evaluations: Model rows scored for this row.
+        band: Id of the band that holds the prediction; empty without bands.
+        adverse: Whether the prediction leads to the adverse decision; None without a threshold.
+        detail: How and why the method was chosen.
+        diagnostics: For example LIME's fidelity.
+        caveats: Warnings, most severe first.
+    """
+
+    prediction: float
+    rank_share: float
+    base_value: float
+    output: float
+    values: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
+    exact: bool
+    model_evaluations: int
+    band: str
+    adverse: bool | None
+    detail: str
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    caveats: tuple[Caveat, ...] = ()
