@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from xaisvc.cli_bench import bench_app
+from xaisvc.cli_records import records_app
+from xaisvc.cli_replay import replay
+from xaisvc.cli_token import token_app
 from xaisvc.errors import InvalidRequestError, XaisvcError
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ app = typer.Typer(
 bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(bench_app, name="bench")
+app.add_typer(records_app, name="records")
+app.add_typer(token_app, name="token")
+app.command("replay")(replay)
 
 _STOPPED = 130
 """Exit status after Ctrl-C, as shells have it; typer ends with it without a word."""

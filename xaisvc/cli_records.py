@@ -61,9 +61,9 @@ def verify(
     """Check that nothing recorded was changed, removed or added. Exit status 1 if something was."""
     from xaisvc.records import SIGNING_PUBLIC, Verifier, load_subject_keys, verify_store  # noqa: PLC0415 - heavy: loaded when used
 
-    paths = _stores(data_dir)
+    paths = check_stores(data_dir)
     verifier = Verifier.load(public_key or data_dir / SIGNING_PUBLIC)
-    tags, envelope = load_subject_keys(data_dir, _master_key(master_key_file))
+    tags, envelope = load_subject_keys(data_dir, master_key(master_key_file))
     reports = [
         verify_store(path, verifier, tags=tags, envelope=envelope, kept=tuple(checkpoints or ())) for path in paths
     ]
@@ -89,8 +89,8 @@ def export(
     """Write every event as one line of JSON. Contents of erased subjects are null."""
     from xaisvc.records import RecordFolder, export_events, load_subject_keys  # noqa: PLC0415 - heavy: loaded when used
 
-    _stores(data_dir)
-    _, envelope = load_subject_keys(data_dir, _master_key(master_key_file))
+    check_stores(data_dir)
+    _, envelope = load_subject_keys(data_dir, master_key(master_key_file))
     with ExitStack() as stack:
         folder = stack.enter_context(closing(RecordFolder(data_dir, envelope)))
         events = folder.events(bundle=bundle, about=about)
@@ -145,7 +145,7 @@ def usage_command(
     """Count per audience how often explanations were opened, by how many, and what became of them."""
     from xaisvc.records import USAGE_KINDS, RecordFolder, usage  # noqa: PLC0415 - heavy: loaded when used
 
-    _stores(data_dir)
+    check_stores(data_dir)
     with closing(RecordFolder(data_dir)) as folder:
         events = folder.events(kinds=USAGE_KINDS, bundle=bundle, with_parts=False)
         found = usage(events, since=_day("--since", since), until=_day("--until", until))
@@ -158,7 +158,7 @@ def usage_command(
 
 
 @records_app.command("retain")
-def retain(
+def retain(  # noqa: PLR0913 - one parameter per option
     *,
     data_dir: DataDir = _HERE,
     months: Annotated[int | None, typer.Option(min=1, help="Months to keep; 25 by default.")] = None,
@@ -188,7 +188,12 @@ def retain(
         typer.echo("Nothing is older than it must be kept.")
 
 
-def _stores(data_dir: Path) -> list[Path]:
+def check_stores(data_dir: Path) -> list[Path]:
+    """The record stores of a folder.
+
+    Raises:
+        NotFoundError: If there are none.
+    """
     from xaisvc.records import store_paths  # noqa: PLC0415 - heavy: loaded when used
 
     paths = store_paths(data_dir)
@@ -203,12 +208,17 @@ def _open_stores(
     """Every store of the folder, opened beside the service that may have it."""
     from xaisvc.records import SqliteRecordStore, StoreKeys  # noqa: PLC0415 - heavy: loaded when used
 
-    paths = _stores(data_dir)
-    keys: StoreKeys = StoreKeys.load(data_dir, master=_master_key(master_key_file), signing_key=signing_key_file)
+    paths = check_stores(data_dir)
+    keys: StoreKeys = StoreKeys.load(data_dir, master=master_key(master_key_file), signing_key=signing_key_file)
     return [stack.enter_context(closing(SqliteRecordStore(path, keys=keys, beside_service=True))) for path in paths]
 
 
-def _master_key(file: Path | None) -> MasterKey | None:
+def master_key(file: Path | None) -> MasterKey | None:
+    """The master key in a file, or in the environment; None if there is none.
+
+    Raises:
+        StoreError: If what is there is no master key.
+    """
     from xaisvc.records import MasterKey  # noqa: PLC0415 - heavy: loaded when used
 
     if file is not None:

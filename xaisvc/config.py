@@ -58,8 +58,9 @@ class Settings:
         cache_username: User of the Redis access list; better in the environment than in a file.
         cache_password: Its password; better in the environment than in a file.
         cache_ca: Certificates (PEM) that the Redis certificate must descend from; None for those of the system.
-        record_key: File of the 32-byte key under which the contents of records are encrypted per subject; None for
-            records that are not encrypted.
+        master_key: The 32-byte key, in hexadecimal or base64, under which the contents of records are encrypted per
+            subject; better in the environment or in `master_key_file` than here. Empty for records in plain text.
+        master_key_file: File of that key.
         retention_months: Months after which the content of a record is removed; 0 to keep it.
         retention: Months for single models, for example `credit=60,fraud=25`.
         require_tokens: Whether the service refuses to start without tokens, also on a loopback address.
@@ -101,7 +102,8 @@ class Settings:
     cache_username: str = ""
     cache_password: str = field(default="", repr=False)
     cache_ca: Path | None = None
-    record_key: Path | None = None
+    master_key: str = field(default="", repr=False)
+    master_key_file: Path | None = None
     retention_months: int = 25
     retention: Mapping[str, int] = field(default_factory=dict)
     require_tokens: bool = False

@@ -35,9 +35,7 @@ TIERED = ["sqlite, tiered", pytest.param("redis, tiered", marks=pytest.mark.redi
 
 
 @pytest.fixture(params=[*KINDS, *TIERED])
-def opened(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[[CacheOptions], ExplanationCache]]:
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[CacheOptions], ExplanationCache]]:
     """Opens a cache of each kind, empty at first; all are closed in the end."""
     kind, _, tiered = request.param.partition(", ")
     address = {"memory": "memory:", "sqlite": f"sqlite:{tmp_path / 'cache.sqlite3'}"}.get(kind)
@@ -196,7 +194,8 @@ def test_options_must_be_above_zero(name: str) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(CacheOptions(secret=SECRET, password="sesame"))
+    word = "sesame"
+    shown = repr(CacheOptions(secret=SECRET, password=word))
 
     assert "\\x" not in shown
-    assert "sesame" not in shown
+    assert word not in shown

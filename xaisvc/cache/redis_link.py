@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import math
 import ssl
 import threading
 from concurrent.futures import Future
@@ -48,12 +48,6 @@ class BoundedSocket:
         self._deadline = deadline
         self._bytes_left = size_bytes
         self._late_reads = _LATE_READS
-
-    def stale(self) -> bool:
-        """Whether something can be read although nothing was asked: the end, or what is none of ours."""
-        poll = select.poll()
-        poll.register(self._inner, select.POLLIN)
-        return bool(poll.poll(0))
 
     def recv(self, size: int) -> bytes:
         """Reads at most so many bytes."""
@@ -115,6 +109,10 @@ class RedisConnection(Protocol):
 
     def send_packed_command(self, command: list[bytes], *, check_health: bool) -> None:
         """Sends bytes."""
+        ...
+
+    def can_read(self, timeout: float) -> bool:
+        """Whether something has come, or raises if the connection has ended."""
         ...
 
     def read_response(self, *, disable_decoding: bool) -> Reply:
@@ -236,7 +234,7 @@ class Link:
                     self._count += 1
             if found is None:
                 return self._connect(deadline)
-            if not found.bounded.stale():
+            if _is_clean(found):
                 return found
             self._discard(found)
 
@@ -285,6 +283,15 @@ class Link:
         with self._changed:
             self._count -= 1
             self._changed.notify()
+
+
+def _is_clean(connection: RedisConnection) -> bool:
+    """Whether nothing has come since the last call: neither the end nor what nobody asked for."""
+    connection.bounded.allow(-math.inf, _REPLY_BYTES)
+    try:
+        return not connection.can_read(0)
+    except Exception:  # noqa: BLE001  whatever is wrong with it, it is not used again
+        return False
 
 
 def _refusal(error: ResponseError) -> Refusal:

@@ -15,7 +15,7 @@ from xaisvc.cache.breaker import Breaker
 from xaisvc.cache.counts import Tally
 from xaisvc.cache.seal import SEALED_BYTES, Seal
 from xaisvc.cache.secret import load_secret
-from xaisvc.cache.sqlite_file import ForeignFileError, SqliteFile
+from xaisvc.cache.sqlite_file import DAMAGE, ForeignFileError, SqliteFile
 from xaisvc.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -161,22 +161,26 @@ class SqliteCache:
                 evictions = self._file.write(part, self._options.clock())
             except (apsw.Error, OSError) as error:
                 self._tally.add(dropped=len(part), failures=1)
-                if isinstance(error, apsw.CorruptError):
+                if isinstance(error, DAMAGE):
                     self._trip()
             else:
                 self._tally.add(evictions=evictions)
 
     def _failed(self, error: Exception) -> None:
         self._tally.add(failures=1)
-        if isinstance(error, apsw.CorruptError):
+        if isinstance(error, DAMAGE):
             self._trip()
         elif self._breaker.failed():
             _log.warning("cache: the file cannot be read (%s); going on without it", type(error).__name__)
 
     def _trip(self) -> None:
-        _log.warning("cache: the file is damaged; it will be emptied")
-        self._damaged = True
+        self._note_damage()
         self._breaker.trip()
+
+    def _note_damage(self) -> None:
+        if not self._damaged:
+            _log.warning("cache: the file is damaged; it will be emptied")
+        self._damaged = True
 
     def _probe_if_due(self) -> None:
         if self._breaker.claim_probe():
@@ -189,18 +193,23 @@ class SqliteCache:
             _log.info("cache: the file can be read again")
 
     def _reopen(self) -> bool:
-        """Opens the file and reads from it; whether that went well."""
-        try:
-            self._file.open(emptied=self._damaged)
-            self._file.read([0], 0.0)
-        except ForeignFileError:
-            self._unusable = True
-            _log.warning("cache: the file is no cache of xaisvc; it is left alone, and nothing is cached in a file")
-            return False
-        except (apsw.Error, OSError):
-            return False
-        self._damaged = False
-        return True
+        """Opens the file and reads from it, after emptying it if it is damaged; whether that went well."""
+        for _ in range(2):
+            try:
+                self._file.open(emptied=self._damaged)
+                self._file.read([0], 0.0)
+            except ForeignFileError:
+                self._unusable = True
+                _log.warning("cache: the file is no cache of xaisvc; it is left alone, and nothing is cached in a file")
+                return False
+            except DAMAGE:
+                self._note_damage()
+            except (apsw.Error, OSError):
+                return False
+            else:
+                self._damaged = False
+                return True
+        return False
 
 
 def _number(name: bytes) -> int:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from apsw import Connection
 
-_APPLICATION_ID = 0x78616943
-"""Marks our files: "xaiC"."""
+_HEAD_BYTES = 100
+_MAGIC = b"SQLite format 3\x00"
+_APPLICATION_ID = b"xaiC"
+_APPLICATION_ID_AT = slice(68, 72)
+"""What marks our files, and where (SQLite documentation, "Database File Format", 1.3)."""
 
 _LAYOUT = b"xaisvc cache file 1\n"
 
@@ -27,7 +30,7 @@ _PAGE_BYTES = 4096
 _BUSY_MS = 5
 """Longest wait for another process that has locked the file, when reading."""
 
-_WRITE_BUSY_MS = 1000
+_WRITE_BUSY_MS = 250
 """As above, when writing, where nobody waits for us."""
 
 _THREADS_WAIT_S = 0.05
@@ -52,6 +55,10 @@ _READ = "SELECT number, value FROM entries WHERE number = ? AND expires > ? AND 
 _WRITE = "REPLACE INTO entries VALUES (?, ?, ?)"
 _EXPIRE = "DELETE FROM entries WHERE number IN (SELECT number FROM entries WHERE expires <= ? LIMIT 1000)"
 _DROP = "DELETE FROM entries WHERE number IN (SELECT number FROM entries ORDER BY expires LIMIT ?)"
+
+
+DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+"""Errors that mean damage: our statements are right, so one that SQLite does not understand met a spoiled schema."""
 
 
 class ForeignFileError(Exception):
@@ -90,10 +97,13 @@ class SqliteFile:
         with self._writing, self._reading:
             self._close()
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb") as file:
+                head = file.read(_HEAD_BYTES)
+            if not _MAGIC.startswith(head[: len(_MAGIC)]) or 0 < len(head) < _HEAD_BYTES:
+                raise ForeignFileError
             writer = self._connect(_WRITE_BUSY_MS)
             try:
-                _prepare(writer, self._max_pages, emptied=emptied)
+                _prepare(writer, head, self._max_pages, emptied=emptied)
                 reader = self._connect(_BUSY_MS)
             except BaseException:
                 writer.close()
@@ -184,33 +194,38 @@ def _immediate(connection: Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _prepare(writer: Connection, max_pages: int, *, emptied: bool) -> None:
-    """Makes sure that the file is ours, of this layout and since this start of the machine."""
+def _prepare(writer: Connection, head: bytes, max_pages: int, *, emptied: bool) -> None:
+    """Makes sure that the file is ours, of this layout and since this start of the machine.
+
+    Args:
+        writer: The file.
+        head: Its first bytes, read by ourselves: SQLite reads nothing of a file that is cut short.
+        max_pages: Largest file in pages.
+        emptied: Whether to throw everything away.
+    """
     mark = _mark()
+    ours = head[_APPLICATION_ID_AT] == _APPLICATION_ID
     try:
-        ours = writer.pragma("application_id") == _APPLICATION_ID
-    except apsw.NotADBError as error:
-        raise ForeignFileError from error
-    try:
-        tables = writer.execute("SELECT count(*) FROM sqlite_schema").get
-    except apsw.CorruptError:
+        if not ours and (any(head[_APPLICATION_ID_AT]) or writer.execute("SELECT count(*) FROM sqlite_schema").get):
+            raise ForeignFileError
+        emptied = emptied or (ours and writer.pragma("user_version") != mark)
+    except DAMAGE:
         if not ours:
             raise ForeignFileError from None
         emptied = True
-    else:
-        if not ours and (tables or writer.pragma("application_id")):
-            raise ForeignFileError
-    if emptied or (ours and writer.pragma("user_version") != mark):
+    if emptied:
         writer.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
         writer.execute("VACUUM")
         writer.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
-    writer.pragma("page_size", _PAGE_BYTES)
+    if not ours:  # before there is a write-ahead log, so that it stands in the file itself
+        writer.pragma("page_size", _PAGE_BYTES)
+        writer.pragma("application_id", int.from_bytes(_APPLICATION_ID, "big"))
     writer.pragma("journal_mode", "wal")
     writer.pragma("synchronous", "off")
     writer.pragma("max_page_count", max_pages)
     with _immediate(writer):
         writer.execute(_CREATE)
-        writer.pragma("application_id", _APPLICATION_ID)
+        writer.pragma("application_id", int.from_bytes(_APPLICATION_ID, "big"))
         writer.pragma("user_version", mark)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from xaisvc.engine.recorded import reader_digest
+from xaisvc.engine.recorded import reader_digest, utc_text
 from xaisvc.errors import InvalidRequestError
 from xaisvc.records import Event, EventKind, Part
 
 if TYPE_CHECKING:
     from xaisvc.engine.commands import Feedback
-    from xaisvc.engine.recorded import Records
+    from xaisvc.engine.stored import StoredExplanations
     from xaisvc.engine.surroundings import Surroundings
     from xaisvc.records import RecordStore
     from xaisvc.types import Caller
@@ -50,7 +50,7 @@ def check_feedback(feedback: Feedback) -> None:
 
 
 def submit(
-    feedback: Feedback, caller: Caller, *, store: RecordStore, records: Records, surroundings: Surroundings
+    feedback: Feedback, caller: Caller, *, store: RecordStore, stored: StoredExplanations, surroundings: Surroundings
 ) -> tuple[str, str]:
     """Stores feedback durably.
 
@@ -63,8 +63,8 @@ def submit(
         StoreError: If it could not be stored.
     """
     check_feedback(feedback)
-    bundle = records.bundle_of(feedback.explanation_id, caller)
-    entry_id, at = surroundings.new_id(), records.now()
+    bundle = stored.bundle_of(feedback.explanation_id, caller)
+    entry_id, at = surroundings.new_id(), utc_text(surroundings.now())
     comment = json.dumps({"comment": feedback.comment}, ensure_ascii=False).encode()
     store.append(
         Event(

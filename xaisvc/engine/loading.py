@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from xaisvc.cache import ExplanationCache
     from xaisvc.engine.commands import ServiceLimits
+    from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.types import Device, Runtime, Table
 
@@ -72,6 +73,7 @@ def build_service(  # noqa: PLR0913 - composes the service from its settings, al
     bundle_dirs: Sequence[Path],
     *,
     record_store: RecordStore,
+    record_source: RecordSource | None = None,
     device: Device = "auto",
     runtime: Runtime | None = None,
     limits: ServiceLimits | None = None,
@@ -86,6 +88,7 @@ def build_service(  # noqa: PLR0913 - composes the service from its settings, al
     Args:
         bundle_dirs: Folders, each a bundle or a folder of bundles.
         record_store: Keeps the records.
+        record_source: Where records are read; the store itself if None.
         device: `auto`, `cpu` or `cuda`.
         runtime: Runs the graphs; ONNX Runtime with its defaults if None.
         limits: What one request may ask for.
@@ -106,6 +109,7 @@ def build_service(  # noqa: PLR0913 - composes the service from its settings, al
     return make_service(
         explainers,
         record_store,
+        record_source=record_source,
         limits=limits,
         audiences_dir=audiences_dir,
         surroundings=world,
@@ -119,6 +123,7 @@ def make_service(  # noqa: PLR0913 - as above
     explainers: Sequence[Explainer],
     record_store: RecordStore,
     *,
+    record_source: RecordSource | None = None,
     limits: ServiceLimits | None = None,
     audiences_dir: Path | None = None,
     surroundings: Surroundings | None = None,
@@ -148,6 +153,7 @@ def make_service(  # noqa: PLR0913 - as above
         models,
         answering=answering,
         store=record_store,
+        source=record_source or record_store,
         limits=limits,
         audiences_dir=audiences_dir,
         surroundings=world,

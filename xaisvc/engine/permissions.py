@@ -29,6 +29,11 @@ NO_NUMBERS_ERROR = (
 NOT_USABLE_ERROR = "the model cannot be used for this now; whoever runs the service finds the cause: tell them"
 """Stands for every text about files and devices, for the same callers."""
 
+TOO_MUCH_WORK = "this takes more work or memory than one request may; send fewer rows at a time, or lower the budget"
+"""Stands for texts about what a request would cost, from which the number of background rows could be told."""
+
+_COST_REASONS = frozenset({"TOO_MUCH_WORK", "LIMIT_EXCEEDED"})
+
 _OPEN_ERRORS = (
     errors.InvalidInputError,
     errors.NotFoundError,
@@ -140,30 +145,18 @@ def check_method(method: str, caller: Caller) -> None:
         raise errors.NotAllowedError(f"method: this token does not cover method {method!r}; it covers: {covered}")
 
 
-def check_command(
-    command: ExplainCommand, caller: Caller, *, bundles: Mapping[str, object], audiences: Mapping[str, object]
-) -> None:
-    """Whether a caller may have rows explained like this; to be asked before anything else is looked at.
+def check_command(command: ExplainCommand, caller: Caller) -> None:
+    """Whether a caller may have rows explained like this; bundle and audiences are asked for by their names.
 
     Groups of the caller's own making are for those who may see numbers: from views of one row under several groupings
     the share of a withheld feature could be told.
 
-    Args:
-        command: What is asked for.
-        caller: Who asks.
-        bundles: All bundles by name.
-        audiences: All audiences by id.
-
     Raises:
-        NotFoundError: If the bundle or an audience does not exist for the caller.
         NotAllowedError: If the method or the players are not covered; says what is.
     """
-    permitted_bundle(bundles, command.bundle, caller)
     check_method(command.method, caller)
     if not isinstance(command.players, str):
         check_numbers(caller, "players of the caller's own making")
-    for view in command.views:
-        permitted_audience(audiences, view.audience, caller)
 
 
 def visible_model(info: ModelInfo, caller: Caller) -> ModelInfo:
@@ -218,10 +211,21 @@ def _bare_output(output: Output) -> Output:
 def safe_error(error: errors.XaisvcError, caller: Caller) -> errors.XaisvcError:
     """The error as a caller may read it.
 
-    Texts about the model's answers hold numbers (outputs, gaps), and those about bundles and devices hold facts of
-    files. Callers who may not see numbers get a general text instead, the same for every cause.
+    Texts about the model's answers hold numbers (outputs, gaps), those about costs hold the size of the background, and
+    those about bundles and devices hold facts of files. Callers who may not see numbers get a general text instead, the
+    same for every cause.
     """
-    if caller.sees_numbers or isinstance(error, _OPEN_ERRORS):
+    if caller.sees_numbers:
+        return error
+    if isinstance(error, errors.LimitExceededError):
+        costs = [found for found in error.violations if found.reason in _COST_REASONS]
+        if not costs:
+            return error
+        field, reason = costs[0].field, costs[0].reason
+        return errors.LimitExceededError(
+            f"{field}: {TOO_MUCH_WORK}", (errors.FieldViolation(field, reason, TOO_MUCH_WORK),)
+        )
+    if isinstance(error, _OPEN_ERRORS):
         return error
     if isinstance(error, errors.ModelOutputError):
         return errors.ModelOutputError(NO_NUMBERS_ERROR, whatever_rows=error.whatever_rows)

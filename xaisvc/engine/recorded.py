@@ -1,34 +1,25 @@
-"""Writes explanations into the record store, and reads them back as they were answered."""
+"""Writes explanations into the record store."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from xaisvc.engine.frames import record_of
-from xaisvc.engine.permissions import check_record, no_such_record
-from xaisvc.errors import NotFoundError, StoreError
-from xaisvc.records import Event, EventKind, Part, decode_description
-from xaisvc.records.answers import decode_answer, decode_frame, decode_row, encode_rows
-from xaisvc.types import Kind
+from xaisvc.records import Event, EventKind, Part
+from xaisvc.records.answers import decode_answer, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
+    from datetime import datetime
 
     from xaisvc.engine.commands import RenderedView
     from xaisvc.engine.models import Framed, ServedModel
     from xaisvc.engine.surroundings import Surroundings
     from xaisvc.records import RecordStore
-    from xaisvc.types import AnswerFrame, BundleDescription, Caller, ExplanationRecord, Table
-
-_TEXT_KINDS = {Kind.CATEGORY}
-_PLACE = re.compile("0|[1-9][0-9]{0,8}")
-KNOWN_DESCRIPTIONS = 64
-KNOWN_FRAMES = 256
+    from xaisvc.types import Caller, ExplanationRecord, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +50,8 @@ class Block:
         return [f"{self.id}-{i}" for i in range(len(self.answers))]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """A stored explanation with what is needed to show it.
-
-    Attributes:
-        record: The record, as it was answered.
-        description: The bundle as it was described then.
-        frame: What the record shares with those of the same request.
-        method: The method that was asked for.
-    """
-
-    record: ExplanationRecord
-    description: BundleDescription
-    frame: AnswerFrame
-    method: str
-
-
 class Records:
-    """The explanations of a service in its record store.
+    """Stores what a service answers.
 
     Args:
         store: Keeps them.
@@ -87,8 +61,6 @@ class Records:
     def __init__(self, store: RecordStore, surroundings: Surroundings) -> None:
         self._store = store
         self._surroundings = surroundings
-        self._description = lru_cache(maxsize=KNOWN_DESCRIPTIONS)(self._read_description)
-        self._frame = lru_cache(maxsize=KNOWN_FRAMES)(decode_frame)
 
     def new_block(
         self, framed: Framed, rows: Table, answers: Sequence[bytes], *, subjects: Sequence[str] = (), method: str
@@ -106,7 +78,7 @@ class Records:
 
     def now(self) -> str:
         """The time of day, ISO 8601 in UTC with milliseconds."""
-        return self._surroundings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc_text(self._surroundings.now())
 
     def add(
         self, block: Block, model: ServedModel, caller: Caller, views: Sequence[tuple[int, RenderedView]] = ()
@@ -164,50 +136,10 @@ class Records:
             created_at=block.created_at,
         )
 
-    def bundle_of(self, record_id: str, caller: Caller) -> str:
-        """The bundle that a stored explanation belongs to.
 
-        Raises:
-            NotFoundError: If there is no such explanation for this caller.
-        """
-        return self._find(record_id, caller)[0].bundle
-
-    def get(self, record_id: str, caller: Caller) -> Stored:
-        """The explanation with this id, exactly as it was answered.
-
-        Raises:
-            NotFoundError: If there is none for this caller, or its content is no longer there.
-            StoreError: If the store cannot be read.
-        """
-        event, place = self._find(record_id, caller)
-        part = event.parts[place]
-        if part is None:
-            raise NotFoundError(
-                "the content of this explanation is gone: it was erased on request, or its time in the store was over"
-            )
-        frame = self._frame(event.frame)
-        description = self._description(frame.digests.schema)
-        texts = {feature.id: feature.kind in _TEXT_KINDS for feature in description.features}
-        row, answer = decode_row(part.content, texts)
-        record = record_of(frame, decode_answer(answer), row, record_id=record_id, created_at=event.at)
-        return Stored(
-            record=record, description=description, frame=frame, method=str(event.head.get("method", frame.method))
-        )
-
-    def _find(self, record_id: str, caller: Caller) -> tuple[Event, int]:
-        """The event of an explanation, and its place in there."""
-        event_id, _, place = record_id.rpartition("-")
-        event = self._store.get(event_id) if _PLACE.fullmatch(place) else None
-        if event is None or event.kind is not EventKind.EXPLANATIONS or int(place) >= len(event.parts):
-            raise no_such_record()
-        check_record(caller, bundle=event.bundle, tenant=str(event.head.get("tenant", "")))
-        return event, int(place)
-
-    def _read_description(self, schema_digest: str) -> BundleDescription:
-        stored = self._store.get_description(schema_digest)
-        if stored is None:
-            raise StoreError("the description of the bundle behind this explanation is not in the store")
-        return decode_description(stored)
+def utc_text(time: datetime) -> str:
+    """A time in UTC as records keep it: ISO 8601 with milliseconds and `Z`."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def view_facts(view: RenderedView) -> Mapping[str, str]:

@@ -28,6 +28,7 @@ from xaisvc.engine.permissions import (
     visible_model,
 )
 from xaisvc.engine.recorded import Records
+from xaisvc.engine.stored import StoredExplanations
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.engine.viewing import audiences, make_view
 from xaisvc.errors import InvalidRequestError, LimitExceededError, ModelOutputError
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
     from xaisvc.engine.models import Framed, ServedModel, ServedModels
     from xaisvc.engine.recorded import Block
+    from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
     from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Table
@@ -89,6 +91,7 @@ class ExplanationService:
         models: The models.
         answering: Answers rows: from the cache, from a batch with other callers, or anew.
         store: Keeps the records.
+        source: Where records are read, those of other processes too.
         limits: What one request may ask for.
         audiences_dir: Folder of audiences; those that come with xaisvc if None.
         surroundings: Clocks and identifiers; the real ones if None.
@@ -103,6 +106,7 @@ class ExplanationService:
         *,
         answering: Answering,
         store: RecordStore,
+        source: RecordSource,
         limits: ServiceLimits | None = None,
         audiences_dir: Path | None = None,
         surroundings: Surroundings | None = None,
@@ -110,8 +114,10 @@ class ExplanationService:
         self.models = models
         self.answering = answering
         self._store = store
+        self._source = source
         self._surroundings = surroundings or Surroundings()
         self._records = Records(store, self._surroundings)
+        self._stored = StoredExplanations(source)
         self.limits = limits or ServiceLimits()
         self._rates = Rates(self._surroundings.clock)
         self._audiences_dir = audiences_dir
@@ -272,7 +278,7 @@ class ExplanationService:
             NotAllowedError: If the caller may not see attributions.
         """
         check_numbers(caller)
-        return self._records.get(record_id, caller).record
+        return self._stored.get(record_id, caller).record
 
     def render_view(
         self, record_id: str, view: ViewRequest, caller: Caller = LOCAL, *, reader: str = ""
@@ -286,7 +292,7 @@ class ExplanationService:
             InvalidRequestError: If the audience does not have this format or language.
         """
         self._check_view(view, caller)
-        stored = self._records.get(record_id, caller)
+        stored = self._stored.get(record_id, caller)
         rendered = self._render(stored.record, stored.description, view)
         self._records.add_view(stored.record, rendered, caller, reader).result()
         return rendered
@@ -295,7 +301,7 @@ class ExplanationService:
         """Stores what a reader made of an explanation; see `feedback.submit`."""
         if feedback.audience:
             permitted_audience(audiences(self._audiences_dir), feedback.audience, caller)
-        return submit(feedback, caller, store=self._store, records=self._records, surroundings=self._surroundings)
+        return submit(feedback, caller, store=self._store, stored=self._stored, surroundings=self._surroundings)
 
     def usage(
         self, model: str, caller: Caller = LOCAL, *, since: str = "", until: str = ""
@@ -312,7 +318,8 @@ class ExplanationService:
             NotFoundError: If there is no such model for this caller.
         """
         self.models.find(model, caller)
-        return usage(self._store.events(kinds=USAGE_KINDS, bundle=model), since=since, until=until)
+        events = self._source.events(kinds=USAGE_KINDS, bundle=model, with_parts=False)
+        return usage(events, since=since, until=until)
 
     def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:
         """Every bundle that exists for this caller, in the order of their names."""

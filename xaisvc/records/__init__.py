@@ -1,4 +1,4 @@
-"""The durable store of records: events in, the same events out, also after a restart; and proof that they are the same."""
+"""The durable store of records: events in, the same events out, also after a restart, and proof that they are."""
 
 from xaisvc.records.base import Event, EventKind, Part, RecordStore
 from xaisvc.records.checkpoints import Verifier
@@ -12,7 +12,8 @@ from xaisvc.records.sqlite_store import SqliteRecordStore
 from xaisvc.records.store_keys import SIGNING_PUBLIC, StoreKeys, load_subject_keys
 from xaisvc.records.subject_keys import MasterKey
 from xaisvc.records.usage import USAGE_KINDS, AudienceUsage, usage
-from xaisvc.records.verify import Problem, VerifyReport, verify_store
+from xaisvc.records.verify import verify_store
+from xaisvc.records.verify_report import Problem, VerifyReport
 
 __all__ = [
     "DEFAULT_MONTHS",

@@ -101,8 +101,16 @@ class RecordStore(Protocol):
         """
         ...
 
-    def events(self, *, kinds: Sequence[EventKind] = (), bundle: str = "", about: str = "") -> Iterator[Event]:
+    def events(
+        self, *, kinds: Sequence[EventKind] = (), bundle: str = "", about: str = "", with_parts: bool = True
+    ) -> Iterator[Event]:
         """Stored events in their order, of all kinds, bundles and explanations unless named.
+
+        Args:
+            kinds: Only these kinds.
+            bundle: Only this bundle.
+            about: Only events about this explanation.
+            with_parts: Whether contents are read; if not, every part reads as None.
 
         Raises:
             StoreError: If the store cannot be read.

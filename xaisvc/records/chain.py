@@ -2,10 +2,10 @@
 
     hash_n = SHA-256(hash_{n-1} || fields(n)),    hash_0 = SHA-256("xaisvc.chain/1" || store)
 
-`fields(n)` is the event's sequence number and each of its columns, every one behind its length (8 bytes, big-endian), so
-that no two events have the same bytes. Contents are covered by their digests only: SHA-256 over what is stored of a part,
-which is a random salt before the content, or a random nonce before the ciphertext. So a digest that outlives its content
-tells nothing about it.
+`fields(n)` is the event's sequence number and each of its columns, every one behind its length (8 bytes, big-endian),
+so that no two events have the same bytes. Contents are covered by their digests only: SHA-256 over what is stored of a
+part, which is a random salt before the content, or a random nonce before the ciphertext. So a digest that outlives its
+content tells nothing about it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import apsw
 
 from xaisvc.records.chain import NO_SUBJECT, Link, first_hash, pack_subjects
 from xaisvc.records.checkpoints import EVERY_EVENTS, Checkpoint, Tail
-from xaisvc.records.database import insert, select_in, transaction
+from xaisvc.records.database import execute_in, insert, transaction
 from xaisvc.records.subject_keys import NONCE_BYTES, event_place, part_place, subject_place
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ChainWriter:
         try:
             self._write([entry for entry, is_new in zip(entries, new, strict=True) if is_new])
         except apsw.ConstraintError:
-            known = {row[0] for row in select_in(self._connection, "SELECT id FROM events WHERE id IN", list(seen))}
+            known = {row[0] for row in execute_in(self._connection, "SELECT id FROM events WHERE id IN", list(seen))}
             if not known:
                 raise
             new = [is_new and entry.event.id not in known for entry, is_new in zip(entries, new, strict=True)]
@@ -227,8 +227,8 @@ class ChainWriter:
     def _seal(self, entry: Entry, seq: int, numbers: Mapping[bytes, int], rows: _Rows) -> tuple[bytes, list[bytes]]:
         """What is stored of each part, and the event's own key, wrapped; adds the rows of the subjects.
 
-        Of a part is stored: nonce and ciphertext under its subject's key for this event, or under the event's own key if
-        it has no subject; without a master key, a random salt and the content.
+        Of a part is stored: nonce and ciphertext under its subject's key for this event, or under the event's own key
+        if it has no subject; without a master key, a random salt and the content.
         """
         if self._envelope is None:
             rows.subjects.extend(

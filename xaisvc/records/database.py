@@ -210,21 +210,23 @@ def insert(connection: apsw.Connection, into: str, rows: Sequence[tuple[SQLiteVa
             start += size
 
 
-def select_in(connection: apsw.Connection, query: str, wanted: Sequence[SQLiteValue]) -> list[tuple[SQLiteValue, ...]]:
-    """Rows of a query that ends in `IN`, for any number of wanted values."""
+def execute_in(
+    connection: apsw.Connection, statement: str, wanted: Sequence[SQLiteValue]
+) -> list[tuple[SQLiteValue, ...]]:
+    """Runs a statement that ends in `IN` for any number of wanted values, as few times as `insert` does; its rows."""
     found: list[tuple[SQLiteValue, ...]] = []
     start = 0
     for size in (64, 16, 4, 1):
         while len(wanted) - start >= size:
-            text = f"{query} ({_marks(size)})"
-            found.extend(connection.execute(text, tuple(wanted[start : start + size])))
+            found.extend(connection.execute(f"{statement} ({_marks(size)})", tuple(wanted[start : start + size])))
             start += size
     return found
 
 
 @cache
 def _insert_text(into: str, width: int, size: int) -> str:
-    return f"INSERT {into} VALUES " + ",".join([f"({_marks(width)})"] * size)
+    row = f"({_marks(width)})"
+    return f"INSERT {into} VALUES {','.join([row] * size)}"  # noqa: S608 - a name of this package, and question marks
 
 
 @cache

@@ -20,8 +20,8 @@ def export_events(
     Args:
         events: What to write.
         out: Where to.
-        decode: Gives a JSON value for each part of an event, from its frame and its parts; None for a part that cannot be
-            read any more. Without a decoder, frame and parts are written as base64.
+        decode: Gives a JSON value for each part of an event, from its frame and its parts; None for a part that cannot
+            be read any more. Without a decoder, frame and parts are written as base64.
     """
     lines = 0
     for event in events:

@@ -22,13 +22,12 @@ def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
     try:
         if not path.exists():
             _make(path, make())
-        if path.stat().st_mode & 0o077:
-            raise StoreError(f"{path}: others than its owner may use this key; run: chmod 600 {path}")
-        return path.read_bytes()
-    except StoreError:
-        raise
+        others_may, content = path.stat().st_mode & 0o077, path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path}: the key cannot be read or made ({error.strerror})") from error
+    if others_may:
+        raise StoreError(f"{path}: others than its owner may use this key; run: chmod 600 {path}")
+    return content
 
 
 def _make(path: Path, content: bytes) -> None:
@@ -44,10 +43,10 @@ def _make(path: Path, content: bytes) -> None:
             path.hardlink_to(draft)
     finally:
         draft.unlink()
-    sync_folder(path.parent)
+    _sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Makes the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

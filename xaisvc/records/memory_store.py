@@ -58,7 +58,9 @@ class MemoryRecordStore:
             self._check_open()
             return self._descriptions.get(schema_digest)
 
-    def events(self, *, kinds: Sequence[EventKind] = (), bundle: str = "", about: str = "") -> Iterator[Event]:
+    def events(
+        self, *, kinds: Sequence[EventKind] = (), bundle: str = "", about: str = "", with_parts: bool = True
+    ) -> Iterator[Event]:
         """Events in their order; see `RecordStore.events`."""
         with self._lock:
             self._check_open()
@@ -66,7 +68,7 @@ class MemoryRecordStore:
         for event in found:
             fits = (not kinds or event.kind in kinds, not bundle or event.bundle == bundle)
             if all(fits) and (not about or event.about == about):
-                yield event
+                yield event if with_parts else replace(event, parts=(None,) * len(event.parts))
 
     def close(self) -> None:
         """Refuses further calls."""

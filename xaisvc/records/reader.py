@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-import apsw
-
 from xaisvc.errors import StoreError
 from xaisvc.records.base import Event, EventKind, Part
 from xaisvc.records.chain import NO_SUBJECT, Link
 from xaisvc.records.chain_writer import SALT_BYTES
 from xaisvc.records.commit_queue import CLOSED
-from xaisvc.records.database import bytes_of, check_tables, connect, errors_explained, select_in, snapshot
+from xaisvc.records.database import bytes_of, check_tables, connect, errors_explained, execute_in, snapshot
 from xaisvc.records.retention import find_subject
 from xaisvc.records.subject_keys import ERASED, event_place, open_sealed, part_place, subject_place
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import apsw
     from apsw import SQLiteValue
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -32,13 +31,16 @@ if TYPE_CHECKING:
 
 PAGE_EVENTS: Final = 64
 
-LINK_COLUMNS: Final = "e.seq, e.id, e.kind, e.at, e.bundle, e.caller, e.about, e.head, e.brought, e.frame, e.sealed, e.subjects, e.digests"
+LINK_COLUMNS: Final = (
+    "e.seq, e.id, e.kind, e.at, e.bundle, e.caller, e.about, e.head, e.brought, e.frame, e.sealed, e.subjects, "
+    "e.digests"
+)
 CONTENT_COLUMNS: Final = "c.key, c.lengths, c.data"
 _WITH_CONTENTS: Final = (
-    f"SELECT {LINK_COLUMNS}, f.content, {CONTENT_COLUMNS} FROM events e "
+    f"SELECT {LINK_COLUMNS}, f.content, {CONTENT_COLUMNS} FROM events e "  # noqa: S608 - names of this module
     "LEFT JOIN frames f ON f.digest = e.frame LEFT JOIN contents c ON c.seq = e.seq"
 )
-_HEADS_ONLY: Final = f"SELECT {LINK_COLUMNS}, x'', NULL, NULL, NULL FROM events e"
+_HEADS_ONLY: Final = f"SELECT {LINK_COLUMNS}, x'', NULL, NULL, NULL FROM events e"  # noqa: S608 - names of this module
 
 Row = tuple["SQLiteValue", ...]
 
@@ -258,5 +260,5 @@ def read_subjects(connection: apsw.Connection, numbers: set[int]) -> dict[int, S
     query = "SELECT number, seq, tag, key FROM subjects WHERE number IN"
     return {
         int(str(number)): SubjectRow(int(str(seq)), bytes_of(tag), bytes_of(key))
-        for number, seq, tag, key in select_in(connection, query, sorted(numbers))
+        for number, seq, tag, key in execute_in(connection, query, sorted(numbers))
     }

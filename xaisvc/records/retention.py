@@ -1,7 +1,7 @@
 """Removing what is older than a bundle's retention, and erasing subjects: contents go, the chain stays.
 
 Both write an event that says what was removed before anything is, so that `verify` can tell it from tampering. Contents
-are overwritten where they stand; then the log is folded into the file and cut to nothing, so that no copy is left there.
+are overwritten where they stand; then the log is folded into the file and cut to nothing, so no copy is left in it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import calendar
 import struct
 from contextlib import suppress
-from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -18,12 +17,13 @@ import apsw
 from xaisvc.errors import StoreError
 from xaisvc.records.base import Event, EventKind
 from xaisvc.records.chain import NO_SUBJECT, unpack_subjects
-from xaisvc.records.database import bytes_of, select_in, transaction
+from xaisvc.records.database import bytes_of, execute_in, transaction
 from xaisvc.records.entries import make_entry
-from xaisvc.records.subject_keys import ERASED, TAG_BYTES
+from xaisvc.records.subject_keys import TAG_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from apsw import SQLiteValue
 
@@ -33,8 +33,17 @@ if TYPE_CHECKING:
 DEFAULT_MONTHS: Final = 25
 """What US Regulation B (12 CFR 1002.12(b)) asks for consumer credit, and more than the six months of the EU AI Act."""
 
-_CHUNK_EVENTS: Final = 256
-_STILL_THERE: Final = f"SELECT number, seq FROM subjects WHERE tag != zeroblob({TAG_BYTES}) AND number IN"
+_CHUNK_EVENTS: Final = 64
+_STILL_THERE: Final = f"SELECT number, seq FROM subjects WHERE tag != zeroblob({TAG_BYTES}) AND number IN"  # noqa: S608 - ours
+_DESTROY_KEYS: Final = f"UPDATE subjects SET tag = zeroblob({TAG_BYTES}), key = zeroblob(length(key)) WHERE number IN"  # noqa: S608 - ours
+_OVERWRITE: Final = "UPDATE contents SET data = zeroblob(length(data)), key = zeroblob(length(key)) WHERE seq IN"
+_OF_EVENTS: Final = (
+    "SELECT c.seq, c.lengths, e.subjects FROM events e JOIN contents c USING (seq) WHERE NOT e.sealed AND c.seq IN"
+)
+_OLD: Final = (
+    "SELECT e.seq, e.subjects FROM events e JOIN contents c USING (seq) WHERE e.bundle = ? AND e.at < ? "
+    "ORDER BY e.at LIMIT ?"
+)
 _LOG_TRIES: Final = 4
 
 
@@ -101,7 +110,7 @@ class Removal:
         try:
             with transaction(self._connection):
                 numbers = [*known, *find_subject(self._connection, self._tags, subject, looked_up_to)[0]]
-                rows = select_in(self._connection, _STILL_THERE, numbers)
+                rows = execute_in(self._connection, _STILL_THERE, numbers)
                 if rows:
                     self._erase(rows, caller)
         except BaseException:
@@ -113,14 +122,14 @@ class Removal:
     def _erase(self, rows: Sequence[tuple[SQLiteValue, ...]], caller: str) -> None:
         numbers = sorted(int(str(number)) for number, _ in rows)
         self._note(EventKind.ERASURE, caller, {"subjects": numbers})
-        query = "SELECT c.seq, c.lengths, e.subjects FROM events e JOIN contents c USING (seq) WHERE NOT e.sealed AND c.seq IN"
-        for seq, lengths, subjects in select_in(self._connection, query, sorted({int(str(seq)) for _, seq in rows})):
-            wanted = [number in numbers for number in unpack_subjects(bytes_of(subjects))]
+        destroyed, places = set(numbers), sorted({int(str(seq)) for _, seq in rows})
+        for seq, lengths, subjects in execute_in(self._connection, _OF_EVENTS, places):
+            wanted = [number in destroyed for number in unpack_subjects(bytes_of(subjects))]
             self._overwrite(int(str(seq)), bytes_of(lengths), wanted)
         self._drop_subjects(numbers)
 
     def _overwrite(self, seq: int, lengths: bytes, which: Sequence[bool]) -> None:
-        """Writes zeros over parts where they stand: the row keeps its size, so SQLite moves nothing and leaves no copy."""
+        """Writes zeros over parts where they stand: the row keeps its size, so SQLite moves nothing, leaving no copy."""
         sizes = struct.unpack(f">{len(lengths) // 4}I", lengths)
         starts = accumulate(sizes, initial=0)
         with self._connection.blob_open("main", "contents", "data", seq, True) as blob:  # noqa: FBT003 - apsw's own
@@ -131,10 +140,7 @@ class Removal:
 
     def _drop_subjects(self, numbers: Sequence[int]) -> None:
         """Destroys the keys and names of subjects; their numbers stay, so that they are never given again."""
-        self._connection.executemany(
-            "UPDATE subjects SET tag = ?, key = zeroblob(length(key)) WHERE number = ?",
-            [(ERASED, number) for number in numbers],
-        )
+        execute_in(self._connection, _DESTROY_KEYS, numbers)
 
     def remove_older(self, bundle: str, before: str, caller: str) -> int:
         """Removes the contents of a bundle's events from before a time, and gives the number of events.
@@ -163,20 +169,14 @@ class Removal:
         return [str(row[0]) for row in self._connection.execute("SELECT DISTINCT bundle FROM events ORDER BY bundle")]
 
     def _old(self, bundle: str, before: str) -> list[tuple[int, bytes]]:
-        query = (
-            "SELECT e.seq, e.subjects FROM events e JOIN contents c USING (seq) WHERE e.bundle = ? AND e.at < ? "
-            f"ORDER BY e.at LIMIT {_CHUNK_EVENTS}"
-        )
-        return [(int(seq), subjects) for seq, subjects in self._connection.execute(query, (bundle, before))]
+        rows = self._connection.execute(_OLD, (bundle, before, _CHUNK_EVENTS))
+        return [(int(seq), subjects) for seq, subjects in rows]
 
     def _remove(self, rows: Sequence[tuple[int, bytes]]) -> None:
-        numbers = set[int]()
-        for seq, subjects in rows:
-            self._connection.execute(
-                "UPDATE contents SET data = zeroblob(length(data)), key = zeroblob(length(key)) WHERE seq = ?", (seq,)
-            )
-            self._connection.execute("DELETE FROM contents WHERE seq = ?", (seq,))
-            numbers |= set(unpack_subjects(subjects))
+        places = [seq for seq, _ in rows]
+        execute_in(self._connection, _OVERWRITE, places)
+        execute_in(self._connection, "DELETE FROM contents WHERE seq IN", places)
+        numbers = {number for _, subjects in rows for number in unpack_subjects(subjects)}
         self._drop_subjects(sorted(numbers - {NO_SUBJECT}))
 
     def _note(self, kind: EventKind, caller: str, head: dict[str, object], bundle: str = "") -> None:

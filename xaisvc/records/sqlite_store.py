@@ -238,8 +238,8 @@ class SqliteRecordStore:
         copied = max((point.number for point in self._checkpoint_file.read()), default=0)
         if copied > self._writer.tail().checkpoints:
             raise StoreError(
-                f"{self._path}: is older than its checkpoints in {self._checkpoint_file.path.name}: events are missing. "
-                "If you restored a copy on purpose, move that file away and keep it as evidence of the gap"
+                f"{self._path}: is older than its checkpoints in {self._checkpoint_file.path.name}: events are "
+                "missing. If you restored a copy on purpose, move that file away and keep it as evidence of the gap"
             )
         columns = "number, seq, hash, at, signature"
         query = f"SELECT {columns} FROM checkpoints WHERE number > ? ORDER BY number"  # noqa: S608 - our own names

@@ -1,7 +1,8 @@
-"""Contents that can be made unreadable: one random key per subject, kept wrapped by a master key.
+"""Contents that can be made unreadable: random keys per subject, kept wrapped by a master key.
 
-AES-256-GCM throughout. What a key protects is bound to its place by the associated data, so that no ciphertext can be put
-in another's place. The master key itself never encrypts and never tags: two keys derived from it do.
+AES-256-GCM throughout. A subject has one key per event, so that recording never has to look for an old one; erasing a
+subject destroys them all. What a key protects is bound to its place by the associated data, so that no ciphertext can
+be put in another's place. The master key itself never encrypts and never names: keys derived from it do.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class MasterKey:
             if len(secret) == KEY_BYTES:
                 return cls(secret)
         raise StoreError(
-            "the master key is neither 64 hexadecimal digits nor base64 of 32 bytes; make one with: openssl rand -hex 32"
+            "the master key is neither 64 hexadecimal digits nor base64 of 32 bytes; "
+            "make one with: openssl rand -hex 32"
         )
 
     @classmethod

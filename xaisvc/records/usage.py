@@ -26,7 +26,7 @@ class AudienceUsage:
     Attributes:
         audience: Name of the audience.
         opens: Views that were rendered.
-        readers: Different callers that opened one.
+        readers: Different readers that opened one: by their pseudonyms, or by the caller where none was given.
         repeat_readers: Those of them that opened one on two or more days (UTC).
         agreements: Feedback that the reader's judgement agreed with the model.
         overrides: Feedback that the reader deviated from the model.
@@ -77,7 +77,8 @@ class _Counts:
     def add(self, event: Event) -> None:
         if event.kind == EventKind.VIEW:
             self.opens += 1
-            self.days.setdefault(event.caller, set()).add(event.at[:10])
+            reader = _fact(event, "reader") or event.caller
+            self.days.setdefault(reader, set()).add(event.at[:10])
             return
         self.verdicts[_fact(event, "verdict")] += 1
         first, final = _fact(event, "first_judgement"), _fact(event, "final_judgement")

@@ -19,6 +19,7 @@ from xaisvc.records.checkpoints import Checkpoint, CheckpointFile, Tail
 from xaisvc.records.database import bytes_of, check_tables, connect, explain, snapshot
 from xaisvc.records.reader import CONTENT_COLUMNS, LINK_COLUMNS, Contents, SubjectRow, link_of_row, read_subjects
 from xaisvc.records.subject_keys import event_place, subject_place
+from xaisvc.records.verify_report import Problem, VerifyReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,76 +33,6 @@ if TYPE_CHECKING:
 
 MOST_PROBLEMS: Final = 100
 _PAGE_EVENTS: Final = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        first: First event concerned, by its place in the chain; 0 if it is not about events.
-        last: Last event concerned.
-        event_id: Id of the event, if it is one that is there.
-        what: What is wrong.
-    """
-
-    first: int
-    last: int
-    event_id: str = ""
-    what: str
-
-    def to_text(self) -> str:
-        """One line."""
-        where = "" if not self.first else f"event {self.first}" + (f" to {self.last}" if self.last > self.first else "")
-        return ": ".join(part for part in (where, self.event_id, self.what) if part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
-    """What was found in one file.
-
-    Attributes:
-        file: The file.
-        events: Events read.
-        parts: Parts whose content is there and what was recorded.
-        erased: Parts of erased subjects.
-        removed: Parts that were removed because of their age.
-        checkpoints: Signed checkpoints that fit the chain.
-        keys_checked: Whether the keys of the subjects were checked too, or nothing is encrypted.
-        problems: What is wrong, in the order of the chain; the first 100.
-    """
-
-    file: str
-    events: int = 0
-    parts: int = 0
-    erased: int = 0
-    removed: int = 0
-    checkpoints: int = 0
-    keys_checked: bool = True
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
-
-    def to_json(self) -> dict[str, object]:
-        """For machines."""
-        problems = [
-            {"first": problem.first, "last": problem.last, "event_id": problem.event_id, "what": problem.what}
-            for problem in self.problems
-        ]
-        return {
-            "file": self.file,
-            "ok": self.ok,
-            "events": self.events,
-            "parts": self.parts,
-            "erased_parts": self.erased,
-            "removed_parts": self.removed,
-            "checkpoints": self.checkpoints,
-            "keys_checked": self.keys_checked,
-            "problems": problems,
-        }
 
 
 def verify_store(
@@ -269,7 +200,7 @@ class _Verification:
 
     def _rows(self) -> Iterator[tuple[SQLiteValue, ...]]:
         query = (
-            f"SELECT {LINK_COLUMNS}, e.hash, f.content, {CONTENT_COLUMNS} FROM events e "
+            f"SELECT {LINK_COLUMNS}, e.hash, f.content, {CONTENT_COLUMNS} FROM events e "  # noqa: S608 - our own names
             "LEFT JOIN frames f ON f.digest = e.frame LEFT JOIN contents c ON c.seq = e.seq "
             f"WHERE e.seq > ? ORDER BY e.seq LIMIT {_PAGE_EVENTS}"
         )
@@ -296,7 +227,8 @@ class _Verification:
             self._say("its frame is missing or was changed", link.seq, event_id=link.id)
 
     def _check_contents(self, link: Link, row: tuple[SQLiteValue, ...]) -> None:
-        if len(link.digests) % DIGEST_BYTES or len(link.subject_numbers()) != link.parts:
+        numbers = link.subject_numbers()
+        if len(link.digests) % DIGEST_BYTES or len(numbers) != link.parts:
             return  # its hash has told already
         try:
             contents = Contents.of_row(row)
@@ -312,22 +244,23 @@ class _Verification:
         if len(contents.parts) != link.parts:
             self._say("has another number of parts than was recorded", link.seq, event_id=link.id)
             return
-        numbers = link.subject_numbers()
         rows = read_subjects(self._connection, set(numbers) - {NO_SUBJECT})
         for number in dict.fromkeys(numbers):
             self._check_key(link, contents, number, rows.get(number))
-        for i, (number, stored) in enumerate(zip(numbers, contents.parts, strict=True)):
-            erased = self._allowed.erased(number, link)
-            if erased and not link.sealed:
-                if any(stored):
-                    self._say(f"part {i} was erased, but is there", link.seq, event_id=link.id)
-                self._erased += 1
-            elif hashlib.sha256(stored).digest() != link.digest(i):
-                self._say(f"part {i} is not what was recorded", link.seq, event_id=link.id)
-            elif erased:
-                self._erased += 1
-            else:
-                self._parts += 1
+        for i, number in enumerate(numbers):
+            self._check_part(link, i, contents.parts[i], erased=self._allowed.erased(number, link))
+
+    def _check_part(self, link: Link, part: int, stored: bytes, *, erased: bool) -> None:
+        if erased and not link.sealed:
+            if any(stored):
+                self._say(f"part {part} was erased, but is there", link.seq, event_id=link.id)
+        elif hashlib.sha256(stored).digest() != link.digest(part):
+            self._say(f"part {part} is not what was recorded", link.seq, event_id=link.id)
+            return
+        if erased:
+            self._erased += 1
+        else:
+            self._parts += 1
 
     def _check_key(self, link: Link, contents: Contents, number: int, row: SubjectRow | None) -> None:
         """Whether a subject's name and key are what they were; number 0 stands for the event's own key."""

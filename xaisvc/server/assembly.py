@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.cache import CacheOptions, load_secret, open_cache
 from xaisvc.engine.commands import ServiceLimits
 from xaisvc.engine.loading import Capacity, build_service
-from xaisvc.records import MasterKey, SqliteRecordStore, StoreKeys
+from xaisvc.records import MasterKey, RecordFolder, SqliteRecordStore, StoreKeys, load_subject_keys, store_path
 from xaisvc.runtimes import OrtRuntime, RuntimeSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from xaisvc.config import Settings
     from xaisvc.engine.service import ExplanationService
 
-RECORDS_FILE = "records.sqlite3"
 CACHE_FILE = "cache.sqlite3"
 CACHE_SECRET_FILE = "cache.secret"  # noqa: S105 - the name of a file
 
@@ -59,8 +58,12 @@ def assemble(settings: Settings) -> Assembly:
     """
     with ExitStack() as stack:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = SqliteRecordStore(settings.data_dir / RECORDS_FILE, keys=_store_keys(settings))
+        master = _master_key(settings)
+        keys = StoreKeys.load(settings.data_dir, master=master)
+        store = SqliteRecordStore(store_path(settings.data_dir), keys=keys)
         stack.callback(store.close)
+        _, envelope = load_subject_keys(settings.data_dir, master)
+        records = stack.enter_context(closing(RecordFolder(settings.data_dir, envelope)))
         secret = load_secret(settings.cache_secret or settings.data_dir / CACHE_SECRET_FILE)
         cache = open_cache(_cache_address(settings), _cache_options(settings, secret))
         stack.callback(cache.close)
@@ -74,6 +77,7 @@ def assemble(settings: Settings) -> Assembly:
         service = build_service(
             settings.models,
             record_store=store,
+            record_source=records,
             device=settings.device,
             runtime=runtime,
             limits=ServiceLimits(
@@ -97,9 +101,10 @@ def assemble(settings: Settings) -> Assembly:
         return Assembly(service, store, stack.pop_all())
 
 
-def _store_keys(settings: Settings) -> StoreKeys:
-    master = None if settings.record_key is None else MasterKey.from_file(settings.record_key)
-    return StoreKeys.load(settings.data_dir, master=master)
+def _master_key(settings: Settings) -> MasterKey | None:
+    if settings.master_key_file is not None:
+        return MasterKey.from_file(settings.master_key_file)
+    return MasterKey.from_text(settings.master_key) if settings.master_key else None
 
 
 def _cache_address(settings: Settings) -> str:

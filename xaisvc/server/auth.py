@@ -1,13 +1,8 @@
-"""Who calls: from the metadata of a call to its caller, and when a service may do without tokens.
-
-A call is let in before its message is read. Whoever serves it asks `current_caller()`, which knows nobody outside a
-call that was let in: forgetting to let a call in is an error, never a right.
-"""
+"""Who calls: from the metadata of a call to its caller, and when a service may do without tokens."""
 
 from __future__ import annotations
 
 import time
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,8 +22,6 @@ HEALTH_PREFIX = "/grpc.health."
 NOBODY = Caller(id="", bundles=frozenset(), audiences=frozenset(), methods=frozenset())
 """Whoever asks for health without a valid token: may know that the service is well, and of no bundle."""
 
-_caller: ContextVar[Caller] = ContextVar("xaisvc_caller")
-
 
 class Door:
     """Lets calls in.
@@ -41,7 +34,7 @@ class Door:
         self._rights = rights
 
     def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
-        """Finds out who calls, for this call and everything it awaits.
+        """Finds out who calls; to be asked before anything of the call is read.
 
         Health is for everybody, so that a balancer needs no token: without a valid one the caller is NOBODY. Everything
         else, reflection included, needs a valid token as soon as there is a file of tokens.
@@ -53,11 +46,6 @@ class Door:
         Raises:
             NotAuthenticatedError: If tokens are in use and the call bears no valid one.
         """
-        caller = self._caller(method, metadata)
-        _caller.set(caller)  # each call runs in a task with a context of its own, so nothing has to be set back
-        return caller
-
-    def _caller(self, method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
         if not self._rights.in_use:
             return LOCAL
         try:
@@ -66,15 +54,6 @@ class Door:
             if method.startswith(HEALTH_PREFIX):
                 return NOBODY
             raise
-
-
-def current_caller() -> Caller:
-    """Who made the call that is being served. Ask in the coroutine of the call; hand the answer to threads.
-
-    Raises:
-        LookupError: Outside a call that was let in.
-    """
-    return _caller.get()
 
 
 def bearer_token(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:

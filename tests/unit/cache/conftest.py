@@ -7,13 +7,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from redis import Redis, RedisError
 
 from xaisvc.cache import CacheOptions, RedisCache
 
@@ -142,33 +141,13 @@ def _listening(received: list[bytes], answer: Callable[[bytes], Iterator[bytes]]
     listener = socket.create_server(("127.0.0.1", 0))
     threads: list[threading.Thread] = []
 
-    def talk(caller: socket.socket) -> None:
-        with caller:
-            caller.settimeout(0.05)
-            while not ended.is_set():
-                try:
-                    data = caller.recv(65536)
-                    if not data:
-                        return
-                    received.append(data)
-                    for piece in answer(data):
-                        if ended.is_set():
-                            return
-                        caller.sendall(piece)
-                except TimeoutError:
-                    continue
-                except OSError:
-                    return
-
     def listen() -> None:
         listener.settimeout(0.05)
         while not ended.is_set():
-            try:
+            with suppress(TimeoutError):
                 caller, _ = listener.accept()
-            except TimeoutError:
-                continue
-            threads.append(threading.Thread(target=talk, args=(caller,)))
-            threads[-1].start()
+                threads.append(threading.Thread(target=_talk, args=(caller, received, answer, ended)))
+                threads[-1].start()
 
     threads.append(threading.Thread(target=listen))
     threads[0].start()
@@ -181,9 +160,23 @@ def _listening(received: list[bytes], answer: Callable[[bytes], Iterator[bytes]]
         listener.close()
 
 
-def redis_answers(client: Redis) -> bool:
-    """Whether a Redis answers."""
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
+def _talk(
+    caller: socket.socket,
+    received: list[bytes],
+    answer: Callable[[bytes], Iterator[bytes]],
+    ended: threading.Event,
+) -> None:
+    caller.settimeout(0.05)
+    with caller, suppress(OSError):
+        while not ended.is_set():
+            try:
+                data = caller.recv(65536)
+            except TimeoutError:
+                continue
+            if not data:
+                return
+            received.append(data)
+            for piece in answer(data):
+                if ended.is_set():
+                    return
+                caller.sendall(piece)

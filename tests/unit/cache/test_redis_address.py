@@ -11,6 +11,9 @@ from xaisvc.errors import InvalidInputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+WORD, OTHER = "word", "sesame"
+SPECIAL = ("p@ss", "p?#")
+
 
 @pytest.mark.parametrize(
     ("address", "expected"),
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
         ("redis://cache:7000/2", RedisAddress(host="cache", port=7000, database=2)),
         ("redis://[::1]:7000/", RedisAddress(host="::1", port=7000)),
         ("rediss://cache:7000", RedisAddress(host="cache", port=7000, tls=True)),
-        ("redis://:p%40ss@cache", RedisAddress(host="cache", port=6379, password="p@ss")),
-        ("redis://app:p%3F%23@cache", RedisAddress(host="cache", port=6379, username="app", password="p?#")),
+        ("redis://:p%40ss@cache", RedisAddress(host="cache", port=6379, password=SPECIAL[0])),
+        ("redis://app:p%3F%23@cache", RedisAddress(host="cache", port=6379, username="app", password=SPECIAL[1])),
         ("unix:///run/redis.sock", RedisAddress(socket="/run/redis.sock")),
-        ("unix://app:word@/run/redis.sock", RedisAddress(socket="/run/redis.sock", username="app", password="word")),
+        ("unix://app:word@/run/redis.sock", RedisAddress(socket="/run/redis.sock", username="app", password=WORD)),
     ],
 )
 def test_addresses_are_read(address: str, expected: RedisAddress) -> None:
@@ -30,9 +33,9 @@ def test_addresses_are_read(address: str, expected: RedisAddress) -> None:
 
 
 def test_user_and_password_of_the_options_go_first() -> None:
-    parsed = parse_address("redis://app:word@cache", CacheOptions(username="other", password="sesame"))
+    parsed = parse_address("redis://app:word@cache", CacheOptions(username="other", password=OTHER))
 
-    assert (parsed.username, parsed.password) == ("other", "sesame")
+    assert (parsed.username, parsed.password) == ("other", OTHER)
 
 
 @pytest.mark.parametrize(

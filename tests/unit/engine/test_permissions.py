@@ -9,7 +9,7 @@ import pytest
 from xaisvc import errors
 from xaisvc.attribution import METHODS
 from xaisvc.engine import permissions
-from xaisvc.engine.commands import ExplainCommand, ModelInfo, ViewRequest
+from xaisvc.engine.commands import ExplainCommand, ModelInfo
 from xaisvc.engine.permissions import (
     NO_NUMBERS_ERROR,
     NOT_USABLE_ERROR,
@@ -35,6 +35,7 @@ from xaisvc.errors import (
     AudienceError,
     BundleError,
     BusyError,
+    FieldViolation,
     InvalidRequestError,
     LimitExceededError,
     ModelOutputError,
@@ -77,15 +78,13 @@ def outcome(rpc: str, caller: Caller, bundle: str, audience: str, method: str, t
     """What a caller gets, `given`, `absent` or `refused`, by the decisions that this method of the protocol asks."""
     try:
         match rpc:
-            case "Explain":
-                command = ExplainCommand(
-                    bundle=bundle, rows=[{}], method=method, views=(ViewRequest(audience=audience),)
-                )
-                check_command(command, caller, bundles=BUNDLES, audiences=AUDIENCES)
-            case "ExplainStream":
-                command = ExplainCommand(bundle=bundle, rows=[{}], method=method)
-                check_command(command, caller, bundles=BUNDLES, audiences=AUDIENCES)
-                check_numbers(caller)
+            case "Explain" | "ExplainStream":
+                permitted_bundle(BUNDLES, bundle, caller)
+                check_command(ExplainCommand(bundle=bundle, rows=[{}], method=method), caller)
+                if rpc == "ExplainStream":
+                    check_numbers(caller)
+                else:
+                    permitted_audience(AUDIENCES, audience, caller)
             case "RenderView" | "Submit":
                 check_record(caller, bundle=bundle, tenant=tenant)
                 permitted_audience(AUDIENCES, audience, caller)
@@ -236,9 +235,9 @@ def test_groups_of_the_callers_own_making_are_for_those_who_see_numbers() -> Non
     command = ExplainCommand(bundle="loans", rows=[{}], players={"mine": ["age"]})
 
     with pytest.raises(NotAllowedError, match=r"players of the caller's own making .* views for: customer"):
-        check_command(command, CUSTOMER, bundles=BUNDLES, audiences=AUDIENCES)
-    check_command(command, SCIENTIST, bundles=BUNDLES, audiences=AUDIENCES)
-    check_command(replace(command, players="concepts"), CUSTOMER, bundles=BUNDLES, audiences=AUDIENCES)
+        check_command(command, CUSTOMER)
+    check_command(command, SCIENTIST)
+    check_command(replace(command, players="concepts"), CUSTOMER)
 
 
 SECRETS = (
@@ -361,6 +360,19 @@ def test_numbers_of_the_model_leave_no_error(error: ModelOutputError) -> None:
     assert safe_error(error, LOCAL) is error
 
 
+@pytest.mark.parametrize("reason", ["TOO_MUCH_WORK", "LIMIT_EXCEEDED"])
+def test_the_size_of_the_background_leaves_no_error(reason: str) -> None:
+    text = "5 rows times up to 4711 model rows are too many; send at most 3 rows"
+    error = LimitExceededError(f"budget: {text}", (FieldViolation("budget", reason, text),))
+
+    seen = safe_error(error, CUSTOMER)
+
+    assert isinstance(seen, LimitExceededError)
+    assert str(seen) == f"budget: {permissions.TOO_MUCH_WORK}"
+    assert seen.violations == (FieldViolation("budget", reason, permissions.TOO_MUCH_WORK),)
+    assert safe_error(error, SCIENTIST) is error
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -383,6 +395,7 @@ def test_facts_of_files_leave_no_error(error: XaisvcError) -> None:
     [
         InvalidRequestError.of("method", "unknown"),
         LimitExceededError("rows"),
+        LimitExceededError("rows: 3", (FieldViolation("rows", "TOO_MANY_ROWS", "3"),)),
         NotFoundError("x"),
         NotAllowedError("x"),
         NotAuthenticatedError("x"),

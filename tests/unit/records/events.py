@@ -34,7 +34,15 @@ def make_event(  # noqa: PLR0913 - one argument per field
     names = [*subjects, *[""] * (len(contents) - len(subjects))]
     parts = tuple(Part(content=content, subject=subject) for content, subject in zip(contents, names, strict=True))
     return Event(
-        id=event_id, kind=kind, at=at, bundle=bundle, caller=caller, about=about, head=head or {}, frame=frame, parts=parts
+        id=event_id,
+        kind=kind,
+        at=at,
+        bundle=bundle,
+        caller=caller,
+        about=about,
+        head=head or {},
+        frame=frame,
+        parts=parts,
     )
 
 

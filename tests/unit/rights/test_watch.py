@@ -169,6 +169,7 @@ def test_others_do_not_wait_while_one_reads(desk: Desk, monkeypatch: pytest.Monk
     reader.start()
     assert reading.wait(10)
 
+    desk.time.pass_(1.0)  # the next look is due again
     assert len(watch.tokens or ()) == 1
     go_on.set()
     reader.join()

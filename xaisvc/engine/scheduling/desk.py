@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic
 from xaisvc.engine.scheduling.admission import Load, check_room
 from xaisvc.engine.scheduling.entry import Entry
 from xaisvc.engine.scheduling.faults import as_exception
-from xaisvc.engine.scheduling.gauges import Counts, SchedulerState
+from xaisvc.engine.scheduling.gauges import Counts
 from xaisvc.engine.scheduling.lanes import WaitingLanes
 from xaisvc.engine.scheduling.pace import Pace
 from xaisvc.engine.scheduling.task import Answer, Lane, RowsT
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from xaisvc.engine.scheduling.entry import Piece
+    from xaisvc.engine.scheduling.gauges import SchedulerState
     from xaisvc.engine.scheduling.limits import SchedulerLimits
     from xaisvc.engine.scheduling.task import Compute, Task
 
@@ -110,13 +111,13 @@ class Desk(Generic[RowsT, Answer]):
             with self._lock:
                 while not len(self._waiting) and not self._is_over:
                     self._ready.wait()
-            self._sweep(self._clock())
+            now = self._clock()
+            self._sweep(now)
             with self._lock:
                 if self._is_over:
                     return None
                 if not len(self._waiting):
                     continue
-                now = self._clock()
                 linger_s = self._linger_s(now)
                 if linger_s > 0:
                     self._ready.wait(wait_limit(linger_s))
@@ -159,7 +160,7 @@ class Desk(Generic[RowsT, Answer]):
                         self._counts.answered += 1
         finally:  # even where one answer made trouble, the others are given
             for entry, every in whole:
-                _resolve(entry, every)
+                entry.resolve(every)
 
     def settle_error(self, pieces: Iterable[Piece[RowsT, Answer]], error: BaseException) -> None:
         """Fails the entries of these pieces; the rest of their rows is not computed."""
@@ -180,10 +181,10 @@ class Desk(Generic[RowsT, Answer]):
             self._running.discard(batch)
 
     def fail_waiting(self, error: BaseException) -> None:
-        """Fails whatever is in no running batch, so that a fault in the books themselves leaves nobody waiting."""
+        """Fails whatever is not wholly in running batches: a fault in the books themselves leaves nobody waiting."""
         with self._lock:
             running = {piece.entry for batch in self._running for piece in batch.pieces}
-            lost = [entry for entry in self._open if entry not in running]
+            lost = [entry for entry in self._open if entry not in running or not entry.is_cut_up]
             self._open.difference_update(lost)
             for entry in lost:
                 entry.done = True
@@ -215,29 +216,13 @@ class Desk(Generic[RowsT, Answer]):
         """One reading of every gauge."""
         now = self._clock()
         with self._lock:
-            counts = self._counts
-            return SchedulerState(
+            return self._counts.reading(
                 waiting_tasks=len(self._waiting),
                 waiting_bulk_tasks=len(self._waiting[Lane.BULK]),
                 waiting_cost=self._waiting.cost,
                 waiting_s=self._wait_s(Lane.BULK, now),
                 running_batches=len(self._running),
                 live_threads=live_threads,
-                submitted=counts.submitted,
-                answered=counts.answered,
-                failed=counts.failed,
-                abandoned=counts.abandoned,
-                late=counts.late,
-                refused=counts.refused,
-                dropped=counts.dropped,
-                reruns=counts.reruns,
-                batches=counts.batches,
-                batch_tasks=counts.batch_tasks,
-                batch_rows=counts.batch_rows,
-                batch_cost=counts.batch_cost,
-                batch_sizes=tuple(counts.batch_sizes),
-                waited_s=counts.waited_s,
-                computed_s=counts.computed_s,
             )
 
     def _check_room(self, lane: Lane, caller: str, until: float, now: float) -> None:
@@ -292,20 +277,9 @@ class Desk(Generic[RowsT, Answer]):
 
 
 def _late() -> TooLateError:
-    return TooLateError("the deadline passed before the answer was ready, so the work was not begun or was stopped")
+    return TooLateError("the deadline passed before the answer was ready; the work was not begun, or was stopped")
 
 
 def _fail(entries: Iterable[Entry[RowsT, Answer]], error: Exception) -> None:
     for entry in entries:
-        _resolve(entry, error)
-
-
-def _resolve(entry: Entry[RowsT, Answer], outcome: list[Answer] | Exception) -> None:
-    """Resolves a future; what its listeners raise is theirs."""
-    try:
-        if isinstance(outcome, Exception):
-            entry.future.set_exception(outcome)
-        else:
-            entry.future.set_result(outcome)
-    except BaseException:  # noqa: BLE001, S110 - the future is resolved by then, and the thread must live on
-        pass
+        entry.resolve(error)

@@ -115,6 +115,16 @@ class Entry(Generic[RowsT, Answer]):
         """All answers in the order of the rows."""
         return [answer for start in sorted(self._answers) for answer in self._answers[start]]
 
+    def resolve(self, outcome: list[Answer] | Exception) -> None:
+        """Resolves the future; without the lock, since it calls whoever listens. What they raise is theirs."""
+        try:
+            if isinstance(outcome, Exception):
+                self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
+        except BaseException:  # noqa: BLE001, S110 - the future is resolved by then, and the thread must live on
+            pass
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece(Generic[RowsT, Answer]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import CancelledError
 
 from xaisvc.errors import (
@@ -27,7 +26,6 @@ _PERSONAL = (
     NotAllowedError,
     NotAuthenticatedError,
     TooLateError,
-    asyncio.CancelledError,
 )
 
 

@@ -87,3 +87,38 @@ class Counts:
         self.batch_rows += rows
         self.batch_cost += cost
         self.batch_sizes[bisect_left(BATCH_SIZE_BOUNDS, tasks)] += 1
+
+    def reading(  # noqa: PLR0913 - one number per gauge, all by name
+        self,
+        *,
+        waiting_tasks: int,
+        waiting_bulk_tasks: int,
+        waiting_cost: int,
+        waiting_s: float,
+        running_batches: int,
+        live_threads: int,
+    ) -> SchedulerState:
+        """These numbers together with those of the moment."""
+        return SchedulerState(
+            waiting_tasks=waiting_tasks,
+            waiting_bulk_tasks=waiting_bulk_tasks,
+            waiting_cost=waiting_cost,
+            waiting_s=waiting_s,
+            running_batches=running_batches,
+            live_threads=live_threads,
+            submitted=self.submitted,
+            answered=self.answered,
+            failed=self.failed,
+            abandoned=self.abandoned,
+            late=self.late,
+            refused=self.refused,
+            dropped=self.dropped,
+            reruns=self.reruns,
+            batches=self.batches,
+            batch_tasks=self.batch_tasks,
+            batch_rows=self.batch_rows,
+            batch_cost=self.batch_cost,
+            batch_sizes=tuple(self.batch_sizes),
+            waited_s=self.waited_s,
+            computed_s=self.computed_s,
+        )

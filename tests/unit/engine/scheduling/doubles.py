@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from xaisvc.engine.scheduling import Bounds, Lane, Scheduler, SchedulerLimits, Task
@@ -11,6 +10,7 @@ from xaisvc.types import Interest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from xaisvc.engine.scheduling import Cancel
 
@@ -71,7 +71,7 @@ class Gated:
         self._may_end.release(times)
 
 
-def task(  # noqa: PLR0913 - a task with everything given or usual
+def task(
     *values: int,
     key: object = "key",
     cost: int | None = None,

@@ -90,3 +90,29 @@ def test_who_leaves_or_is_late_between_reruns_is_left_out(events: list[str], at_
             assert entry.future.result(0) == [2 * (place + 1)]
         else:
             assert isinstance(entry.future.exception(0), AbandonedError if event == "leaves" else TooLateError)
+
+
+@given(events=st.lists(st.sampled_from(["stays", "leaves", "is late"]), min_size=1, max_size=8))
+def test_who_leaves_or_is_late_before_the_work_begins_is_never_computed(events: list[str]) -> None:
+    clock = Clock()
+    desk: Desk[Values, int] = Desk(limits(), clock)
+    computed: list[int] = []
+
+    def compute(parts: Sequence[Values], cancel: Cancel) -> list[list[int]]:
+        computed.extend(part[0] for part in parts)
+        return refuses_negatives(parts, cancel)
+
+    entries = [
+        desk.enter(task(place, interest=Interest(clock.now + (5 if event == "is late" else 1e9))), compute)
+        for place, event in enumerate(events)
+    ]
+    batch = desk.next_batch()
+    assert batch is not None
+    clock.now += 5
+    for event, entry in zip(events, entries, strict=True):
+        if event == "leaves":
+            entry.task.interest.leave()  # and nobody has told the desk yet
+    compute_batch(desk, batch.pieces, clock=clock, alike=concerns_all)
+
+    assert sorted(computed) == [place for place, event in enumerate(events) if event == "stays"]
+    assert [entry.future.done() for entry in entries] == [event != "leaves" for event in events]

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from xaisvc.errors import StoreError
+from xaisvc.records.answers import (
+    decode_answer,
+    decode_frame,
+    decode_row,
+    encode_answer,
+    encode_frame,
+    encode_rows,
+)
+from xaisvc.types import (
+    AnswerFrame,
+    Caveat,
+    Deadline,
+    Digests,
+    ErrorTarget,
+    Players,
+    RowAnswer,
+    Severity,
+    Space,
+    Table,
+)
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = npst.arrays(np.float64, st.integers(0, 5), elements=FINITE)
+CAVEATS = st.lists(
+    st.builds(
+        Caveat,
+        kind=st.text(max_size=5),
+        severity=st.sampled_from(Severity),
+        players=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+        message=st.text(max_size=20),
+        evidence=st.dictionaries(st.text(max_size=4), FINITE, max_size=2),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+def an_answer(**changes: object) -> RowAnswer:
+    values: dict[str, object] = {
+        "prediction": 0.25,
+        "rank_share": 0.5,
+        "base_value": -1.0,
+        "output": -0.5,
+        "values": np.array([0.125, 0.375]),
+        "standard_errors": np.zeros(2),
+        "exact": True,
+        "model_evaluations": 3,
+        "band": "low",
+        "adverse": False,
+        "detail": "auto chose 'tree'.",
+    }
+    return RowAnswer(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def same(one: RowAnswer, other: RowAnswer) -> bool:
+    arrays = ("values", "standard_errors")
+    plain = [name for name in RowAnswer.__slots__ if name not in arrays]
+    return all(getattr(one, name) == getattr(other, name) for name in plain) and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays
+    )
+
+
+ANSWERS = st.builds(
+    lambda values, exact, singles, rest: an_answer(
+        values=values,
+        standard_errors=np.zeros(len(values)) if exact else values[::-1].copy(),
+        exact=exact,
+        **dict(zip(("prediction", "rank_share", "base_value", "output"), singles, strict=True)),
+        **rest,
+    ),
+    NUMBERS,
+    st.booleans(),
+    st.tuples(FINITE, FINITE, FINITE, FINITE),
+    st.fixed_dictionaries(
+        {
+            "caveats": CAVEATS,
+            "diagnostics": st.dictionaries(st.text(max_size=4), FINITE, max_size=2),
+            "adverse": st.sampled_from([None, True, False]),
+        }
+    ),
+)
+
+
+@given(ANSWERS)
+def test_an_answer_comes_back_as_it_was(answer: RowAnswer) -> None:
+    assert same(decode_answer(encode_answer(answer)), answer)
+
+
+def test_equal_answers_are_equal_bytes() -> None:
+    assert encode_answer(an_answer()) == encode_answer(an_answer())
+    assert encode_answer(an_answer()) != encode_answer(an_answer(adverse=None))
+
+
+@pytest.mark.parametrize("bad", [{"prediction": float("nan")}, {"values": np.array([np.inf, 0.0])}])
+def test_numbers_that_are_not_finite_are_not_recorded(bad: dict[str, object]) -> None:
+    with pytest.raises(StoreError, match="not finite"):
+        encode_answer(an_answer(**bad))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda raw: raw[:-1], lambda raw: raw + b"x", lambda raw: b"\x02" + raw[1:], lambda _: b"", lambda raw: raw[:20]],
+    ids=["cut", "longer", "another version", "nothing", "half a head"],
+)
+def test_damaged_answers_are_refused(spoil: object) -> None:
+    raw = spoil(encode_answer(an_answer()))  # type: ignore[operator]
+    with pytest.raises(StoreError, match="stored bytes are no answer of this version"):
+        decode_answer(raw)
+
+
+@pytest.mark.parametrize("budget", [None, 512, ErrorTarget(0.1), Deadline(2.5)])
+def test_a_frame_comes_back_as_it_was(budget: object) -> None:
+    frame = AnswerFrame(
+        bundle="credit",
+        bundle_version="1",
+        digests=Digests(model="a", background="b", schema="c"),
+        device="cpu",
+        answer_version=2,
+        software={"numpy": "2.0"},
+        output="default",
+        prediction_space=Space.PROBABILITY,
+        space=Space.LOG_ODDS,
+        method="kernel",
+        value_function="interventional",
+        players=Players(names=("x", "rest"), members=(("x",), ("y", "z")), kind="custom"),
+        seed=-3,
+        budget=budget,  # type: ignore[arg-type]
+        budget_text="512 coalitions",
+        portfolio_rows=100,
+        portfolio_mean=0.1,
+        adverse_share=None,
+        portfolio_mean_abs=(0.1, 1e-300),
+    )
+
+    assert decode_frame(encode_frame(frame)) == frame
+    with pytest.raises(StoreError):
+        decode_frame(encode_frame(frame)[:-1])
+
+
+def test_rows_come_back_with_what_follows_them() -> None:
+    rows = Table(
+        {
+            "age": np.array([41.0, np.nan, -0.0]),
+            "purpose": np.array(["car", None, 'a "quoted" ü'], dtype=object),
+            "amount": np.array([1e300, 0.1, 5.0]),
+        }
+    )
+    kinds = {"age": False, "purpose": True, "amount": False}
+
+    for i, raw in enumerate(encode_rows(rows)):
+        row, rest = decode_row(raw + b"the answer", kinds)
+
+        assert row == rows.row(i)
+        assert rest == b"the answer"
+    with pytest.raises(StoreError, match="stored bytes are no row of this version"):
+        decode_row(encode_rows(rows)[0], {"age": False})
+    with pytest.raises(StoreError):
+        decode_row(encode_rows(rows)[0][:9], kinds)
+
+
+def test_rows_of_texts_alone_and_numbers_alone() -> None:
+    texts = Table({"a": np.array(["x"], dtype=object)})
+    numbers = Table({"a": np.array([1.0])})
+
+    assert decode_row(encode_rows(texts)[0], {"a": True}) == ({"a": "x"}, b"")
+    assert decode_row(encode_rows(numbers)[0], {"a": False}) == ({"a": 1.0}, b"")
