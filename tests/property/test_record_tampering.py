@@ -168,8 +168,8 @@ def test_a_changed_or_removed_subject_is_found(original: Original, data: st.Data
                     "DELETE FROM subjects",
                     "UPDATE subjects SET tag = randomblob(16)",
                     "UPDATE subjects SET tag = zeroblob(16)",
+                    "UPDATE subjects SET key = randomblob(length(key))",
                 ]
-                + ["UPDATE subjects SET key = randomblob(length(key))"]
             )
         )
         erased = list(connection.execute(f"SELECT 1 FROM subjects WHERE number = {number} AND tag = zeroblob(16)"))

@@ -150,7 +150,7 @@ def test_sealed_records_need_the_master_key(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("command", [["verify"], ["export"], ["erase", "ann"], ["usage"], ["retain"]])
 def test_a_folder_without_records_is_told(tmp_path: Path, command: list[str]) -> None:
-    with pytest.raises(NotFoundError, match="no records in .*; name their folder with --data-dir"):
+    with pytest.raises(NotFoundError, match=r"no records in .*; name their folder with --data-dir"):
         run(tmp_path, *command)
 
     assert list(tmp_path.iterdir()) == []

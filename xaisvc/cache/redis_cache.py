@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from xaisvc.cache.background import BackgroundWriter
 from xaisvc.cache.breaker import Breaker
@@ -15,7 +16,7 @@ from xaisvc.cache.redis_flights import RedisFlights, RedisOperations
 from xaisvc.cache.seal import SEALED_BYTES, Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from xaisvc.cache.base import CacheOptions, SharedFlights
     from xaisvc.cache.counts import CacheCounts
@@ -30,6 +31,12 @@ _CLOSE_S = 1.0
 _SENT_BYTES = 256 * 1024
 _SENT_COMMANDS = 256
 """What is written in one call, so that a call on a slow network keeps its time."""
+
+_ENTRY_BYTES = 300
+"""What an entry that waits to be written takes beside its value, about."""
+
+_Item: TypeAlias = Mapping[bytes, bytes] | Sequence[Command]
+"""What waits to be written: values by their keys, or commands."""
 
 _PROBE = b"xaisvc:{probe}"
 
@@ -56,7 +63,7 @@ class RedisCache:
         self._last_byte = b"%d" % (options.max_value_bytes + SEALED_BYTES)  # one more than the largest value has
         self._breaker = Breaker(options.clock)
         self._tally = Tally()
-        self._writer = BackgroundWriter("xaisvc-cache-writer", self._write)
+        self._writer: BackgroundWriter[_Item] = BackgroundWriter("xaisvc-cache-writer", self._write)
         operations = RedisOperations(
             ask=self._ask_for_flights,
             name=self._name,
@@ -96,15 +103,12 @@ class RedisCache:
         """Leaves values to be written, for the time to live; those that are too large, or too many, are not kept."""
         if not values or self._closed:
             return
-        commands = []
-        for key, value in values.items():
-            if len(value) <= self._max_value_bytes:
-                name = self._name(key)
-                words = (b"SET", name, self._seal.close(key, value), b"PX", self._ttl_ms)
-                commands.append(Command(name, words))
-        kept = len(commands) if self._later(commands) else 0
-        if kept < len(values):
-            self._tally.add(dropped=len(values) - kept)
+        kept = {key: value for key, value in values.items() if len(value) <= self._max_value_bytes}
+        size_bytes = sum(map(len, kept.values())) + len(kept) * _ENTRY_BYTES
+        added = not kept or (self._breaker.closed and self._writer.add(kept, size_bytes))
+        dropped = len(values) - (len(kept) if added else 0)
+        if dropped:
+            self._tally.add(dropped=dropped)
 
     def counts(self) -> CacheCounts:
         """What was found, missed and lost since the cache was opened."""
@@ -178,19 +182,24 @@ class RedisCache:
             _log.info("cache: Redis answers again")
 
     def _write_later(self, commands: Sequence[Command]) -> None:
-        self._later(commands)
+        self._writer.add(commands, len(commands) * _ENTRY_BYTES)
 
-    def _later(self, commands: Sequence[Command]) -> bool:
-        size_bytes = sum(len(word) for command in commands for word in command.words)
-        return not commands or self._writer.add(commands, size_bytes)
-
-    def _write(self, items: Sequence[Sequence[Command]]) -> None:
-        for part in _parts([command for item in items for command in item]):
+    def _write(self, items: Sequence[_Item]) -> None:
+        for part in _parts(self._commands(items)):
             replies = self._ask(part, 0, writing=True)
             puts = sum(command.words[0] == b"SET" for command in part)
             kept = 0 if replies is None else replies.count(b"OK")
             if kept < puts:
                 self._tally.add(dropped=puts - kept)
+
+    def _commands(self, items: Sequence[_Item]) -> Iterator[Command]:
+        for item in items:
+            if isinstance(item, Mapping):
+                for key, value in item.items():
+                    name = self._name(key)
+                    yield Command(name, (b"SET", name, self._seal.close(key, value), b"PX", self._ttl_ms))
+            else:
+                yield from item
 
 
 def _trouble(reply: Reply) -> str | None:
@@ -202,7 +211,7 @@ def _trouble(reply: Reply) -> str | None:
     return None
 
 
-def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
+def _parts(commands: Iterable[Command]) -> Iterator[list[Command]]:
     part: list[Command] = []
     size_bytes = 0
     for command in commands:

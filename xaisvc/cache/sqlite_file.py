@@ -87,6 +87,7 @@ class SqliteFile:
         self._writing = threading.Lock()
         self._reader: Connection | None = None
         self._writer: Connection | None = None
+        self._closed = False
 
     def open(self, *, emptied: bool = False) -> None:
         """Opens the file anew, and makes or empties it where that is needed.
@@ -95,6 +96,8 @@ class SqliteFile:
             emptied: Whether to throw everything away, for a file that is damaged.
         """
         with self._writing, self._reading:
+            if self._closed:
+                raise FileNotFoundError
             self._close()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb") as file:
@@ -149,8 +152,9 @@ class SqliteFile:
             return evictions
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file for good."""
         with self._writing, self._reading:
+            self._closed = True
             self._close()
 
     def _connect(self, busy_ms: int) -> Connection:

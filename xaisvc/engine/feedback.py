@@ -75,6 +75,7 @@ def submit(
             caller=caller.id,
             about=feedback.explanation_id,
             head={
+                "tenant": caller.tenant,
                 "audience": feedback.audience,
                 "reader": reader_digest(feedback.reader, caller),
                 "verdict": feedback.verdict,

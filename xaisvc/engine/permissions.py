@@ -101,6 +101,11 @@ def permitted_audience(audiences: Mapping[str, _T], name: str, caller: Caller) -
     return found
 
 
+def is_of_tenant(caller: Caller, tenant: str) -> bool:
+    """Whether what was made for a tenant is a caller's to see. Where no tokens are in use, everything is."""
+    return caller == LOCAL or tenant == caller.tenant
+
+
 def check_record(caller: Caller, *, bundle: str, tenant: str) -> None:
     """Whether a stored record exists for a caller: its bundle does, and it was made for the same tenant.
 
@@ -112,7 +117,7 @@ def check_record(caller: Caller, *, bundle: str, tenant: str) -> None:
     Raises:
         NotFoundError: If it does not.
     """
-    ours, allowed = caller == LOCAL or tenant == caller.tenant, caller.may_use_bundle(bundle)
+    ours, allowed = is_of_tenant(caller, tenant), caller.may_use_bundle(bundle)
     if not ours or not allowed:
         raise no_such_record()
 

@@ -122,7 +122,7 @@ class Records:
                 bundle=record.bundle,
                 caller=caller.id,
                 about=record.id,
-                head={**view_facts(view), "reader": reader_digest(reader, caller)},
+                head={"tenant": caller.tenant, **view_facts(view), "reader": reader_digest(reader, caller)},
             )
         )
 

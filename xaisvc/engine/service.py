@@ -20,8 +20,9 @@ from xaisvc.engine.costs import check_cost
 from xaisvc.engine.feedback import submit
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import (
-    check_method,
+    check_command,
     check_numbers,
+    is_of_tenant,
     permitted_audience,
     safe_error,
     visible_audiences,
@@ -174,10 +175,7 @@ class ExplanationService:
     def _prepare(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared:
         """Reads a request: what it comes to, what it costs, and its rows. Nothing is computed yet."""
         model = self.models.find(command.bundle, caller)
-        check_method(command.method, caller)
-        if not isinstance(command.players, str):
-            # From views of one row under several groupings the share of a withheld feature could be told.
-            check_numbers(caller, "players of the caller's own making")
+        check_command(command, caller)
         count = _count_rows(command.rows)
         if count == 0:
             raise InvalidRequestError.of("rows", "there are no rows; send at least one", "NO_ROWS")
@@ -319,7 +317,9 @@ class ExplanationService:
         """
         self.models.find(model, caller)
         events = self._source.events(kinds=USAGE_KINDS, bundle=model, with_parts=False)
-        return usage(events, since=since, until=until)
+        visible = (event for event in events if is_of_tenant(caller, str(event.head.get("tenant", ""))))
+        found = usage(visible, since=since, until=until)
+        return tuple(one for one in found if caller.may_read_as(one.audience))
 
     def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:
         """Every bundle that exists for this caller, in the order of their names."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from xaisvc.errors import NotFoundError
+from xaisvc.engine.permissions import no_such_audience
 from xaisvc.views import build_view, load_audiences, render_view, to_pdf
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def find_audience(audience: str, folder: Path | None = None) -> Audience:
     """
     known = audiences(folder)
     if audience not in known:
-        raise NotFoundError(f"there is no audience {audience!r}; known audiences: {', '.join(known)}")
+        raise no_such_audience(audience, known)
     return known[audience]
 
 

@@ -73,8 +73,6 @@ class ChainWriter:
         self._store = b""
         self._frames: set[bytes] = set()
         self._descriptions: set[str] = set()
-        self.unchecked = 0
-        """Events since the last checkpoint, as of the last transaction."""
         self.made: list[Checkpoint] = []
         """Checkpoints made and durable, for whoever copies them elsewhere and then clears this."""
 
@@ -146,7 +144,6 @@ class ChainWriter:
         if tail.seq - tail.checkpoint_seq >= EVERY_EVENTS:
             tail = self._checkpoint(tail)
         self._write_tail(tail)
-        self.unchecked = tail.seq - tail.checkpoint_seq
 
     def checkpoint(self) -> None:
         """Makes a checkpoint of the events since the last one, durably, if there are any.
@@ -160,7 +157,6 @@ class ChainWriter:
                 if tail.seq > tail.checkpoint_seq:
                     tail = self._checkpoint(tail)
                     self._write_tail(tail)
-            self.unchecked = 0
         except BaseException:
             self.forget()
             raise

@@ -129,7 +129,7 @@ class Removal:
         self._drop_subjects(numbers)
 
     def _overwrite(self, seq: int, lengths: bytes, which: Sequence[bool]) -> None:
-        """Writes zeros over parts where they stand: the row keeps its size, so SQLite moves nothing, leaving no copy."""
+        """Writes zeros over parts where they stand: the row keeps its size, so SQLite leaves no copy."""
         sizes = struct.unpack(f">{len(lengths) // 4}I", lengths)
         starts = accumulate(sizes, initial=0)
         with self._connection.blob_open("main", "contents", "data", seq, True) as blob:  # noqa: FBT003 - apsw's own

@@ -19,13 +19,14 @@ from prometheus_client import CollectorRegistry
 
 from xaisvc.errors import InvalidRequestError
 from xaisvc.server.assembly import assemble
-from xaisvc.server.auth import Door, check_exposure, open_rights
+from xaisvc.server.auth import Door
+from xaisvc.server.entrance import open_entrance
 from xaisvc.server.health import Health
 from xaisvc.server.in_flight import InFlight
 from xaisvc.server.interceptors import Edge
 from xaisvc.server.metrics import CallMetrics
 from xaisvc.server.servicers import AudienceServicer, ExplanationServicer, FeedbackServicer, ModelServicer
-from xaisvc.server.tls import server_credentials, tls_files
+from xaisvc.server.tls import server_credentials
 from xaisvc.server.workers import Workers
 from xaisvc.telemetry import Event, library_logs, make_logger
 from xaisvc.v1 import (
@@ -42,6 +43,7 @@ from xaisvc.v1 import (
 if TYPE_CHECKING:
     from xaisvc.config import Settings
     from xaisvc.engine.service import ExplanationService
+    from xaisvc.server.entrance import Entrance
     from xaisvc.telemetry import Logger
 
 HANDSHAKE_TIMEOUT_MS = 5000
@@ -115,24 +117,26 @@ def run(settings: Settings) -> int:
     """
     if not settings.models:
         raise InvalidRequestError.of("models", "no bundle is named; use --models DIR or XAISVC_MODELS")
+    log = make_logger(settings.log_format, settings.log_level)
+    entrance = open_entrance(settings, log)  # before the models: what is wrong here is known at once
     with assemble(settings) as parts:
-        return serve(settings, parts.service)
+        return serve(settings, parts.service, log, entrance)
 
 
-def serve(settings: Settings, service: ExplanationService, logger: Logger | None = None) -> int:
+def serve(settings: Settings, service: ExplanationService, log: Logger, entrance: Entrance) -> int:
     """Serves until SIGTERM or SIGINT.
 
     Args:
         settings: Where and how.
         service: The use cases.
-        logger: Where events go; standard error by default.
+        log: Where events go.
+        entrance: How callers get in.
 
     Returns:
         The exit code: 0 after a clean stop.
     """
-    log = logger or make_logger(settings.log_format, settings.log_level)
     with library_logs(log):
-        end = asyncio.run(_serve_until_signal(settings, service, log))
+        end = asyncio.run(_serve_until_signal(settings, service, log, entrance))
     code = 0 if end.answered else EXIT_UNANSWERED
     if end.running:
         # Python would wait for these threads at its end, however long they take. What they have recorded is complete,
@@ -142,12 +146,14 @@ def serve(settings: Settings, service: ExplanationService, logger: Logger | None
     return code
 
 
-async def _serve_until_signal(settings: Settings, service: ExplanationService, logger: Logger) -> Stop:
+async def _serve_until_signal(
+    settings: Settings, service: ExplanationService, logger: Logger, entrance: Entrance
+) -> Stop:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    running = await start(settings, service, logger)
+    running = await start(settings, service, logger, entrance)
     try:
         if settings.port_file is not None:
             _write_port(settings, running.port)
@@ -166,28 +172,21 @@ async def _serve_until_signal(settings: Settings, service: ExplanationService, l
     return end
 
 
-async def start(settings: Settings, service: ExplanationService, logger: Logger) -> RunningServer:
+async def start(settings: Settings, service: ExplanationService, logger: Logger, entrance: Entrance) -> RunningServer:
     """Starts a server in the running event loop.
 
     Raises:
-        InvalidRequestError: If the address or a file of the settings cannot be used, or the service would be open to
-            whoever reaches it.
-        StoreError: If the file of tokens is damaged.
+        InvalidRequestError: If the address or a file of the entrance cannot be used.
     """
     in_flight = InFlight(settings.max_in_flight)
     workers = Workers(settings.max_in_flight)
     registry = CollectorRegistry()
-    rights = open_rights(settings.data_dir, logger)
-    files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-    check_exposure(
-        settings.host, rights=rights, tls=files is not None, require_tokens=settings.require_tokens, logger=logger
-    )
     edge = Edge(
         logger=logger,
         clock=time.monotonic,
         new_id=lambda: secrets.token_hex(8),
         in_flight=in_flight,
-        door=Door(rights),
+        door=Door(entrance.rights),
         metrics=CallMetrics(registry),
         max_message_bytes=settings.max_message_bytes,
     )
@@ -213,10 +212,12 @@ async def start(settings: Settings, service: ExplanationService, logger: Logger)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{host}:{settings.port}"
     try:
-        if files is None:
+        if entrance.files is None:
             port = server.add_insecure_port(address)
         else:
-            credentials = server_credentials(files, logger, clock=time.monotonic, now=lambda: datetime.now(UTC))
+            credentials = server_credentials(
+                entrance.files, logger, clock=time.monotonic, now=lambda: datetime.now(UTC)
+            )
             port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise InvalidRequestError.of(

@@ -199,6 +199,30 @@ def test_more_than_may_wait_is_dropped_and_nobody_waits(open_file: Callable[...,
     other.close()
 
 
+def test_a_reader_that_is_stuck_does_not_make_the_log_grow_for_ever(
+    open_file: Callable[..., SqliteCache], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a snapshot still sees cannot be taken out of the write-ahead log."""
+    monkeypatch.setattr(sqlite_file, "_LOG_BYTES", 2**20)
+    cache = open_file()
+    put(cache, {ONE: b"one"})
+    stuck = apsw.Connection(str(path))
+    stuck.execute("BEGIN")
+    stuck.execute("SELECT * FROM entries").get  # noqa: B018  takes the snapshot
+    for i in range(10, 18):
+        put(cache, {bytes([i]) * 32: bytes(2**19)})
+    log = path.with_name(path.name + "-wal")
+
+    assert log.stat().st_size < 4 * 2**20
+    assert cache.counts().dropped > 3
+    assert cache.get_many([ONE]) == (b"one",)
+    stuck.execute("COMMIT")
+    stuck.close()
+    put(cache, {TWO: b"two"})
+    assert cache.get_many([TWO]) == (b"two",)
+    assert log.stat().st_size < 2**20
+
+
 @pytest.mark.parametrize(
     "content",
     [

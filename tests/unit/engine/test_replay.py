@@ -78,7 +78,7 @@ def test_a_number_that_was_changed_is_named(explain: Explain, explainer: Explain
 
     assert not found.agrees
     assert [difference.what for difference in found.numbers] == ["value of a"]
-    assert found.largest_gap == pytest.approx(1e-5 / abs(attribution.output), rel=1e-3)  # relative to the largest number
+    assert found.largest_gap == pytest.approx(1e-5 / abs(attribution.output), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["model", "background", "schema"])

@@ -41,7 +41,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
 
 
 FULL = """
-import json, resource, signal, sys
+import json, resource, signal, sys, time
 from pathlib import Path
 from tests.unit.records.events import make_event, open_store
 from xaisvc.errors import StoreError
@@ -60,8 +60,12 @@ for i in range(100):
         failures.append(str(error))
 readable = all(store.get(name) is not None for name in kept)
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-store.append(make_event("after", bytes(20_000))).result(60)
+for _ in range(600):  # it finds out by itself
+    if not store.failure:
+        break
+    time.sleep(0.05)
 failure = store.failure
+store.append(make_event("after", bytes(20_000))).result(60)
 store.close()
 print(json.dumps({"kept": kept, "failures": sorted(set(failures)), "readable": readable, "failure": failure}))
 """

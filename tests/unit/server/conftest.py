@@ -14,6 +14,7 @@ from xaisvc.config import Settings
 from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome, ServiceLimits
 from xaisvc.errors import NotFoundError
 from xaisvc.server.app import start
+from xaisvc.server.entrance import open_entrance
 from xaisvc.telemetry import make_logger
 from xaisvc.types import (
     BundleDescription,
@@ -192,7 +193,9 @@ def serving(tmp_path: Path) -> Callable[..., object]:
     async def serve(service: FakeService, **changes: object) -> AsyncIterator[Served]:
         stream = io.StringIO()
         settings = Settings(**{"port": 0, "data_dir": tmp_path, "reflection": True, **changes})  # type: ignore[arg-type]
-        running = await start(settings, service, make_logger("json", settings.log_level, stream))  # type: ignore[arg-type]
+        logger = make_logger("json", settings.log_level, stream)
+        entrance = open_entrance(settings, logger)
+        running = await start(settings, service, logger, entrance)  # type: ignore[arg-type]
         async with grpc.aio.insecure_channel(running.address) as channel:
             try:
                 yield Served(running, channel, stream)

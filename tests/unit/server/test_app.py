@@ -16,6 +16,7 @@ from xaisvc.config import Settings
 from xaisvc.engine.commands import ServiceLimits
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
 from xaisvc.server.app import SERVICES, Stop, start
+from xaisvc.server.entrance import open_entrance
 from xaisvc.telemetry import make_logger
 from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.v1 import explanations_pb2_grpc, models_pb2
@@ -383,10 +384,11 @@ async def test_reflection_lists_the_services_when_it_is_on(serving: Any, service
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_a_second_service_on_the_port_fails_loudly(serving: Any, service: Any) -> None:
+async def test_a_second_service_on_the_port_fails_loudly(serving: Any, service: Any, tmp_path: Path) -> None:
     async with serving(service) as served:
         with pytest.raises(InvalidRequestError, match=rf"port: 127.0.0.1:{served.running.port} cannot be listened on"):
-            await start(Settings(port=served.running.port), service, make_logger())
+            settings = Settings(port=served.running.port, data_dir=tmp_path)
+            await start(settings, service, make_logger(), open_entrance(settings, make_logger()))
 
 
 async def test_an_open_address_needs_tokens_and_tls(serving: Any, service: Any) -> None:
