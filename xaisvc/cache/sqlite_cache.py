@@ -43,7 +43,8 @@ class SqliteCache:
     """Entries under a keyed digest of their key, each value behind its seal, the oldest dropped first.
 
     Readers ask the file themselves; writing is left to one thread. Times in the file are of this machine's monotonic
-    clock, so the file is emptied after the machine was started anew.
+    clock, so the file is emptied after the machine was started anew. A process opens a file once, after it has forked:
+    SQLite's locks belong to a process.
     """
 
     def __init__(self, path: Path, options: CacheOptions) -> None:

@@ -131,7 +131,8 @@ class SqliteFile:
             try:
                 return dict(self._reader.executemany(_READ, bindings))
             finally:
-                self._reader.execute("COMMIT")
+                if self._reader.in_transaction:  # an error of the disk may have ended it already
+                    self._reader.execute("ROLLBACK")
         finally:
             self._reading.release()
 
@@ -158,9 +159,9 @@ class SqliteFile:
             self._close()
 
     def _connect(self, busy_ms: int) -> Connection:
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
-        connection = apsw.Connection(str(self._path.resolve()), flags=flags)
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(busy_ms)
+        connection.pragma("mmap_size", 0)  # reading a mapped file that somebody cuts short ends the process
         return connection
 
     def _close(self) -> None:
@@ -191,11 +192,11 @@ def _immediate(connection: Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk may have ended it already
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _prepare(writer: Connection, head: bytes, max_pages: int, *, emptied: bool) -> None:

@@ -115,13 +115,16 @@ class Answering:
         self, question: _Question, table: Table, keys: Sequence[bytes], places: Mapping[bytes, int]
     ) -> dict[bytes, RowResult]:
         """Computes rows that nobody else in this process is computing, unless another process is."""
+        found = self._cached(keys)  # somebody may have landed them a moment ago
+        keys = [key for key in keys if key not in found]
+        if not keys:
+            return found
         others = self.cache.shared_flights()
         if others is None:
-            return self._computed(question, table, keys, places)
+            return found | self._computed(question, table, keys, places)
         seconds = len(keys) * question.framed.model_rows * _SECONDS_PER_MODEL_ROW
         leads = others.try_lead(keys, min(max(_LEAST_LEAD_S, 2 * seconds), _MOST_LEAD_S))
         mine = [key for key, lead in zip(keys, leads, strict=True) if lead]
-        found: dict[bytes, RowResult] = {}
         try:
             found |= self._computed(question, table, mine, places)
         finally:

@@ -30,6 +30,11 @@ _LOG_PAGES = 4000
 
 _CACHE_KIB = 65_536
 
+_MOST_AT_ONCE = 64
+"""Rows in one statement. There is a statement for every number of rows, and SQLite keeps them all ready."""
+
+_STATEMENTS = 512
+
 # `events` is the chain: rows are added and never changed. `contents` stands beside it and can be made unreadable.
 # `subjects` has a row per event and subject, and no index on the tag: random places in an index would make every event
 # rewrite a page per part, and only an erasure, which may take seconds, looks for a tag.
@@ -73,7 +78,7 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         return connection
-    connection = apsw.Connection(str(path))
+    connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -202,12 +207,9 @@ def insert(connection: apsw.Connection, into: str, rows: Sequence[tuple[SQLiteVa
     apsw gives up the interpreter's lock once per statement, and getting it back costs up to 5 ms when other threads
     compute. One statement per row would therefore make a transaction as slow as the busiest thread likes.
     """
-    start = 0
-    for size in (64, 16, 4, 1):
-        while len(rows) - start >= size:
-            chunk = rows[start : start + size]
-            connection.execute(_insert_text(into, len(chunk[0]), size), tuple(chain.from_iterable(chunk)))
-            start += size
+    for start in range(0, len(rows), _MOST_AT_ONCE):
+        chunk = rows[start : start + _MOST_AT_ONCE]
+        connection.execute(_insert_text(into, len(chunk[0]), len(chunk)), tuple(chain.from_iterable(chunk)))
 
 
 def execute_in(
@@ -215,11 +217,9 @@ def execute_in(
 ) -> list[tuple[SQLiteValue, ...]]:
     """Runs a statement that ends in `IN` for any number of wanted values, as few times as `insert` does; its rows."""
     found: list[tuple[SQLiteValue, ...]] = []
-    start = 0
-    for size in (64, 16, 4, 1):
-        while len(wanted) - start >= size:
-            found.extend(connection.execute(f"{statement} ({_marks(size)})", tuple(wanted[start : start + size])))
-            start += size
+    for start in range(0, len(wanted), _MOST_AT_ONCE):
+        chunk = tuple(wanted[start : start + _MOST_AT_ONCE])
+        found.extend(connection.execute(f"{statement} ({_marks(len(chunk))})", chunk))
     return found
 
 

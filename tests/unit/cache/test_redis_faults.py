@@ -6,6 +6,8 @@ That nothing waits is shown by counting calls and by servers that would keep one
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -276,8 +278,21 @@ def test_no_server_is_a_miss(open_redis: Callable[..., RedisCache]) -> None:
     assert cache.get_many([ONE]) == (None,)
 
 
-def test_a_host_without_an_address_is_a_miss(open_redis: Callable[..., RedisCache]) -> None:
-    assert open_redis("redis://no-such-host.invalid").get_many([ONE]) == (None,)
+def test_a_name_service_that_hangs_does_not_hold_a_call(
+    open_redis: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking up a name has no timeout; it would end when the test ends."""
+    ended = threading.Event()
+
+    def look_up(*_: object) -> list[object]:
+        ended.wait()
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    cache = open_redis("redis://cache.example")
+
+    assert cache.get_many([ONE]) == (None,)
+    ended.set()
 
 
 GARBAGE = {

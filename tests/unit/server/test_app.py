@@ -24,6 +24,7 @@ from xaisvc.v1 import explanations_pb2_grpc, models_pb2
 if TYPE_CHECKING:
     import threading
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
 SECRET = "Q7-secret-value"  # noqa: S105 - a value to look for in logs
@@ -386,9 +387,10 @@ async def test_reflection_lists_the_services_when_it_is_on(serving: Any, service
 
 async def test_a_second_service_on_the_port_fails_loudly(serving: Any, service: Any, tmp_path: Path) -> None:
     async with serving(service) as served:
+        settings, logger = Settings(port=served.running.port, data_dir=tmp_path), make_logger()
+        entrance = open_entrance(settings, logger)
         with pytest.raises(InvalidRequestError, match=rf"port: 127.0.0.1:{served.running.port} cannot be listened on"):
-            settings = Settings(port=served.running.port, data_dir=tmp_path)
-            await start(settings, service, make_logger(), open_entrance(settings, make_logger()))
+            await start(settings, service, logger, entrance)
 
 
 async def test_an_open_address_needs_tokens_and_tls(serving: Any, service: Any) -> None:
