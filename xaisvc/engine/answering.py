@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from xaisvc.cache import CacheKey, tenant_salt
 from xaisvc.engine.frames import row_answers
 from xaisvc.engine.models import choices_key
+from xaisvc.engine.payload import Payload
 from xaisvc.engine.scheduling import Lane, Task, wait_for
+from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.errors import ModelOutputError
 from xaisvc.records.answers import encode_answer
 from xaisvc.types import Deadline, ErrorTarget, Table
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.explainer import Explainer
     from xaisvc.engine.models import Framed, ServedModel
     from xaisvc.engine.scheduling import Flights, Scheduler
+    from xaisvc.engine.stages import Stages
     from xaisvc.types import AnswerFrame, Caller, Interest
 
 RowResult: TypeAlias = bytes | ModelOutputError
@@ -43,19 +46,22 @@ class Answering:
         cache: Keeps answers.
         secret: Keeps tenants apart in the cache.
         clock: Monotonic clock in seconds; the scale of `Interest.until`.
+        stages: Told how long requests wait and are computed; nobody if None.
     """
 
     def __init__(
         self,
-        scheduler: Scheduler[Table, RowResult],
+        scheduler: Scheduler[Payload, RowResult],
         flights: Flights[bytes, RowResult],
         cache: ExplanationCache,
         *,
         secret: bytes,
         clock: Callable[[], float] = time.monotonic,
+        stages: Stages | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.cache = cache
+        self._stages = stages or NoStages()
         self._flights = flights
         self._secret = secret
         self._clock = clock
@@ -150,22 +156,31 @@ class Answering:
 
     def _compute(self, question: _Question, rows: Table, key: Hashable) -> list[RowResult]:
         interest, command = question.interest, question.command
+        payload = Payload(rows)
         task = Task(
             key=key,
-            rows=rows,
+            rows=payload,
             cost=len(rows) * question.framed.model_rows,
             lane=Lane.INTERACTIVE if len(rows) <= MOST_INTERACTIVE_ROWS else Lane.BULK,
             caller=question.caller.id,
             interest=interest,
         )
-        explainer = question.model.explainer
+        model, stages, clock = question.model, self._stages, self._clock
 
-        def compute(parts: Sequence[Table], cancel: Callable[[], bool]) -> list[list[RowResult]]:
-            together = parts[0] if len(parts) == 1 else Table.concat(parts)
-            answers = iter(_explain(explainer, command, together, cancel))
+        def compute(parts: Sequence[Payload], cancel: Callable[[], bool]) -> list[list[RowResult]]:
+            now = clock()
+            for part in parts:
+                part.began.append(now)
+            together = parts[0].table if len(parts) == 1 else Table.concat([part.table for part in parts])
+            answers = iter(_explain(model.explainer, command, together, cancel, stages))
             return [[next(answers) for _ in range(len(part))] for part in parts]
 
-        return wait_for(self.scheduler.submit(task, compute), interest, self._clock)
+        submitted = clock()
+        found = wait_for(self.scheduler.submit(task, compute), interest, clock)
+        began = payload.began[0]
+        stages.spent(Stage.WAIT, model.name, command.method, submitted, began)
+        stages.spent(Stage.COMPUTE, model.name, command.method, began, clock())
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +215,9 @@ def cache_key(frame: AnswerFrame) -> CacheKey:
     )
 
 
-def _explain(explainer: Explainer, command: ExplainCommand, rows: Table, cancel: Callable[[], bool]) -> list[RowResult]:
+def _explain(
+    explainer: Explainer, command: ExplainCommand, rows: Table, cancel: Callable[[], bool], stages: Stages
+) -> list[RowResult]:
     """Explains rows as one batch; where the model cannot answer, halves it until the rows at fault stand alone."""
     try:
         batch = explainer.explain_table(
@@ -213,6 +230,8 @@ def _explain(explainer: Explainer, command: ExplainCommand, rows: Table, cancel:
             space=command.space,
             cancel=cancel,
         )
+        scored = int(batch.model_evaluations.sum())
+        stages.computed(explainer.bundle.description.name, batch.method, len(batch), scored)
         return [encode_answer(answer) for answer in row_answers(batch)]
     except ModelOutputError as error:
         if error.whatever_rows:
@@ -221,4 +240,4 @@ def _explain(explainer: Explainer, command: ExplainCommand, rows: Table, cancel:
             return [error]
     middle = len(rows) // 2
     first, second = rows.take(slice(0, middle)), rows.take(slice(middle, len(rows)))
-    return _explain(explainer, command, first, cancel) + _explain(explainer, command, second, cancel)
+    return [answer for part in (first, second) for answer in _explain(explainer, command, part, cancel, stages)]

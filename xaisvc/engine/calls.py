@@ -47,12 +47,20 @@ class Calls:
         surroundings: Clocks and identifiers.
         threads: Threads that rows are spread over.
         memory_limit_bytes: Most that one call may take.
+        watch: Whether a call is refused once the bundle's files are no longer those that were loaded.
     """
 
     def __init__(
-        self, loaded: LoadedBundle, surroundings: Surroundings, *, threads: int, memory_limit_bytes: int
+        self,
+        loaded: LoadedBundle,
+        surroundings: Surroundings,
+        *,
+        threads: int,
+        memory_limit_bytes: int,
+        watch: bool = True,
     ) -> None:
         self.bundle = loaded.bundle
+        self._watch = watch
         self._loaded = loaded
         self._surroundings = surroundings
         self._threads = threads
@@ -81,9 +89,13 @@ class Calls:
 
         return self._loaded.once(("players", players), make) if players in BUNDLE_PLAYERS else make()
 
+    def _check_files(self) -> None:
+        if self._watch:
+            check_unchanged(self.bundle)
+
     def _work(self, rows: Table, outputs: Sequence[str | None], choices: Choices, *, answers: int) -> Work:
         """What a call comes to: its outputs, its settings and how it is cut up."""
-        check_unchanged(self.bundle)
+        self._check_files()
         check_seed(choices.seed)
         prepared = [self.prepare(output, choices) for output in outputs]
         problem = prepared[0][1]
@@ -154,7 +166,7 @@ class Calls:
     def _in_batches(self, rows: Table, work: Work, choices: Choices, size: int) -> Iterator[ExplanationBatch]:
         for start in range(0, len(rows), size):
             if start:
-                check_unchanged(self.bundle)
+                self._check_files()
             part = rows.take(slice(start, start + size))
             found = self._answer(work, part, part.distinct(), start)
             ready = self._surroundings.clock()
@@ -176,7 +188,7 @@ class Calls:
 
     def interactions(self, rows: Table, output: str | None, choices: Choices) -> InteractionBatch:
         """The pairwise interactions of the rows."""
-        check_unchanged(self.bundle)
+        self._check_files()
         target = self.bundle.description.output(output)
         return explain_interactions(
             self._loaded,

@@ -64,6 +64,7 @@ class Explainer:
         surroundings: Surroundings | None = None,
         threads: int | None = None,
         memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
+        watch: bool = True,
     ) -> None:
         """Loads the model.
 
@@ -76,6 +77,8 @@ class Explainer:
                 Answers do not depend on it.
             memory_limit_bytes: Most that the rows, answers and work of one call may take, beside what the caller handed
                 in and what is kept of the bundle. A call that cannot stay within it is refused before it begins.
+            watch: Whether a call is refused once the bundle's files are no longer those that were loaded. A service
+                that takes up new versions by itself goes on with the loaded one, which is wholly in memory.
 
         Raises:
             BundleError: If the bundle cannot be loaded.
@@ -90,7 +93,11 @@ class Explainer:
         threads = threads or _usable_cpus()
         self._loaded = LoadedBundle(loaded, runtime or OrtRuntime(), device, threads=threads)
         self._calls = Calls(
-            self._loaded, surroundings or Surroundings(), threads=threads, memory_limit_bytes=memory_limit_bytes
+            self._loaded,
+            surroundings or Surroundings(),
+            threads=threads,
+            memory_limit_bytes=memory_limit_bytes,
+            watch=watch,
         )
 
     @property
@@ -145,7 +152,7 @@ class Explainer:
             LimitExceededError: If the answers do not fit the memory limit; says how many rows would.
             NotFoundError: If there is no such output.
             ModelOutputError: If the model's answers cannot be explained.
-            BundleChangedError: If the bundle's files are no longer those that were loaded.
+            BundleChangedError: If the bundle's files are no longer those that were loaded, and are watched.
             AbandonedError: If `cancel` said yes.
         """
         choices = Choices(

@@ -134,6 +134,20 @@ class ServedModels:
         """
         return permitted_bundle(self._models, name, caller)
 
+    def add(self, model: ServedModel) -> None:
+        """Serves one more model from now on.
+
+        Raises:
+            BundleError: If one of this name is served already.
+        """
+        if model.name in self._models:
+            raise BundleError(
+                f"a bundle named '{model.name}' is served already, from another folder; names must differ",
+                file="bundle.yaml",
+                field="name",
+            )
+        self._models = {**self._models, model.name: model}
+
     def replace(self, model: ServedModel) -> None:
         """Serves this version from now on. Requests that began with the old one finish with it.
 

@@ -29,6 +29,7 @@ from xaisvc.engine.permissions import (
     visible_model,
 )
 from xaisvc.engine.recorded import Records
+from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.engine.stored import StoredExplanations
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.engine.viewing import audiences, make_view
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
     from xaisvc.engine.models import Framed, ServedModel, ServedModels
     from xaisvc.engine.recorded import Block
+    from xaisvc.engine.stages import Stages
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
@@ -96,6 +98,8 @@ class ExplanationService:
         limits: What one request may ask for.
         audiences_dir: Folder of audiences; those that come with xaisvc if None.
         surroundings: Clocks and identifiers; the real ones if None.
+        stages: Told how long the stages of requests take; nobody if None.
+        processes: Processes that share the callers between them; each gives a caller its part of the rows a minute.
 
     Raises:
         AudienceError: If the folder of audiences has mistakes.
@@ -111,6 +115,8 @@ class ExplanationService:
         limits: ServiceLimits | None = None,
         audiences_dir: Path | None = None,
         surroundings: Surroundings | None = None,
+        stages: Stages | None = None,
+        processes: int = 1,
     ) -> None:
         self.models = models
         self.answering = answering
@@ -120,7 +126,9 @@ class ExplanationService:
         self._records = Records(store, self._surroundings)
         self._stored = StoredExplanations(source)
         self.limits = limits or ServiceLimits()
-        self._rates = Rates(self._surroundings.clock)
+        self._stages = stages or NoStages()
+        self._clock = self._surroundings.clock
+        self._rates = Rates(self._surroundings.clock, processes)
         self._audiences_dir = audiences_dir
         audiences(audiences_dir)  # a folder with mistakes must stop the start, not a request
 
@@ -154,15 +162,20 @@ class ExplanationService:
         block, places = self._answer(prepared, slice(0, len(prepared.table)), caller, interest, outcomes)
         if block is not None:
             records = [self._records.record(block, i) for i in range(len(places))]
+            began = self._clock()
             views = [
                 tuple(self._render(record, prepared.model.description, view) for view in command.views)
                 for record in records
             ]
+            rendered = self._clock()
             stored = self._records.add(
                 block, prepared.model, caller, [(i, view) for i, found in enumerate(views) for view in found]
             )
             check_wanted(interest)
             stored.result()
+            if command.views:
+                self._spent(Stage.RENDER, prepared, began, rendered)
+            self._spent(Stage.RECORD, prepared, rendered, self._clock())
             for index, record, found in zip(places, records, views, strict=True):
                 outcomes[index] = RowOutcome(index=index, record=record, views=found)
         return tuple(outcomes[index] for index in range(prepared.count))
@@ -174,6 +187,7 @@ class ExplanationService:
 
     def _prepare(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared:
         """Reads a request: what it comes to, what it costs, and its rows. Nothing is computed yet."""
+        began = self._clock()
         model = self.models.find(command.bundle, caller)
         check_command(command, caller)
         count = _count_rows(command.rows)
@@ -193,7 +207,7 @@ class ExplanationService:
             )
             for index, found in violations.items()
         }
-        return Prepared(
+        prepared = Prepared(
             command=command,
             model=model,
             framed=framed,
@@ -202,6 +216,11 @@ class ExplanationService:
             failed=failed,
             count=count,
         )
+        self._spent(Stage.PARSE, prepared, began, self._clock())
+        return prepared
+
+    def _spent(self, stage: Stage, prepared: Prepared, start_s: float, end_s: float) -> None:
+        self._stages.spent(stage, prepared.model.name, prepared.command.method, start_s, end_s)
 
     def stream_rows(self, prepared: Prepared, wanted: int) -> int:
         """How many rows a batch of a stream holds.
@@ -229,7 +248,9 @@ class ExplanationService:
         first, last = prepared.indices.searchsorted([start, stop])
         block, places = self._answer(prepared, slice(int(first), int(last)), caller, interest, failed)
         if block is not None:
+            began = self._clock()
             self._records.add(block, prepared.model, caller).result()
+            self._spent(Stage.RECORD, prepared, began, self._clock())
         return AnswerBatch(
             frame=prepared.framed.frame,
             created_at=self._records.now() if block is None else block.created_at,

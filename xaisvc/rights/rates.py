@@ -32,15 +32,18 @@ class _Bucket:
 class Rates:
     """A token bucket of rows for each caller: full at first, filled evenly at the caller's rows per minute.
 
-    In any time of t seconds a caller with r rows a minute gets at most r (1 + t / 60) rows. The bound holds for this
-    object: server processes that each have one of their own give each caller the bound once per process.
+    In any time of t seconds a caller with r rows a minute gets at most r (1 + t / 60) rows. Of n processes that serve
+    the same callers each gives r / n rows a minute, so that all together give r and none has to ask the others; a
+    caller whose connections all end in one process gets no more than that part.
 
     Args:
         clock: Monotonic clock in seconds.
+        processes: How many processes share the callers between them.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], processes: int = 1) -> None:
         self._clock = clock
+        self._processes = processes
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, str, int], _Bucket] = {}
 
@@ -51,12 +54,12 @@ class Rates:
             BusyError: If the bucket does not hold them now; says when it will.
             LimitExceededError: If it never will, because they are more than the caller has in a minute.
         """
-        limit = caller.rows_per_minute
-        if limit is None:
+        if caller.rows_per_minute is None:
             return
+        limit = max(1, caller.rows_per_minute // self._processes)
         if rows > limit:
             raise LimitExceededError(
-                f"rows: {rows} rows, but the caller's token allows {limit} rows a minute; split the request"
+                f"rows: {rows} rows, but the caller's token allows {limit} rows a minute{self._here}; split the request"
             )
         key = (caller.tenant, caller.id, limit)
         with self._lock:
@@ -74,9 +77,14 @@ class Rates:
                 return
         wait_s = short * MINUTE_S / limit
         raise BusyError(
-            f"rows: the caller's token allows {limit} rows a minute; try again in {wait_s:.3g} s, or send fewer rows",
+            f"rows: the caller's token allows {limit} rows a minute{self._here}; try again in {wait_s:.3g} s, or send "
+            "fewer rows",
             wait_s,
         )
+
+    @property
+    def _here(self) -> str:
+        return "" if self._processes == 1 else f" on each of the {self._processes} processes of the service"
 
     def _make_room(self, now_s: float) -> None:
         """Forgets those whose bucket is full again, and if that is not enough, who has not asked for the longest."""

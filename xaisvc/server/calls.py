@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xaisvc.server.traces import CallTrace
     from xaisvc.types import Caller, Interest
 
 
@@ -17,20 +18,28 @@ class Call:
     Attributes:
         caller: Who asks.
         interest: Whether they still wait, and until when.
+        trace: Where the call is traced; None if it is not.
     """
 
     caller: Caller
     interest: Interest
+    trace: CallTrace | None = None
 
 
 _CURRENT: ContextVar[Call] = ContextVar("call")
 
 
 def begin(call: Call) -> None:
-    """Makes the call known to whatever runs in the same task."""
+    """Makes the call known to whatever runs in the same task, and in the threads that work for it."""
     _CURRENT.set(call)
 
 
 def current() -> Call:
     """The call that this task serves."""
     return _CURRENT.get()
+
+
+def current_trace() -> CallTrace | None:
+    """Where the call that this task serves is traced; None outside of calls."""
+    call = _CURRENT.get(None)
+    return None if call is None else call.trace

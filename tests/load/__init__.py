@@ -1,0 +1,1 @@
+"""The service under load and faults: `python -m tests.load SCENARIO`. Correctness is asserted, speed is reported."""

@@ -1,0 +1,1 @@
+"""One scenario in each module."""

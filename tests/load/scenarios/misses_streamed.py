@@ -1,0 +1,85 @@
+"""Streams of rows that nobody has asked for before, beside the library alone with as many threads."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tests.load import generator
+from tests.load.jobs import EXPLAIN_STREAM, Job
+from tests.load.reports import Report
+from tests.load.service import running
+from tests.load.subjects import BOOSTING, TOLERANCE, Subject
+from xaisvc.v1 import explanations_pb2 as pb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+ROWS = 60_000
+STREAMED = 20_000
+STREAMS = 2
+THREADS = 2
+LEAST_SHARE = 0.5
+REPEATS = 3
+
+
+def run(folder: Path, *, count: int = ROWS, flags: tuple[str, ...] = ()) -> Report:
+    """Explains distinct rows with the library, and then with the service."""
+    report = Report(
+        "misses_streamed", f"{count:,} distinct rows in streams of {STREAMED:,}, {STREAMS} at a time; none is cached"
+    )
+    for bundle in (BOOSTING, _large_bundle(folder)):
+        _measure(report, folder / bundle.name, Subject.of(bundle, count), flags)
+    return report
+
+
+def _measure(report: Report, folder: Path, subject: Subject, flags: tuple[str, ...]) -> None:
+    n = len(subject.rows)
+    library_rows_per_s, expected = _alone(subject)
+    cuts = [(start, min(start + STREAMED, n)) for start in range(0, n, STREAMED)]
+    requests = [pb.ExplainStreamRequest(request=subject.packed(*cut)).SerializeToString() for cut in cuts]
+    with running(_made(folder), *flags, models=[subject.bundle]) as service:
+        job = Job(
+            target=service.target,
+            method=EXPLAIN_STREAM,
+            in_flight=STREAMS,
+            tolerance=TOLERANCE,
+            timeout_s=300.0,
+        )
+        tally = generator.run(job, folder / "load", requests, [expected[slice(*cut)] for cut in cuts])
+        report.check("the service still runs", service.process.poll() is None)
+    report.check_answers(tally)
+    report.check("every row was answered once", tally.rows == n, f"{tally.rows} of {n}")
+    report.figure(f"{subject.name}: service", tally.rows_per_s, "rows/s")
+    report.figure(f"{subject.name}: library, {THREADS} threads", library_rows_per_s, "rows/s")
+    share = tally.rows_per_s / library_rows_per_s
+    report.figure(f"{subject.name}: share of the library", share, "", at_least=LEAST_SHARE)
+
+
+def _alone(subject: Subject) -> tuple[float, NDArray[np.float64]]:
+    """The library's best rate of some, after one to warm up, and its answers."""
+    expected = subject.expected(threads=THREADS)
+    explainer = subject.explainer(threads=THREADS)
+    explainer.explain(subject.take(0, 100).rows)
+    seconds = []
+    for _ in range(REPEATS):
+        began_s = time.monotonic()
+        explainer.explain(subject.rows)
+        seconds.append(time.monotonic() - began_s)
+    return len(subject.rows) / min(seconds), expected
+
+
+def _large_bundle(folder: Path) -> Path:
+    """XGBoost, 300 trees of depth 6, 30 features, 100 background rows: the models of `benchmarks/performance`."""
+    from benchmarks.performance.cases import CASES, build, folder_of
+
+    build(CASES["xgb"], folder / "work", (100,))
+    return folder_of(CASES["xgb"], folder / "work") / "b100"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder

@@ -1,0 +1,76 @@
+"""Four times the load that the service can bear: it goes on answering, and says no at once to the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.load import generator
+from tests.load.jobs import HEALTH, Job
+from tests.load.reports import Report
+from tests.load.service import running
+from tests.load.subjects import BOOSTING, TOLERANCE, Question, Subject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.load.jobs import Tally
+
+TIMES = 4.0
+QUESTION = Question(method="permutation", budget=2048)
+ROWS = 16_384
+SUSTAINED_IN_FLIGHT = 64
+MOST_IN_FLIGHT = 4096
+PEAK_SHARE = 0.3
+
+
+def run(folder: Path, *, seconds: float = 20.0, rows: int = ROWS, flags: tuple[str, ...] = ()) -> Report:
+    """Finds the rate that is kept up, then offers four times as much."""
+    report = Report("overload", f"{TIMES:g} times the rate that is kept up, for {seconds:g} s")
+    subject = Subject.of(BOOSTING, rows, QUESTION)
+    expected = [row[None, :] for row in subject.expected()]
+    requests = [subject.request(i).SerializeToString() for i in range(len(subject.rows))]
+    with running(folder, *flags) as service:
+        cut = rows // 2
+        job = Job(
+            target=service.target,
+            seconds=max(3.0, PEAK_SHARE * seconds),
+            in_flight=SUSTAINED_IN_FLIGHT,
+            tolerance=TOLERANCE,
+        )
+        peak = generator.run(job, folder / "peak", requests[:cut], expected[:cut])
+        report.check_answers(peak)
+        watch = Job(target=service.target, method=HEALTH, seconds=seconds, pause_s=0.05, channels=1)
+        watch.write(folder / "health", [b""])
+        prober = generator.start(folder / "health")
+        job = Job(
+            target=service.target,
+            seconds=seconds,
+            rate=TIMES * peak.rows_per_s,
+            in_flight=MOST_IN_FLIGHT,
+            tolerance=TOLERANCE,
+            timeout_s=60.0,
+        )
+        tally = generator.run(job, folder / "load", requests[cut:], expected[cut:])
+        health = prober.tally(seconds + 60.0)
+        report.check("the service still runs", service.process.poll() is None)
+    report.check_answers(tally, refusals=True)
+    report.check("some calls were refused, each told when to come again", sum(tally.refused.values()) > 0, tally.calls)
+    report.check("health always says SERVING", not health.bad and health.rows > 0, f"{health.bad} {health.examples}")
+    goodput = _good(tally, seconds)
+    report.figure("kept up", peak.rows_per_s, "rows/s")
+    report.figure("offered", tally.calls / seconds, "rows/s")
+    report.figure("answered while overloaded", goodput, "rows/s")
+    report.figure("share of what is kept up", goodput / peak.rows_per_s, "", at_least=0.9)
+    report.latencies(tally)
+    report.figure("refusals", sum(tally.refused.values()), "calls")
+    if tally.refusals_s:
+        report.figure("refusal p99", 1000 * float(np.quantile(tally.refusals_s, 0.99)), "ms", at_most=50.0)
+    report.figure("health, longest", 1000 * health.percentile_s(1.0), "ms", at_most=100.0)
+    return report
+
+
+def _good(tally: Tally, seconds: float) -> float:
+    """Right answers for each second while the load was offered."""
+    return sum(moment <= seconds for moment in tally.moments_s) / seconds
