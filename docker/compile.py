@@ -1,9 +1,11 @@
-"""Explains with every method once, so that an image holds the machine code of the kernels. Run while it is built."""
+"""Explains in every way once, so that an image holds the machine code of the kernels. Run while it is built."""  # noqa: INP001 - a script
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from itertools import product
 
 os.environ["XAISVC_CACHE_DIR"] = ""  # plans of the demonstration's models are of no use to anybody
 
@@ -20,11 +22,12 @@ def main() -> None:
     for folder in sorted(BUNDLES.iterdir()):
         explainer = Explainer(folder, device="cpu")
         for method in METHODS:
-            try:
-                explainer.explain(rows, method=method)
-            except InvalidInputError:  # it does not apply to this model
-                continue
-            compiled.add(method)
+            for space, players in product(("log_odds", "probability"), ("features", "concepts")):
+                with suppress(InvalidInputError):  # it does not apply to this model
+                    explainer.explain(rows, method=method, space=space, players=players)
+                    compiled.add(method)
+        with suppress(InvalidInputError):
+            explainer.interactions(rows)
     missing = METHODS.keys() - compiled
     if missing:
         sys.exit(f"never ran, so their kernels are not compiled: {', '.join(sorted(missing))}")

@@ -28,16 +28,19 @@ class Settings:
 
     Attributes:
         models: Folders, each a bundle or a folder of bundles.
+        reload_seconds: How often the folders are looked at for new versions; 0 to look only on SIGHUP.
         audiences_dir: Folder of audiences; None for those that come with xaisvc.
         host: Address to listen on. Anything but a loopback address is open to whoever can reach it.
         port: Port to listen on; 0 lets the system choose.
         port_file: File to write the bound port to once the service answers; None for none.
         data_dir: Folder of the records; made if it is missing.
+        processes: Server processes that share the port. Each loads every bundle, and each has `max_in_flight`,
+            `max_waiting` and `cache_bytes` for itself; a token's rows a minute and the CPUs are divided among them.
         device: What models run on: `auto`, `cpu` or `cuda`. `cuda` never falls back.
         threads: Threads inside one call of a model; 1 keeps the outputs of trees equal for every batch size.
         memory_limit_bytes: Largest GPU memory arena; 0 for no limit.
         deterministic: Whether models run with kernels that give the same bits for the same input.
-        workers: Batches that are computed at the same time; 0 for as many as there are CPUs.
+        workers: Batches that one process computes at the same time; 0 for its part of the CPUs.
         max_in_flight: Most calls in progress at the same time; those above are refused at once.
         max_waiting: Most requests that wait to be computed.
         max_waiting_seconds: Longest time that a request may be expected to wait; those that would are refused at once.
@@ -67,6 +70,11 @@ class Settings:
         tls_certificate: Certificate of the service (PEM); None for no TLS.
         tls_key: Its private key (PEM).
         tls_client_ca: Certificates (PEM) that a client's certificate must descend from; None for no mutual TLS.
+        metrics_port: Port for Prometheus, which asks for `/metrics`; 0 for none. Process i has the port `metrics_port`
+            + i.
+        metrics_host: Address of that port. It asks nobody for a token.
+        otlp_endpoint: Collector that traces are sent to by OTLP over gRPC, `http://HOST:PORT`, or `https://HOST:PORT`
+            for TLS; empty for none. Needs the extra `traces`.
         reflection: Whether clients such as grpcurl may ask for the protocol.
         grace_seconds: How long a shutdown waits for requests that are being answered.
         log_format: `json`, `console`, or `auto` for console on a terminal and JSON elsewhere.
@@ -74,11 +82,13 @@ class Settings:
     """
 
     models: tuple[Path, ...] = ()
+    reload_seconds: float = 0.0
     audiences_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8765
     port_file: Path | None = None
     data_dir: Path = Path("xaisvc-data")
+    processes: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
     memory_limit_bytes: int = 0
@@ -110,6 +120,9 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    metrics_port: int = 0
+    metrics_host: str = "127.0.0.1"
+    otlp_endpoint: str = ""
     reflection: bool = False
     grace_seconds: float = 10.0
     log_format: Literal["auto", "json", "console"] = "auto"
@@ -118,6 +131,9 @@ class Settings:
 
 _SMALLEST: Mapping[str, float] = {
     "port": 0,
+    "reload_seconds": 0,
+    "processes": 1,
+    "metrics_port": 0,
     "threads": 1,
     "memory_limit_bytes": 0,
     "workers": 0,
@@ -139,6 +155,9 @@ _SMALLEST: Mapping[str, float] = {
 }
 _LARGEST: Mapping[str, float] = {
     "port": 65535,
+    "reload_seconds": 86400,
+    "processes": 64,
+    "metrics_port": 65535 - 63,
     "threads": 1024,
     "workers": 1024,
     "max_in_flight": 4096,
@@ -186,6 +205,19 @@ def load_settings(
         _check_name(name, flag, "flags")
         chosen[name] = _parse(name, value, flag)
     return Settings(**chosen)  # type: ignore[arg-type] # every value was checked against its field by _parse
+
+
+def settings_values(settings: Settings) -> dict[str, object]:
+    """Settings as flags: what `load_settings` makes the same settings of, in values that JSON has."""
+    found: dict[str, object] = {}
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if value is None:
+            continue
+        if isinstance(value, Path):
+            value = str(value)
+        found[each.name] = [str(path) for path in value] if isinstance(value, tuple) else value
+    return found
 
 
 def _read_file(path: Path) -> dict[str, object]:

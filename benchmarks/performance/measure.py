@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.performance.peers import TOOLS
 from benchmarks.performance.references import load_truth, make_truth
-from benchmarks.performance.runs import REPORTED, STEP_SEEDS
-from benchmarks.performance.statistics import assess
+from benchmarks.performance.runs import REPORTED, STEP_SEEDS, TARGET_LADDER
+from benchmarks.performance.statistics import Step, assess, reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +33,12 @@ LOOP_S = 0.05
 """Length of one timed stretch of the bare model: calls of a few microseconds are timed many at once."""
 ENOUGH = 5e-4
 """An error at which a tool has surely reached 1e-3, the one that times are compared at."""
+FAR = 2.0
+"""A tool with this many times the smallest error of a peer at the step before is not the best one at the next: one seed
+is enough to say where it is. xaisvc's kernel, which is compared with the best, always gets all."""
+SHORT_S = 0.5
+SHORT_REPEATS = 7
+"""Calls of milliseconds are timed several times."""
 
 
 def measure(run: Run, subject: Subject) -> Result:
@@ -103,8 +109,7 @@ def _prepare(run: Run, subject: Subject) -> tuple[Explain, Result]:
     start = time.perf_counter()
     explain = TOOLS[run.tool].open(subject)
     opened = time.perf_counter() - start
-    # The largest budget: a tool may refuse a smaller one.
-    explain(subject.data.rows[-1:], run.budgets[-1] if run.job == "accuracy" else run.budgets[0], 0)
+    explain(subject.data.rows[-1:], run.budgets[0], 0)
     ready = time.perf_counter() - start
     return explain, {
         "open_s": opened,
@@ -186,45 +191,101 @@ def _cold(run: Run, subject: Subject) -> Result:
 
 
 def _accuracy(run: Run, subject: Subject) -> Result:
-    explain, result = _prepare(run, subject)
+    """Tools take turns at each step of their ladders."""
     truth = load_truth(subject)
     if truth is None:
         raise ValueError(f"{run.id}: there is no truth to compare with; run its 'truth' first")
     n = min(run.rows[0], len(truth.values))
-    rows = subject.data.rows[:n]
-    measured: list[Result] = []
-    for budget in run.budgets:
-        seeds = run.seeds if budget in REPORTED or len(run.budgets) == 1 else min(STEP_SEEDS, run.seeds)
+    turns = [_Turn(run, subject, name, truth.values[:n]) for name in run.tools]
+    for step in range(max(len(turn.ladder) for turn in turns)):
+        best = min((turn.nmse for turn in turns if turn.is_peer), default=np.inf)
+        for turn in turns:
+            turn.take(step, best)
+    return {"tools": {turn.tool.name: turn.result() for turn in turns}, "truth_nmse": truth.nmse}
+
+
+class _Turn:
+    """One tool on its way through its ladder."""
+
+    def __init__(self, run: Run, subject: Subject, name: str, truth: NDArray[np.float64]) -> None:
+        self.tool = TOOLS[name]
+        self.ladder = {"sampled": run.budgets, "target": TARGET_LADDER}.get(self.tool.kind, (0,))
+        self.is_peer = self.tool.kind == "sampled" and self.tool.package != "xaisvc"
+        self.nmse = np.inf
+        self._run, self._subject, self._truth = run, subject, truth
+        self._rows = subject.data.rows[: len(truth)]
+        self._measured: list[Result] = []
+        self._steps: list[Step] = []
+        self._why = ""
         try:
-            explain(rows[:1], budget, 0)
-            start, start_cpu = time.perf_counter(), time.process_time()
-            # One seed is timed, after a first row of it: a plan for a seed is made once, not for every row.
-            answers = [explain(rows, budget, 0)]
-            taken, taken_cpu = time.perf_counter() - start, time.process_time() - start_cpu
-            answers += [explain(rows, budget, seed) for seed in range(1, seeds)]
+            self._explain = self.tool.open(subject)
+        except ModuleNotFoundError as error:
+            self._why = f"not installed: {error}"
+
+    def result(self) -> Result:
+        """All steps, and when the target was reached."""
+        found: Result = {"measured": self._measured}
+        if self._steps:
+            found["reached"] = reach(self._steps, self._truth, rng=np.random.default_rng(0))
+        return found | ({"why": self._why} if self._why else {})
+
+    def take(self, step: int, best: float) -> None:
+        """Goes on to a step, unless nothing further is to be learnt.
+
+        Args:
+            step: Index in the ladder.
+            best: Smallest error of a peer at the step before: one that is far from it needs no more seeds.
+        """
+        if self._why or step >= len(self.ladder):
+            return
+        budget = self.ladder[step]
+        try:
+            found = self._measure(budget, self._seeds(budget, best))
         except Exception as error:  # noqa: BLE001 - a refusal is a result: other budgets go on
-            measured.append({"budget": budget, "refused": f"{type(error).__name__}: {error}"[:200]})
-            continue
+            self._measured.append({"budget": budget, "refused": f"{type(error).__name__}: {error}"[:200]})
+            return
+        self._measured.append(found)
+        if self.nmse < ENOUGH and (budget >= REPORTED[-1] or self.tool.kind != "sampled"):
+            self._why = "far enough"
+        elif float(str(found["seconds_per_row"])) * len(self._rows) > 3 * self._run.seconds:
+            self._why = "too slow to go on"
+
+    def _seeds(self, budget: int, best: float) -> int:
+        if self.tool.kind not in {"sampled", "target"}:
+            return 1
+        if self.tool.kind == "sampled" and budget not in REPORTED and len(self.ladder) > 1:
+            return min(STEP_SEEDS if budget <= REPORTED[-1] else 1, self._run.seeds)
+        far = self.tool.name != "xaisvc-kernel" and self.nmse > FAR * best
+        return 1 if far and self._steps else self._run.seeds
+
+    def _measure(self, budget: int, n_seeds: int) -> Result:
+        rows, n = self._rows, len(self._rows)
+        # One seed is timed, after a first row of it: a plan for a seed is made once, not for every row.
+        self._explain(rows[:1], budget, 0)
+        answers, wall, cpu = [], [], []
+        while not wall or (sum(wall) < SHORT_S and len(wall) < SHORT_REPEATS):
+            start, start_cpu = time.perf_counter(), time.process_time()
+            first = self._explain(rows, budget, 0)
+            wall.append(time.perf_counter() - start)
+            cpu.append(time.process_time() - start_cpu)
+        answers = [first, *(self._explain(rows, budget, seed) for seed in range(1, n_seeds))]
+        values = [answer.values for answer in answers]
         accuracy = assess(
-            [answer.values for answer in answers],
-            truth.values[:n],
-            [answer.standard_errors for answer in answers],
-            rng=np.random.default_rng(0),
+            values, self._truth, [answer.standard_errors for answer in answers], rng=np.random.default_rng(0)
         )
-        evaluations = sum(answer.evaluations for answer in answers) / (n * seeds)
-        measured.append(
-            {
-                "budget": budget,
-                "rows": n,
-                "seeds": seeds,
-                "evaluations_per_row": evaluations,
-                "coalitions_per_row": evaluations / subject.b,
-                "seconds_per_row": taken / n,
-                "cpu_seconds_per_row": taken_cpu / n,
-                **asdict(accuracy),
-            }
-        )
-        enough = accuracy.nmse < ENOUGH and budget >= REPORTED[-1]
-        if enough or taken > run.seconds * 3:
-            break  # nothing further is asked of it, or it would take too long
-    return {**result, "measured": measured, "memory_peak_mib": peak_memory_mib(), "truth_nmse": truth.nmse}
+        self.nmse = accuracy.nmse
+        evaluations = sum(answer.evaluations for answer in answers) / (n * n_seeds)
+        seconds = statistics.median(cpu) / n
+        squared = np.stack([((found - self._truth) ** 2).sum(axis=1) for found in values])
+        coalitions = evaluations / self._subject.b
+        self._steps.append(Step(seconds=seconds, coalitions=coalitions, squared=squared))
+        return {
+            "budget": budget,
+            "rows": n,
+            "seeds": n_seeds,
+            "evaluations_per_row": evaluations,
+            "coalitions_per_row": coalitions,
+            "seconds_per_row": statistics.median(wall) / n,
+            "cpu_seconds_per_row": seconds,
+            **asdict(accuracy),
+        }

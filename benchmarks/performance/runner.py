@@ -31,6 +31,8 @@ THREAD_VARIABLES = (
 )
 TAIL = 400
 """Characters of a failed process's last words that are kept."""
+BYTECODE = "bytecode"
+"""Folder of Python's own bytecode, which is no part of what xaisvc keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,8 @@ def _run(run: Run, place: Place) -> dict[str, Any]:
         first = _process(run, place, cache)
         outcome = first if first["status"] != "done" else _process(run, place, cache)
         if outcome["status"] == "done":
-            kept = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
+            files = (path for path in cache.rglob("*") if path.is_file() and cache / BYTECODE not in path.parents)
+            kept = sum(path.stat().st_size for path in files)
             outcome["result"] = {"empty": first["result"], "stored": outcome["result"], "stored_mib": kept / 2**20}
     else:
         outcome = _process(run, place, cache)
@@ -149,6 +152,9 @@ def _process(run: Run, place: Place, cache: Path) -> dict[str, Any]:
     }
     if run.job == "cold":  # compiled code as well: elsewhere it is found where an earlier process left it
         environment["NUMBA_CACHE_DIR"] = str((cache / "numba").resolve())
+        # Python's bytecode too, which installers write, whatever this machine is told about it.
+        environment["PYTHONPYCACHEPREFIX"] = str((cache / BYTECODE).resolve())
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [
         sys.executable,
         "-m",

@@ -133,7 +133,7 @@ class Tool:
         name: Identifier in results, for example `shap-kernel`.
         package: Distribution it comes from.
         title: A few words for tables.
-        kind: `trees`, `sampled`, `linear` or `lime`: with what it is compared.
+        kind: `trees`, `sampled`, `target`, `linear`, `lime` or `whole`: with what it is compared.
         open: Makes it ready.
         value_function: `interventional`, `path_dependent` (another question, shown for its speed alone) or `local`.
     """

@@ -15,7 +15,7 @@ from xaisvc.attribution import METHODS
 from xaisvc.attribution.lime import LimeMethod
 from xaisvc.attribution.lime_columns import lime_columns
 from xaisvc.attribution.lime_selection import Selection, select_columns
-from xaisvc.attribution.surrogate import WeightedSums, closeness, draw_resamples, fit_surrogate
+from xaisvc.attribution.surrogate import WeightedSums, draw_resamples, fit_surrogate, weights_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,12 @@ def test_its_own_samples_give_its_own_weights(seed: int, offset: float) -> None:
     agreement, inverse = _lime(background, seed)._LimeTabularExplainer__data_inverse(row, 1000)
     assert (inverse == asked[0]).all()
 
-    found = fit_surrogate(agreement, function(inverse), closeness(agreement), RESAMPLES)
+    found = fit_surrogate(
+        agreement,
+        function(inverse),
+        weights_at(((agreement - agreement[0]) ** 2).sum(axis=1), agreement.shape[1]),
+        RESAMPLES,
+    )
 
     assert found.weights == pytest.approx(_lime_weights(reference, P), rel=0, abs=1e-6)
     assert found.intercept == pytest.approx(reference.intercept[1], rel=0, abs=1e-6)
@@ -74,7 +79,12 @@ def test_another_kernel_width_would_be_seen() -> None:
     reference = explainer.explain_instance(row, twisted(P), num_features=P, num_samples=1000)
     agreement, inverse = _lime(background, 0)._LimeTabularExplainer__data_inverse(row, 1000)
 
-    wider = fit_surrogate(agreement, twisted(P)(inverse), closeness(agreement) ** 0.9, RESAMPLES)
+    wider = fit_surrogate(
+        agreement,
+        twisted(P)(inverse),
+        weights_at(((agreement - agreement[0]) ** 2).sum(axis=1), agreement.shape[1]) ** 0.9,
+        RESAMPLES,
+    )
 
     assert np.abs(wider.weights - _lime_weights(reference, P)).max() > 1e-4
 
@@ -175,7 +185,9 @@ def test_its_own_samples_with_categories_give_its_own_weights(seed: int, mode: s
     data, inverse = again._LimeTabularExplainer__data_inverse(row, 1000)
     design = (data - again.scaler.mean_) / again.scaler.scale_
 
-    found = fit_surrogate(design, function(inverse), closeness(design), RESAMPLES)
+    found = fit_surrogate(
+        design, function(inverse), weights_at(((design - design[0]) ** 2).sum(axis=1), design.shape[1]), RESAMPLES
+    )
 
     assert found.weights == pytest.approx(_lime_weights(reference, P), rel=0, abs=1e-6)
     assert found.intercept == pytest.approx(reference.intercept[1], rel=0, abs=1e-6)
@@ -242,7 +254,7 @@ def test_selection_is_the_packages_own(kind: Selection, n_columns: int, mode: st
     explainer = _lime(background, 0) if mode == "bins" else _continuous(background, 0, [])
     data, inverse = explainer._LimeTabularExplainer__data_inverse(row, 1000)
     design = (data - explainer.scaler.mean_) / explainer.scaler.scale_
-    answers, weights = twisted(P)(inverse), closeness(design)
+    answers, weights = twisted(P)(inverse), weights_at(((design - design[0]) ** 2).sum(axis=1), design.shape[1])
     state = np.random.RandomState(0)  # noqa: TID251 - the lime package takes no Generator
     reference = LimeBase(lambda distances: np.sqrt(np.exp(-(distances**2) / (0.75**2 * P))), random_state=state)
     intercept, kept, score, _ = reference.explain_instance_with_data(

@@ -13,7 +13,7 @@ from tests.unit.attribution.games import matrix_problem, normal, settings, table
 from xaisvc.attribution import METHODS
 from xaisvc.attribution.coalitions import all_coalitions
 from xaisvc.attribution.projections import Prior, posterior_projection
-from xaisvc.types import Attribution, Players
+from xaisvc.types import Attribution, Deadline, ErrorTarget, Players
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,6 +208,36 @@ def test_standard_errors_cover_what_sampling_the_background_adds(name: str, budg
 
     # 360 values, correlated within a row: a rate scatters by about 2 %.
     assert 0.90 <= np.mean(inside) <= 0.99
+
+
+@pytest.mark.parametrize(("p", "budget"), [(9, 80), (12, 100), (12, 500)])
+def test_standard_errors_cover_when_pairs_see_groups_of_the_background(p: int, budget: int) -> None:
+    background, rows = normal(4, 20, p), table(normal(3, 5, p))
+    problem = matrix_problem(twisted(p, seed=1), background)
+    truth = METHODS["exact"].attribute(problem, rows, settings(rows)).values
+    inside = []
+    for seed in range(8):
+        found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=budget, seed=seed))
+        assert "of them for each pair" in found.detail
+        inside.append(np.abs(found.values - truth) <= 1.96 * found.standard_errors)
+
+    # 360 to 480 values, correlated within a row: a rate scatters by about 2 %.
+    assert 0.90 <= np.mean(inside) <= 0.99
+
+
+@pytest.mark.parametrize("n_background", [20, 250])
+def test_an_error_target_that_ends_in_all_coalitions_is_exact_over_the_whole_background(n_background: int) -> None:
+    """Smaller designs see parts of the background: nothing of theirs may be left in the answer."""
+    p = 7
+    problem = matrix_problem(twisted(p, seed=1), normal(4, n_background, p))
+    rows = table(normal(3, 2, p))
+    truth = METHODS["exact"].attribute(problem, rows, settings(rows)).values
+
+    for budget in (ErrorTarget(1e-9), Deadline(1e9)):
+        found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=budget))
+
+        assert found.exact
+        assert found.values == pytest.approx(truth, rel=0, abs=1e-12)
 
 
 def _majority(matrix: np.ndarray) -> np.ndarray:

@@ -9,11 +9,21 @@ import numpy as np
 from xaisvc.types import LinearTerm, TreeMode
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from numpy.typing import NDArray
 
     from xaisvc.types import AdditiveModel, Table, TreeEnsemble
 
 _TREES_AT_ONCE = 64  # bounds memory at rows x trees
+_COMPARE = {
+    TreeMode.LEQ: np.less_equal,
+    TreeMode.LT: np.less,
+    TreeMode.GTE: np.greater_equal,
+    TreeMode.GT: np.greater,
+    TreeMode.EQ: np.equal,
+    TreeMode.NEQ: np.not_equal,
+}
 
 
 def additive_output(model: AdditiveModel, rows: Table) -> NDArray[np.float64]:
@@ -67,37 +77,29 @@ def leaves_reached(
     """The leaf that each row reaches in each of some trees; int64, (n, trees)."""
     at = np.broadcast_to(roots.astype(np.int64), (len(columns), len(roots))).copy()
     row = np.arange(len(columns))[:, None]
+    kinds = {TreeMode(kind) for kind in np.unique(trees.mode).tolist()}
     while True:
         inner = trees.mode[at] != TreeMode.LEAF
         if not inner.any():
             return at
         values = columns[row, np.maximum(trees.column[at], 0)]
-        truth = _holds(trees, at, values)
+        truth = _holds(trees, at, values, kinds)
         at = np.where(inner, np.where(truth, trees.true_child[at], trees.false_child[at]), at)
 
 
 def _holds(
-    trees: TreeEnsemble, at: NDArray[np.int64], values: NDArray[np.float32] | NDArray[np.float64]
+    trees: TreeEnsemble,
+    at: NDArray[np.int64],
+    values: NDArray[np.float32] | NDArray[np.float64],
+    kinds: AbstractSet[TreeMode],
 ) -> NDArray[np.bool_]:
-    """Whether each row passes the test of the node it stands at; bool, shape of `at`."""
+    """Whether each row passes the test of the node it stands at; bool, shape of `at`. `kinds` are all that occur."""
     mode, threshold = trees.mode[at], trees.threshold[at]
-    with np.errstate(invalid="ignore"):
-        truth = np.select(
-            [
-                mode == kind
-                for kind in (TreeMode.LEQ, TreeMode.LT, TreeMode.GTE, TreeMode.GT, TreeMode.EQ, TreeMode.NEQ)
-            ],
-            [
-                values <= threshold,
-                values < threshold,
-                values >= threshold,
-                values > threshold,
-                values == threshold,
-                values != threshold,
-            ],
-            default=False,
-        )
-    for node in np.unique(at[mode == TreeMode.MEMBER]):
-        here = at == node
-        truth[here] = np.isin(values[here], list(trees.members[int(node)]))
+    truth = np.zeros(at.shape, dtype=np.bool_)
+    for kind in kinds & _COMPARE.keys():
+        truth |= (mode == kind) & _COMPARE[kind](values, threshold)
+    if TreeMode.MEMBER in kinds:
+        for node in np.unique(at[mode == TreeMode.MEMBER]):
+            here = at == node
+            truth[here] = np.isin(values[here], list(trees.members[int(node)]))
     return np.where(np.isnan(values), trees.missing_true[at], truth)

@@ -7,6 +7,10 @@ budgets can say about each player. Then come all sizes alike, which is sampling 
 p - s has the leverage 1 / C(p, s), so every size gets the same share. A size whose pairs have all come is left out, so
 outer sizes are enumerated as soon as the budget covers them. Within a size, shuffled players are dealt out to
 coalitions, so that every player is in equally many.
+
+Which background rows a pair sees: all of them, those of one group, or a sample. The games of two groups differ, and
+what they differ by averages out over pairs of both, so at equal model rows many pairs that see a group each say more
+than few that see everything (ADR 9 has figures).
 """
 
 from __future__ import annotations
@@ -26,9 +30,19 @@ if TYPE_CHECKING:
 _MOST_LISTED = 16_384
 # Shufflings of all players made at a time. Fixed, so that a stream is the same however much of it is asked for.
 _BLOCK_SHUFFLINGS = 256
-# Background rows up to which every pair sees them all, and rows that a pair sees beyond: performance.md, joint designs.
+# Background rows up to which a budget pays for all of them in every coalition, and rows that a pair sees beyond.
 FULL_BACKGROUND_ROWS = 200
 ROWS_PER_PAIR = 50
+# Groups of the background: on development cases groups of four or more rows were about as good as smaller ones, which
+# make larger plans.
+_LEAST_IN_GROUP = 4
+_MOST_GROUPS = 10
+_MOST_GROUPS_IN_STAGES = 4  # plans of the largest stages grow with them
+# Fewer players are enumerated by the last stage, over the whole background; all stages before it see that too, so that
+# nothing is evaluated twice.
+_FEWEST_PLAYERS_IN_STAGES = 17
+# Pairs that are solved together at most (see `projections`), which bounds the groups of a budget.
+MOST_SOLVED = 2304
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
@@ -68,6 +82,75 @@ def pair_sequence(p: int, n_pairs: int, seed: bytes) -> NDArray[np.bool_]:
     masks = np.concatenate([_class_pairs(p, size, n, seed) for size, n in zip(sizes.tolist(), taken, strict=True)])
     order = np.argsort(times, kind="stable")[:left]
     return np.concatenate([singles, masks[order]])
+
+
+def n_groups_of(n_background: int, p: int, n_pairs: int, *, in_stages: bool) -> int:
+    """Groups of equal size that the background is cut into; 1 if every pair is to see all of it.
+
+    Args:
+        n_background: Rows of the background.
+        p: Number of players.
+        n_pairs: Pairs that the budget pays for over the whole background; with g groups it pays for g times as many.
+        in_stages: Whether larger designs go on from this one, which must not depend on their size then.
+    """
+    if n_background > FULL_BACKGROUND_ROWS or n_pairs == 0:
+        return 1
+    # Below four coalitions for each player no pilot tells groups apart, and trees lose what networks gain.
+    if p < _FEWEST_PLAYERS_IN_STAGES if in_stages else n_pairs < 2 * p:
+        return 1
+    most = _MOST_GROUPS_IN_STAGES if in_stages else min(_MOST_GROUPS, MOST_SOLVED // n_pairs)
+    most = min(most, n_background // _LEAST_IN_GROUP) if n_pairs < n_pairs_of(p) else 1
+    return max((n for n in range(2, most + 1) if n_background % n == 0), default=1)
+
+
+def grouped_sequence(p: int, n_pairs: int, n_groups: int, seed: bytes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """The first pairs of a sequence for groups of the background, and the group of each.
+
+    As `pair_sequence`, but a size whose pairs have all come starts anew, each pair with another group than before,
+    until every pair has met every group: outer sizes are few pairs of much weight, and what the groups differ by must
+    average out there too.
+
+    Args:
+        p: Number of players.
+        n_pairs: How many, at most `n_groups * n_pairs_of(p)`.
+        n_groups: Groups.
+        seed: The plan's 32 bytes.
+
+    Returns:
+        Bool, (n_pairs, p), and int64, (n_pairs,).
+    """
+    sizes = np.arange(1, p // 2 + 1)
+    counts = [comb(p, size) // (2 if 2 * size == p else 1) for size in sizes.tolist()]
+    n_first = min(n_pairs, counts[0])
+    rates = np.where(2 * sizes == p, 0.5, 1.0).astype(np.float64)
+    starts = np.asarray((np.arange(len(sizes)) * _GOLDEN) % 1.0, dtype=np.float64)
+    room = [n_groups * count for count in counts]
+    room[0] -= n_first
+    taken = _arrived(n_pairs - n_first, room, rates, starts)
+    masks, groups, times = [], [], []
+    for i, (size, count, n) in enumerate(zip(sizes.tolist(), counts, taken, strict=True)):
+        begin = n_first if i == 0 else 0
+        items = np.arange(begin + n)
+        n_unlike = min(begin + n, count)
+        own = pair_sequence(p, n_unlike, seed) if i == 0 else _class_pairs(p, size, n_unlike, seed)
+        dealt = _dealt_groups(n_groups, n_unlike, generator_of(seed, p, 9, size, n_groups))
+        place, n_before = items % max(n_unlike, 1), items // max(n_unlike, 1)
+        masks.append(own[place])
+        groups.append((dealt[place] + n_before) % n_groups)
+        times.append(np.concatenate([np.full(begin, -1.0), (np.arange(n) + starts[i]) / rates[i]]))
+    order = np.argsort(np.concatenate(times), kind="stable")[:n_pairs]
+    return np.concatenate(masks)[order], np.concatenate(groups)[order]
+
+
+def _dealt_groups(n_groups: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Shuffled groups dealt out one after the other; int64, (n,)."""
+    blocks = [rng.permutation(n_groups) for _ in range(-(-n // n_groups))]
+    return np.concatenate([np.empty(0, dtype=np.int64), *blocks])[:n]
+
+
+def group_rows(n_background: int, n_groups: int, seed: bytes) -> NDArray[np.int64]:
+    """The background rows of each group, each in one; int64, (n_groups, n_background / n_groups)."""
+    return generator_of(seed, n_background, n_groups, 10).permutation(n_background).reshape(n_groups, -1)
 
 
 def background_sample(n_background: int, n_pairs: int, seed: bytes) -> NDArray[np.int64] | None:

@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, cast
 
 from xaisvc.attribution.active import active_players, for_all, inert_text, only
 from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
-from xaisvc.attribution.designs import background_sample, generator_of, n_pairs_of, pair_sequence
+from xaisvc.attribution.designs import (
+    background_sample,
+    generator_of,
+    group_rows,
+    grouped_sequence,
+    n_groups_of,
+    n_pairs_of,
+    pair_sequence,
+)
 from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
 from xaisvc.attribution.plain_games import PlainGames
 from xaisvc.attribution.projections import posterior_projection
 from xaisvc.attribution.sampling import ONE_PLAYER, games_of, sample
-from xaisvc.types import Deadline
+from xaisvc.types import Deadline, ErrorTarget
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
@@ -134,21 +142,31 @@ class KernelSampler:
     def design(self, n_coalitions: int) -> CoalitionDesign:
         """The pairs of a budget."""
         n_pairs = min(n_coalitions // 2, n_pairs_of(self._p))
+        n_groups = self._n_groups(n_pairs)
         # Where all pairs fit nothing is left to chance, and the background is not sampled either.
         n_background = self._n_background if n_pairs < n_pairs_of(self._p) else 0
 
         def make() -> CoalitionDesign:
+            if n_groups > 1:
+                masks, groups = grouped_sequence(self._p, n_pairs * n_groups, n_groups, self._seed)
+                return CoalitionDesign(masks=masks, background=group_rows(n_background, n_groups, self._seed)[groups])
             return CoalitionDesign(
                 masks=pair_sequence(self._p, n_pairs, self._seed),
                 background=background_sample(n_background, n_pairs, self._seed),
             )
 
-        return cast("CoalitionDesign", self._keep(f"design of {n_pairs} pairs", make, _n_bytes))
+        what = f"design of {n_pairs} times {n_groups} pairs"
+        return cast("CoalitionDesign", self._keep(what, make, _n_bytes))
+
+    def _n_groups(self, n_pairs: int) -> int:
+        in_stages = isinstance(self._settings.budget, ErrorTarget | Deadline)
+        return n_groups_of(self._n_background, self._p, n_pairs, in_stages=in_stages)
 
     def projection(self, n_coalitions: int) -> Projection | None:
         """The map from their values to attributions; None if these are all pairs over the whole background."""
         design = self.design(n_coalitions)
-        if len(design) == n_pairs_of(self._p):
+        n_groups = self._n_groups(n_coalitions // 2)
+        if len(design) == n_pairs_of(self._p) and n_groups == 1:
             return None
         pilot = self._pilot(design)
         self.n_pilot_rows = pilot.n_model_rows if pilot else 0
@@ -156,11 +174,17 @@ class KernelSampler:
 
         def make() -> Projection:
             prior = default_prior(self._p) if pilot is None else pilot.prior
-            if design.background is not None:
+            groups = None
+            if n_groups > 1:
+                _, groups = grouped_sequence(self._p, len(design), n_groups, self._seed)
+                each = self._n_background // n_groups
+                prior = replace(prior, own=prior.own / each, slopes=prior.slopes / each)
+            elif design.background is not None:
                 prior = replace(prior, noise=noise_of(pilot, self._n_background))
-            return posterior_projection(design.masks, prior, generator_of(self._seed, 5))
+            return posterior_projection(design.masks, prior, generator_of(self._seed, 5), groups)
 
-        return cast("Projection", self._keep(f"projection of {len(design)} pairs, {known}", make, _n_bytes))
+        what = f"projection of {len(design)} pairs, {n_groups} groups, {known}"
+        return cast("Projection", self._keep(what, make, _n_bytes))
 
     def _pilot(self, design: CoalitionDesign) -> Pilot | None:
         if isinstance(self._settings.budget, Deadline):
@@ -192,7 +216,7 @@ class KernelSampler:
         return self._kept[what]
 
     def _key(self, what: str) -> str:
-        return f"kernel 1: {what}; {self._p} players, {self._n_background} rows, {self._about}, {self._seed.hex()}"
+        return f"kernel 2: {what}; {self._p} players, {self._n_background} rows, {self._about}, {self._seed.hex()}"
 
 
 def _n_bytes(kept: object) -> int:

@@ -16,13 +16,14 @@ octet, the first player lowest; uint8, (p / 8 rounded up, m).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from xaisvc.attribution.compiled import compiled
 
 BYTE = 8
 _WORD, _NIBBLE = 64, 4
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _bits_in(word):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Number of bits set in 64; the compiler knows the idiom as one instruction."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
@@ -31,7 +32,7 @@ def _bits_in(word):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (comp
     return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def agree(codes, own, first, members, octets, classes):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Writes one bit per player and draw, eight players to an octet, and each draw's class.
 
@@ -60,7 +61,7 @@ def agree(codes, own, first, members, octets, classes):  # type: ignore[no-untyp
                 classes[s] -= np.int16(1)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _transpose(block):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Transposes 64 words as a 64 by 64 matrix of bits, in place, by swapping ever smaller squares."""
     width = 32
@@ -76,7 +77,7 @@ def _transpose(block):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (c
         low ^= low << np.uint64(width)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count_pairs(octets, classes, start, stop, class_weights, sums):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0912, PLR0913, PLR0917, C901 (compiled)
     """Writes Z'WZ of the draws from `start` to `stop` into the lower triangle of `sums`, (p, p); returns 1'W1."""
     p, n_octets = sums.shape[0], octets.shape[0]
@@ -133,7 +134,7 @@ def count_pairs(octets, classes, start, stop, class_weights, sums):  # type: ign
     return total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def project(octets, numbers, start, stop, sums):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Writes Z' numbers of the draws from `start` to `stop` into `sums`, (p,)."""
     p = sums.size
@@ -151,7 +152,7 @@ def project(octets, numbers, start, stop, sums):  # type: ignore[no-untyped-def]
             sums[t * BYTE + k] = total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def project_blocks(octets, numbers, starts, sums):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Writes Z' numbers of each block of draws into `sums`, (p, blocks). Blocks are short, and so are the tables."""
     p = sums.shape[0]
@@ -175,7 +176,7 @@ def project_blocks(octets, numbers, starts, sums):  # type: ignore[no-untyped-de
                 sums[t * BYTE + k, b] = total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def predict(octets, weights, intercept, start, stop, fitted):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Writes intercept + Z weights of the draws from `start` to `stop` into `fitted`."""
     p = weights.size

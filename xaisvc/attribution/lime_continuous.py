@@ -149,8 +149,11 @@ class _Batch:
         draws = kept(self._problem, key, lambda: self._draw(size), lambda found: found.n_bytes)
         found = Fits.empty(len(places), len(self._problem.players))
 
+        # Without categories all rows share a solution.
+        shared = None if self._categories or not len(places) else self._fitter(draws, size, int(places[0]))
+
         def chunk(indices: NDArray[np.intp]) -> None:
-            fitter = self._fitter(draws, size, int(places[indices[0]]))
+            fitter = shared or self._fitter(draws, size, int(places[indices[0]]))
             for start in range(0, len(indices), SETS_TOGETHER):
                 self._fit_few(draws, fitter, places, indices[start : start + SETS_TOGETHER], found)
 

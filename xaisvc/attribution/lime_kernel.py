@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from xaisvc.attribution.compiled import compiled
 from xaisvc.attribution.lime_bits import BYTE, agree, count_pairs, predict, project, project_blocks
 
 # How many of the largest weights are watched by the stability numbers.
@@ -15,7 +15,7 @@ TOP = 3
 N_DIAGNOSTICS = 4
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _factor(sums, means, mass, chosen, alpha, lower):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """Cholesky factor of Z'WZ - mass means means' + alpha over the chosen columns, into `lower`, (q, q)."""
     for a in range(chosen.size):
@@ -30,7 +30,7 @@ def _factor(sums, means, mass, chosen, alpha, lower):  # type: ignore[no-untyped
             lower[a, b] = np.sqrt(total) if a == b else total / lower[b, b]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _substitute(lower, right):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Solves lower lower' x = right in place for each column of `right`, (q, c)."""
     q, c = right.shape
@@ -50,7 +50,7 @@ def _substitute(lower, right):  # type: ignore[no-untyped-def] # noqa: ANN001, A
             right[a, b] /= lower[a, a]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _solve(sums, projected, mass, total, chosen, alpha, lower, weights):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """Writes the ridge weights, 0 for columns not chosen; returns the intercept. `lower` keeps the factor."""
     p, q = weights.size, chosen.size
@@ -70,7 +70,7 @@ def _solve(sums, projected, mass, total, chosen, alpha, lower, weights):  # type
     return intercept
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _explained(relative, fitted, classes, class_weights, start, stop):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """Weighted share of the variance that the fit explains; 1 for a constant that is met, 0 for one that is not."""
     mass, centre = 0.0, 0.0
@@ -89,7 +89,7 @@ def _explained(relative, fitted, classes, class_weights, start, stop):  # type: 
     return 1.0 - left / total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _largest(weights, top):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Writes the places of the largest weights by size into `top`; of equals, the first."""
     for t in range(top.size):
@@ -104,7 +104,7 @@ def _largest(weights, top):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN2
         top[t] = best
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _stability(weights, moves, chosen, resamples):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Mean overlap of the largest weights between resamples and the fit, and the share of them that change sign."""
     n, q, n_blocks = resamples.shape[0], chosen.size, moves.shape[1]
@@ -138,7 +138,7 @@ def _stability(weights, moves, chosen, resamples):  # type: ignore[no-untyped-de
     return overlap / n, flips / (n * top.size)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _move(octets, pulls, starts, sums, mass, chosen, lower, gradients, moves):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """Writes what one more of each block adds to the weights, to first order, into `moves`, (q, blocks).
 
@@ -156,7 +156,7 @@ def _move(octets, pulls, starts, sums, mass, chosen, lower, gradients, moves):  
     _substitute(lower, moves)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _spread(moves, m, chosen, errors):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Writes the standard errors over resamples, 0 for columns not chosen; see `surrogate.bootstrap_errors`."""
     q, n_blocks = moves.shape
@@ -171,7 +171,7 @@ def _spread(moves, m, chosen, errors):  # type: ignore[no-untyped-def] # noqa: A
         errors[chosen[a]] = np.sqrt(scale * spread)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def add_up(codes, own, first, members, class_weights, answers, output, sums, projected):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """The sums of one row's fit, as `lime_selection` needs them.
 
@@ -205,7 +205,7 @@ def add_up(codes, own, first, members, class_weights, answers, output, sums, pro
     return mass, total, squares
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def fit_rows(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 (one compiled pass)
     codes,  # noqa: ANN001
     own,  # noqa: ANN001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float32] | NDArray[np.float64]
 
+Kept = TypeVar("Kept")
+
 _SIZE_ROWS = 16
 """Background rows that tell how large the numbers are that a model adds."""
 
@@ -30,6 +32,8 @@ TOLERANCE = 1e-5
 
 The model adds hundreds of float32 numbers, each rounded to 6e-8 of its size, in an order of its own.
 """
+
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,27 +173,37 @@ def linear_part(problem: Problem) -> LinearPart:
     terms = [term for term in (problem.additive.terms if problem.additive else ()) if isinstance(term, LinearTerm)]
     if problem.plans is None or not terms:
         return LinearPart(terms, problem)
-    return cast("LinearPart", kept_for(problem, "linear part", lambda: LinearPart(terms, problem)))
+    return kept_for((problem,), "linear part", lambda: LinearPart(terms, problem))
 
 
-def kept_for(problem: Problem, what: str, make: Callable[[], object]) -> object:
-    """What additive model, background and players decide, from the problem's store; made anew if there is none.
+def kept_for(
+    problems: Sequence[Problem], what: str, make: Callable[[], Kept], n_bytes: Callable[[Kept], int] | None = None
+) -> Kept:
+    """What additive models, background and players decide, from the problems' store; made anew if there is none.
 
     Args:
-        problem: The problem.
+        problems: At least one; all with the same background, players, store and device.
         what: Name of what is kept.
-        make: Makes it: something small.
+        make: Makes it.
+        n_bytes: Size of it; left out if it is small.
     """
-    if problem.plans is None:
+    first = problems[0]
+    if first.plans is None:
         return make()
-    players = problem.players
+    players = first.players
     # A caller's own players are made anew in every call: their members name them. Others are one object.
     custom = players.kind == "custom"
     # What is named by its number is kept with the answer, so that no other object can have got that number meanwhile.
-    held = (problem.additive, problem.background, None if custom else players)
-    key = f"{what} {[id(one) for one in held]} {_digest(players) if custom else ''}"
-    found = problem.plans.keep(key, lambda: (held, make()), lambda _: 0)
-    return cast("tuple[object, object]", found)[1]
+    models = (problem.additive for problem in problems)
+    held = (first.background, first.look_up, None if custom else players, *models)
+    key = f"{what} {[*map(id, held)]} {_digest(players) if custom else ''}"
+    size = (lambda found: n_bytes(cast("tuple[object, Kept]", found)[1])) if n_bytes else _nothing_large
+    found = first.plans.keep(key, lambda: (held, make()), size)
+    return cast("tuple[object, Kept]", found)[1]
+
+
+def _nothing_large(_: object) -> int:
+    return 0
 
 
 def _digest(players: Players) -> str:
@@ -257,34 +271,37 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
     outputs: NDArray[np.float64],
     detail: str,
     predictions: NDArray[np.float64] | None = None,
+    size: float | None = None,
 ) -> Attribution:
     """Checks exact values against the model's outputs and packs them.
+
+    Args:
+        problem: The problem.
+        method: Name of the method.
+        values: float64, (n, p).
+        base: Base value of all rows.
+        outputs: The explained number of each row; float64, (n,).
+        detail: How the values were made.
+        predictions: The output tensor of each row, where outputs are log-odds that it checks; float64, (n,).
+        size: `sum_size` of the problem, if it is at hand.
 
     Raises:
         ModelOutputError: If a number is not finite.
         AdditivityError: If values and base value do not sum to the output within `TOLERANCE`, or to log-odds that give
             the predictions, where there are any, within that and `LINK_ROUNDING`.
     """
-    finite = np.isfinite(outputs) & np.isfinite(values).all(axis=1)
-    if not np.isfinite(base) or not finite.all():
-        where = "the background" if not np.isfinite(base) else f"row {int(np.flatnonzero(~finite)[0])}"
-        msg = f"the model's number for {where} is not finite; a missing value may reach a model that takes none"
-        raise ModelOutputError(msg)
-    totals = base + values.sum(axis=1)
-    gap = np.abs(totals - outputs)
-    sizes = [np.full(len(outputs), _size(problem)), np.abs(outputs), np.abs(values).sum(axis=1) + abs(base)]
-    scale = np.maximum.reduce(sizes) + np.finfo(np.float64).tiny
-    if (gap > TOLERANCE * scale).any():
-        row = int(np.argmax(gap / scale))
-        total = base + float(values[row].sum())
-        msg = (
-            f"base value and attributions of row {row} sum to {total:.9g} but the model's output is {outputs[row]:.9g} "
-            f"(difference {gap[row]:.3g}, allowed {TOLERANCE * scale[row]:.3g}), so the values are not returned; "
-            "use method 'permutation' for this model and report it"
-        )
-        raise AdditivityError(msg)
+    least = (sum_size(problem) if size is None else size) + _TINY
+    with np.errstate(invalid="ignore"):  # of infinite numbers, which are refused below
+        totals = values.sum(axis=1) + base
+        gap = np.abs(totals - outputs)
+        allowed = np.abs(values).sum(axis=1)
+        allowed += abs(base)
+        allowed = TOLERANCE * np.maximum(np.maximum(allowed, np.abs(outputs)), least)
+    # What is not finite makes a gap that is not: NaN is below nothing.
+    if not ((gap <= allowed) & (gap < np.inf)).all():
+        _refuse(values, base, outputs, gap, allowed)
     if predictions is not None:
-        _check_link(totals, TOLERANCE * scale, predictions)
+        _check_link(totals, allowed, predictions)
     return Attribution(
         values=values,
         base_values=np.full(len(outputs), base),
@@ -298,13 +315,36 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
     )
 
 
-def _size(problem: Problem) -> float:
+def _refuse(
+    values: NDArray[np.float64],
+    base: float,
+    outputs: NDArray[np.float64],
+    gap: NDArray[np.float64],
+    allowed: NDArray[np.float64],
+) -> NoReturn:
+    """Says which row's numbers are not finite, or do not sum to its output."""
+    finite = np.isfinite(outputs) & np.isfinite(values).all(axis=1)
+    if not np.isfinite(base) or not finite.all():
+        where = "the background" if not np.isfinite(base) else f"row {int(np.flatnonzero(~finite)[0])}"
+        msg = f"the model's number for {where} is not finite; a missing value may reach a model that takes none"
+        raise ModelOutputError(msg)
+    row = int(np.argmax(gap / allowed))
+    total = base + float(values[row].sum())
+    msg = (
+        f"base value and attributions of row {row} sum to {total:.9g} but the model's output is {outputs[row]:.9g} "
+        f"(difference {gap[row]:.3g}, allowed {allowed[row]:.3g}), so the values are not returned; "
+        "use method 'permutation' for this model and report it"
+    )
+    raise AdditivityError(msg)
+
+
+def sum_size(problem: Problem) -> float:
     """How large the numbers are that the model adds, on the first background rows; 1 for a probability of sums."""
     additive = problem.additive
     if additive is None:
         return 1.0
     rows = problem.background.take(slice(0, _SIZE_ROWS))
-    return cast("float", kept_for(problem, "size of the terms", lambda: additive_size(additive, rows)))
+    return kept_for((problem,), "size of the terms", lambda: additive_size(additive, rows))
 
 
 def _check_link(totals: NDArray[np.float64], allowed: NDArray[np.float64], predictions: NDArray[np.float64]) -> None:

@@ -11,18 +11,17 @@ log-odds, the row is scored in log-odds and compared there.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xaisvc.attribution.masking import score
-from xaisvc.types import Space
+from xaisvc.types import Problem, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.types import Problem, Table
+    from xaisvc.types import Table
 
 LINK_ROUNDING = 1e-6
 """How far a probability in float32 may be from the link of its log-odds: eight steps of float32 (1.2e-7) below 1.
@@ -51,8 +50,8 @@ class Answers:
     def __init__(self, problem: Problem, count: int) -> None:
         self._problem = problem
         self._tensor = _tensor(problem)
-        self.outputs: NDArray[np.float64] = np.zeros(count)
-        self.predictions: NDArray[np.float64] | None = None if self._tensor is None else np.zeros(count)
+        self.outputs: NDArray[np.float64] = np.empty(count)
+        self.predictions: NDArray[np.float64] | None = None if self._tensor is None else np.empty(count)
 
     def fill(self, chunk: slice, rows: Table, base: float, values: NDArray[np.float64]) -> None:
         """Scores the rows of a chunk with as little work as a check of their exact values needs.
@@ -83,9 +82,10 @@ class Answers:
 
 def _tensor(problem: Problem) -> Problem | None:
     """The same problem in the tensor's unit."""
-    if problem.observed is None:
+    seen = problem.observed
+    if seen is None:
         return None
-    return replace(problem, model=problem.observed.model, space=Space.PROBABILITY)
+    return Problem(model=seen.model, background=problem.background, players=problem.players, space=Space.PROBABILITY)
 
 
 def link_gaps(
@@ -103,9 +103,8 @@ def link_gaps(
     Returns:
         Distance from that interval, 0 inside; float64, (n,). Above `LINK_ROUNDING`, log-odds and probability differ.
     """
-    below = sigmoid(totals - allowed) - predictions
-    above = predictions - sigmoid(totals + allowed)
-    return np.maximum(0.0, np.maximum(below, above))
+    least, most = sigmoid(np.stack([totals - allowed, totals + allowed]))
+    return np.asarray(np.maximum(0.0, np.maximum(least - predictions, predictions - most)))
 
 
 def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,26 +30,29 @@ def project(projection: Projection, pairs: PairValues, none: float) -> Projected
         pairs: Coalition values.
         none: v0.
     """
-    # One row at a time: the bits of a matrix product may depend on its number of rows.
-    found = [
-        _project_row(projection, (on - off) / 2.0, float(output - none))
-        for on, off, output in zip(pairs.on, pairs.off, pairs.outputs, strict=True)
-    ]
-    p = len(projection.share)
-    return Projected(
-        values=np.array([values for values, _ in found]).reshape(-1, p),
-        standard_errors=np.array([errors for _, errors in found]).reshape(-1, p),
-        outputs=pairs.outputs,
-    )
+    odd = (pairs.on - pairs.off) / 2.0
+    total = (pairs.outputs - none)[:, None]
+    q, p = odd.shape[1], len(projection.share)
+    values = _products(projection.weights, odd) + projection.share * total
+    energy = _products(projection.energy, odd) + projection.energy_share * total
+    variance = projection.scale**2 * (energy**2).sum(axis=1, keepdims=True)
+    if len(projection.spread):
+        spread = _products(projection.spread.reshape(-1, q), odd).reshape(len(odd), -1, p)
+        variance += ((spread + projection.spread_share * total[:, None]) ** 2).sum(axis=1)
+    return Projected(values=values, standard_errors=np.sqrt(variance), outputs=pairs.outputs)
 
 
-def _project_row(
-    projection: Projection, odd: NDArray[np.float64], total: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values = projection.weights @ odd + projection.share * total
-    variance = ((projection.spread @ odd + projection.spread_share * total) ** 2).sum(axis=0)
-    energy = projection.energy @ odd + projection.energy_share * total
-    return values, np.sqrt(variance + projection.scale**2 * (energy @ energy))
+def _products(matrix: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The product of rows with a turned matrix, each row as it would be alone; see `projection_kernel`."""
+    from xaisvc.attribution.projection_kernel import ROWS_AT_ONCE, products  # noqa: PLC0415 (heavy: loaded when used)
+
+    count = -(-len(rows) // ROWS_AT_ONCE) * ROWS_AT_ONCE
+    filled = np.zeros((count, rows.shape[1]))
+    filled[: len(rows)] = rows
+    found = np.empty((count, len(matrix)))
+    # One type of array means one compiled function: a read-only matrix would have its own compiled anew.
+    products(matrix.reshape(matrix.shape), filled, found)
+    return found[: len(rows)]
 
 
 class PlainGames:

@@ -10,17 +10,22 @@ of all three parts are linear in y, so their posterior mean given the y of a des
 additive game is exact from any design that tells the players apart. Where a pair sees a sample of the background only,
 its y carries noise that is no part of the game.
 
+Where a pair sees one of n groups of the background, there are n games, and their mean is explained. Each is the sum of
+y as above, which they share, and of a game of its own: slopes with a prior and interactions with the same kernel. Two
+pairs of one group have both parts in common, two of different groups the shared one.
+
 The posterior variance is the error's, up to s^2, which each row's own data give: s^2 = y' P y / (q + 1 - p), with P the
 restricted maximum likelihood form.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.attribution.designs import MOST_SOLVED
 from xaisvc.attribution.odd_kernel import OddKernel, value_weights, value_weights_squared
 from xaisvc.types.sampling import Projection
 
@@ -32,8 +37,6 @@ if TYPE_CHECKING:
 _MOST_ENERGY_ROWS = 256
 _FEWEST_ENERGY_ROWS = 32
 _MOST_ENERGY_NUMBERS = 8_000_000  # of the energy map of a very large design: 64 MB
-# Pairs solved together: the work grows with their cube. Larger designs are solved in parts, see `posterior_projection`.
-MOST_SOLVED = 2048
 _JITTER = 1e-10  # of the prior variance: keeps the factorisation going where two coalitions are all but the same
 
 
@@ -45,35 +48,47 @@ class Prior:
         rho: Of the odd product kernel; float64, (p,).
         white: Variance of what no kernel of low order explains.
         noise: Variance that comes from sampling the background; 0 if every pair sees all of it.
+        own: Variance of the interactions that a group of the background has for itself.
+        slopes: Variance of the slope that a group has for itself, of each player or of all alike; float64, (p,) or ().
     """
 
     rho: NDArray[np.float64]
     white: float
     noise: float = 0.0
+    own: float = 0.0
+    slopes: NDArray[np.float64] | float = 0.0
 
 
-def posterior_projection(masks: NDArray[np.bool_], prior: Prior, rng: np.random.Generator) -> Projection:
+def posterior_projection(
+    masks: NDArray[np.bool_], prior: Prior, rng: np.random.Generator, groups: NDArray[np.int64] | None = None
+) -> Projection:
     """The posterior mean and deviation of the Shapley values as a map of a design's values.
 
-    Beyond `MOST_SOLVED` pairs the design is dealt out to parts of at most about that many, single players in all of
-    them, and the map is the mean over parts: their errors are independent, so its variance is theirs by their number.
+    The work grows with the cube of the pairs. Beyond `MOST_SOLVED` of them the design is dealt out to parts of at most
+    about that many, single players in all of them, and the map is the mean over parts: their errors are independent, so
+    its variance is theirs by their number.
 
     Args:
         masks: One coalition of each pair, single players first; bool, (q, p), of rank p with that of all players.
         prior: What is supposed about interactions.
         rng: Draws the sketch of the energy map of a large design.
+        groups: Group of the background that each pair sees, numbered from 0, all of them met; int64, (q,). A pair may
+            come once for each. None if every pair sees all rows.
     """
+    if groups is None:
+        groups, prior = np.zeros(len(masks), dtype=np.int64), replace(prior, own=0.0, slopes=0.0)
+    n_groups = int(groups.max(initial=0)) + 1
     q, p = masks.shape
     room = max(MOST_SOLVED - p, p)
     n_parts = -(-(q - p) // room) if q > MOST_SOLVED else 1
     if n_parts == 1:
-        return _solve(masks, prior, rng, _MOST_ENERGY_ROWS)
+        return _solve(masks, groups, n_groups, prior, rng, _MOST_ENERGY_ROWS)
     n_rows = max(_FEWEST_ENERGY_ROWS, min(_MOST_ENERGY_ROWS, _MOST_ENERGY_NUMBERS // q))
     weights, share, variance = np.zeros((p, q)), np.zeros(p), np.zeros(p)
     energy, energy_share = np.zeros((n_rows, q)), np.zeros(n_rows)
     for part in range(n_parts):
         members = np.concatenate([np.arange(p), np.arange(p + part, q, n_parts)])
-        found = _solve(masks[members], prior, rng, n_rows)
+        found = _solve(masks[members], groups[members], n_groups, prior, rng, n_rows)
         weights[:, members] += found.weights / n_parts
         share += found.share / n_parts
         variance += found.scale**2 / n_parts**2
@@ -91,18 +106,38 @@ def posterior_projection(masks: NDArray[np.bool_], prior: Prior, rng: np.random.
     )
 
 
-def _solve(masks: NDArray[np.bool_], prior: Prior, rng: np.random.Generator, most_energy_rows: int) -> Projection:
+def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and how it is sketched
+    masks: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    n_groups: int,
+    prior: Prior,
+    rng: np.random.Generator,
+    most_energy_rows: int,
+) -> Projection:
     """The projection of a design that is solved as a whole."""
     q, p = masks.shape
     known = np.concatenate([masks, np.ones((1, p), dtype=np.bool_)])
     signs = np.where(known, 1.0, -1.0)
     kernel = OddKernel(prior.rho)
     covariance = kernel.between(signs, signs)
-    diagonal = np.full(q + 1, prior.white + prior.noise + _JITTER)
-    diagonal[q] = prior.white + _JITTER  # nobody and everybody: over the whole background always
+    diagonal = np.full(q + 1, prior.white * (1.0 + prior.own) + prior.noise + _JITTER)
+    # Nobody and everybody: over the whole background always, of whose own parts each group's is 1 / n.
+    joint = 1.0 + prior.own / n_groups
+    diagonal[q] = prior.white * joint + _JITTER
+    if n_groups > 1:
+        in_common = np.full((q + 1, q + 1), 1.0 / n_groups)
+        in_common[:q, :q] = groups[:, None] == groups
+        covariance *= 1.0 + prior.own * in_common
+        covariance += in_common * ((signs * prior.slopes) @ signs.T)
+        # The white part that groups share is that of the coalition, in whichever of them it comes.
+        _, coalition = np.unique(np.packbits(known, axis=1), axis=0, return_inverse=True)
+        first, second = np.nonzero(coalition.reshape(-1)[:, None] == coalition.reshape(-1))
+        apart = first != second
+        covariance[first[apart], second[apart]] += prior.white
     covariance[np.diag_indices(q + 1)] += diagonal
     factor = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
-    with_values = kernel.with_values(signs) + prior.white * value_weights(known)
+    with_values = joint * (kernel.with_values(signs) + prior.white * value_weights(known))
+    with_values += 2.0 / n_groups * (signs * prior.slopes).T
     reduced = _forward(factor, np.column_stack([signs, with_values.T]))
     trend, cross = reduced[:, :p], reduced[:, p:]
     # Least squares of the whitened data on the whitened trend gives the slopes a; a Shapley value is twice its slope,
@@ -110,9 +145,9 @@ def _solve(masks: NDArray[np.bool_], prior: Prior, rng: np.random.Generator, mos
     basis, triangle = np.linalg.qr(trend)
     gap = np.linalg.solve(triangle.T, 2.0 * np.eye(p) - trend.T @ cross)
     weights = _backward(factor, cross + basis @ gap).T
-    variance = (
-        kernel.of_values() + prior.white * value_weights_squared(p) - (cross**2).sum(axis=0) + (gap**2).sum(axis=0)
-    )
+    variance = joint * (kernel.of_values() + prior.white * value_weights_squared(p))
+    variance += 4.0 / n_groups * prior.slopes
+    variance += (gap**2).sum(axis=0) - (cross**2).sum(axis=0)
     if q + 1 > most_energy_rows:
         sketch = (rng.integers(2, size=(most_energy_rows, q + 1)) * 2.0 - 1.0) / np.sqrt(most_energy_rows)
         residual = sketch - (sketch @ basis) @ basis.T

@@ -140,7 +140,7 @@ def sample(  # noqa: PLR0913, PLR0917 - all that an answer depends on
         none=games.none,
         n_coalitions=run.n_coalitions[place],
         # Its coalitions, itself once in every stage that evaluated some, and the background.
-        model_evaluations=(run.n_coalitions * each + b + run.n_calls)[place],
+        model_evaluations=(run.n_evaluations + b)[place],
         exact=run.exact[place],
         missed=run.missed[place],
         late=run.late,
@@ -164,7 +164,7 @@ class _Run:
         self.standard_errors = np.zeros((n, self._p))
         self.outputs = np.zeros(n)
         self.n_coalitions = np.zeros(n, dtype=np.int64)
-        self.n_calls = np.zeros(n, dtype=np.int64)
+        self.n_evaluations = np.zeros(n, dtype=np.int64)
         self.exact = np.ones(n, dtype=np.bool_)
         self.missed = np.zeros(n, dtype=np.bool_)
         self.late = False
@@ -178,24 +178,28 @@ class _Run:
             self.detail = pairs.detail
             for places in self._pieces(len(design)):
                 found = pairs(self._rows.take(places), self._settings.check)
-                self._put(places, _enumerated(design, found, self._games.none), design, 1, exact=True)
+                whole = _enumerated(design, found, self._games.none)
+                self._put(places, whole, design, self._rows_of(design), exact=True)
             return
         attribute = self._games.attribute(design, projection)
         self.detail = attribute.detail
         for places in self._pieces(len(design)):
-            self._put(places, attribute(self._rows.take(places), self._settings.check), design, 1, exact=False)
+            projected = attribute(self._rows.take(places), self._settings.check)
+            self._put(places, projected, design, self._rows_of(design), exact=False)
 
     def until_error(self, target: float, allowed: BudgetRange) -> None:
         """Doubles the coalitions of the rows that miss the target."""
         # Rows of a piece go on together; its size bounds the values held at the cap.
         for piece in self._pieces(allowed.cap // 2):
             places = np.arange(piece.start, piece.stop)
-            stages = _Stages(self._evaluate, self._games.none, self._rows.take(piece), self._settings.check)
+            stages = _Stages(
+                self._evaluate, self._rows_of, self._games.none, self._rows.take(piece), self._settings.check
+            )
             size = allowed.first_stage
             while True:
                 design, projection = self._ready(size)
                 found = stages.go_on(design, projection)
-                self._put(places, found, design, stages.n_calls, exact=projection is None)
+                self._put(places, found, design, stages.n_evaluations, exact=projection is None)
                 missing = found.standard_errors.max(axis=1, initial=0.0) > target
                 self.detail = stages.detail
                 if projection is None or not missing.any():
@@ -212,7 +216,7 @@ class _Run:
         clock = self._settings.clock
         end = clock() + seconds
         places = np.arange(len(self._rows))
-        stages = _Stages(self._evaluate, self._games.none, self._rows, self._settings.check)
+        stages = _Stages(self._evaluate, self._rows_of, self._games.none, self._rows, self._settings.check)
         size = allowed.minimum
         while True:
             begun = clock()
@@ -220,7 +224,7 @@ class _Run:
             planned = clock()
             n_before = stages.n_pairs
             found = stages.go_on(design, projection)
-            self._put(places, found, design, stages.n_calls, exact=projection is None)
+            self._put(places, found, design, stages.n_evaluations, exact=projection is None)
             now = clock()
             self.detail = stages.detail
             self.late |= size == allowed.minimum and now > end
@@ -245,9 +249,12 @@ class _Run:
 
     def _ready(self, size: int) -> tuple[CoalitionDesign, Projection | None]:
         design = self._sampler.design(size)
-        if design.background is not None:
-            self.rows_per_coalition = design.background.shape[1]
+        self.rows_per_coalition = _rows_each(design, self._problem)
         return design, self._sampler.projection(size)
+
+    def _rows_of(self, design: CoalitionDesign) -> int:
+        """Model rows of a design: its coalitions, and the explained row itself."""
+        return 2 * len(design) * _rows_each(design, self._problem) + 1
 
     def _pieces(self, n_pairs: int) -> list[slice]:
         step = max(1, _MOST_PAIR_VALUES // max(1, n_pairs))
@@ -258,7 +265,7 @@ class _Run:
         places: NDArray[np.intp] | slice,
         found: Projected,
         design: CoalitionDesign,
-        n_calls: int,
+        n_evaluations: int,
         *,
         exact: bool,
     ) -> None:
@@ -268,7 +275,7 @@ class _Run:
         self.standard_errors[places] = found.standard_errors
         self.outputs[places] = found.outputs
         self.n_coalitions[places] = 2 * len(design)
-        self.n_calls[places] = n_calls
+        self.n_evaluations[places] = n_evaluations
         self.exact[places] = exact
 
 
@@ -278,15 +285,18 @@ class _Stages:
     def __init__(
         self,
         evaluate: Callable[[CoalitionDesign], PairFunction],
+        rows_of: Callable[[CoalitionDesign], int],
         none: float,
         rows: Table,
         check: Callable[[], None],
     ) -> None:
+        self._rows_of = rows_of
         self._evaluate, self._none, self._rows, self._check = evaluate, none, rows, check
         self._values = PairValues(
             on=np.empty((len(rows), 0)), off=np.empty((len(rows), 0)), outputs=np.empty(len(rows))
         )
-        self.n_calls = 0
+        self._rows_each: int | None = None
+        self.n_evaluations = 0
         self.detail = ""
 
     @property
@@ -295,8 +305,15 @@ class _Stages:
         return int(self._values.on.shape[1])
 
     def go_on(self, design: CoalitionDesign, projection: Projection | None) -> Projected:
-        """Evaluates what a design has more than the one before, if anything: more orders may bring no new coalition."""
-        if len(design) > self.n_pairs or not self.n_calls:
+        """Evaluates what a design has more than the one before, if anything: more orders may bring no new coalition.
+
+        Where pairs see other background rows than before, values are of no use and all are evaluated anew.
+        """
+        each = None if design.background is None else design.background.shape[1]
+        if self.n_evaluations and each != self._rows_each:
+            self._forget()
+        self._rows_each = each
+        if len(design) > self.n_pairs or not self.n_evaluations:
             self._add(design)
         if projection is None:
             return _enumerated(design, self._values, self._none)
@@ -308,6 +325,10 @@ class _Stages:
         old = self._values
         self._values = PairValues(on=old.on[wanted], off=old.off[wanted], outputs=old.outputs[wanted])
 
+    def _forget(self) -> None:
+        nothing = np.empty((len(self._rows), 0))
+        self._values = PairValues(on=nothing, off=nothing, outputs=self._values.outputs)
+
     def _add(self, design: CoalitionDesign) -> None:
         rest = slice(self.n_pairs, len(design))
         added = CoalitionDesign(
@@ -316,12 +337,17 @@ class _Stages:
         pairs = self._evaluate(added)
         found, old = pairs(self._rows, self._check), self._values
         self.detail = pairs.detail
-        self.n_calls += 1
+        self.n_evaluations += self._rows_of(added)
         self._values = PairValues(
             on=np.concatenate([old.on, found.on], axis=1),
             off=np.concatenate([old.off, found.off], axis=1),
             outputs=found.outputs,
         )
+
+
+def _rows_each(design: CoalitionDesign, problem: Problem) -> int:
+    """Background rows that a coalition is averaged over."""
+    return len(problem.background) if design.background is None else int(design.background.shape[1])
 
 
 def _enumerated(design: CoalitionDesign, pairs: PairValues, none: float) -> Projected:

@@ -41,20 +41,16 @@ def kernel_width(p: int) -> float:
     return 0.75 * float(np.sqrt(p))
 
 
-def closeness(design: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight of each draw: sqrt(exp(-d^2 / width^2)), d the Euclidean distance to the row.
+def weights_at(squared_distances: NDArray[np.float64], p: int) -> NDArray[np.float64]:
+    """Weight of draws: sqrt(exp(-d^2 / width^2)).
 
     Args:
-        design: Columns of each draw, the row itself first; float64, (m, p).
+        squared_distances: d^2, d the Euclidean distance of a draw's columns to the row's; float64.
+        p: Columns.
 
     Returns:
-        float64, (m,), in (0, 1].
+        float64, same shape, in (0, 1].
     """
-    return weights_at(((design - design[0]) ** 2).sum(axis=1), design.shape[1])
-
-
-def weights_at(squared_distances: NDArray[np.float64], p: int) -> NDArray[np.float64]:
-    """Weight of draws at these squared distances from the row, over p columns; float64, same shape, in (0, 1]."""
     return np.asarray(np.exp(-squared_distances / (2.0 * kernel_width(p) ** 2)))
 
 

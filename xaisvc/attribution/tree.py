@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from xaisvc.attribution.linear import (
+    LinearPart,
     Matrices,
     chunks,
     finished,
     kept_for,
     linear_part,
     players_of_columns,
+    sum_size,
     why_not_additive,
 )
 from xaisvc.attribution.observed import Answers
@@ -51,6 +53,30 @@ class _Group:
     terms: list[TreeTerm]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """Problems of one graph made ready: all that does not depend on the rows.
+
+    Attributes:
+        linear: The linear terms of each problem.
+        shared: Tree terms, and the problems that each is for.
+        bases: Base value of each problem.
+        sizes: `sum_size` of each problem.
+        details: How the values of each problem are made.
+    """
+
+    linear: tuple[LinearPart, ...]
+    shared: tuple[tuple[tuple[int, ...], ReadyTerms], ...]
+    bases: tuple[float, ...]
+    sizes: tuple[float, ...]
+    details: tuple[str, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the tables and of what the trees are walked with."""
+        return sum(term.n_bytes for _, term in self.shared)
+
+
 @dataclass(frozen=True, slots=True)
 class TreeMethod:
     """Exact interventional SHAP values of a model read as trees, with or without linear terms beside them.
@@ -77,7 +103,7 @@ class TreeMethod:
             return problem.additive_reason or "the model is no sum of trees"
         if not any(isinstance(term, TreeTerm) for term in problem.additive.terms):
             return "the model has no tree ensemble that depends on the row; method 'linear' explains it exactly"
-        return cast("str", kept_for(problem, "tree why not", lambda: _why_not(problem)))
+        return kept_for((problem,), "tree why not", lambda: _why_not(problem))
 
     def attribute(self, problem: Problem, rows: Table, settings: Settings) -> Attribution:
         """Attributes the outputs of n rows.
@@ -116,36 +142,27 @@ class TreeMethod:
         Returns:
             One attribution per problem, in order.
         """
-        for problem in problems:
-            reason = self.why_not(problem)
-            if reason:
-                raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
-        linear = [linear_part(problem) for problem in problems]
-        shared: list[tuple[list[int], ReadyTerms]] = []
-        for group in _shared(problems, [list(_terms(problem, TreeTerm)) for problem in problems]):
-            for apart, term in ready(group.problem, group.terms, settings.threads, self.table_bytes):
-                shared.append(([group.places[i] for i in apart], term))
+        known = kept_for(
+            problems,
+            f"ready with tables of {self.table_bytes} bytes at most",
+            lambda: self._made_ready(problems, settings.threads),
+            lambda made: made.n_bytes,
+        )
         values = np.zeros((len(problems), len(rows), len(problems[0].players)))
         answers = [Answers(problem, len(rows)) for problem in problems]
-        bases = [
-            _constant(problem)
-            + linear[place].base
-            + sum(term.base(places.index(place)) for places, term in shared if place in places)
-            for place, problem in enumerate(problems)
-        ]
 
         def work(chunk: slice) -> None:
             settings.check()
-            part = rows if chunk == slice(0, len(rows)) else rows.take(chunk)
+            part = rows.take(chunk)
             matrices = Matrices(part)
-            for part_of_sum, own in zip(linear, values[:, chunk], strict=True):
+            for part_of_sum, own in zip(known.linear, values[:, chunk], strict=True):
                 part_of_sum.add(matrices, own)
-            for places, term in shared:
+            for places, term in known.shared:
                 found = np.zeros((len(places), len(part), values.shape[2]))
                 term.add(matrices, found)
                 for place, own in zip(places, found, strict=True):
                     values[place, chunk] += own
-            for own_answers, base, own in zip(answers, bases, values[:, chunk], strict=True):
+            for own_answers, base, own in zip(answers, known.bases, values[:, chunk], strict=True):
                 own_answers.fill(chunk, part, base, own)
 
         in_threads(work, _pieces(len(rows), settings), settings.threads)
@@ -154,12 +171,46 @@ class TreeMethod:
                 problem,
                 method=self.name,
                 values=values[place],
-                base=bases[place],
+                base=known.bases[place],
                 outputs=answers[place].outputs,
                 predictions=answers[place].predictions,
-                detail=_detail([term for places, term in shared if place in places], len(problem.background)),
+                detail=known.details[place],
+                size=known.sizes[place],
             )
             for place, problem in enumerate(problems)
+        )
+
+    def _made_ready(self, problems: Sequence[Problem], threads: int) -> _Ready:
+        """Makes problems of one graph ready.
+
+        Raises:
+            MethodNotApplicableError: If `why_not` is not empty for one of them.
+        """
+        for problem in problems:
+            reason = self.why_not(problem)
+            if reason:
+                raise MethodNotApplicableError.of("method", reason, "METHOD_NOT_APPLICABLE")
+        linear = tuple(linear_part(problem) for problem in problems)
+        shared = tuple(
+            (tuple(group.places[i] for i in apart), term)
+            for group in _shared(problems, [list(_terms(problem, TreeTerm)) for problem in problems])
+            for apart, term in ready(group.problem, group.terms, threads, self.table_bytes)
+        )
+        own = [[(places, term) for places, term in shared if place in places] for place in range(len(problems))]
+        return _Ready(
+            linear=linear,
+            shared=shared,
+            bases=tuple(
+                _constant(problem)
+                + linear[place].base
+                + sum(term.base(places.index(place)) for places, term in own[place])
+                for place, problem in enumerate(problems)
+            ),
+            sizes=tuple(sum_size(problem) for problem in problems),
+            details=tuple(
+                _detail([term for _, term in own[place]], len(problem.background))
+                for place, problem in enumerate(problems)
+            ),
         )
 
 

@@ -20,13 +20,12 @@ from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from xaisvc.attribution.compiled import compiled
+from xaisvc.attribution.tree_kernel import MOST_PLAYERS, weight_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MOST_PLAYERS = 62
-"""Players on one path: one bit each in a signed 64-bit pattern."""
 
 _COUNTED = 16
 """Patterns of fewer bits than this may be sorted by counting them: 0.5 MB of counts at most."""
@@ -41,15 +40,8 @@ def single_weights() -> NDArray[np.float64]:
         `[0, a, c] = (a - 1)! c! / (a + c)!` for a player of X, `[1, a, c] = -a! (c - 1)! / (a + c)!` for one of N;
         float64, (2, MOST_PLAYERS + 1, MOST_PLAYERS + 1), 0 where there is no such player.
     """
-    size = MOST_PLAYERS + 1
-    found = np.zeros((2, size, size))
-    for a in range(size):
-        for c in range(size - a):
-            if a:
-                found[0, a, c] = 1.0 / (a * comb(a + c, a))
-            if c:
-                found[1, a, c] = -1.0 / (c * comb(a + c, c))
-    return found
+    gain, loss = weight_tables()
+    return np.stack([gain, -loss])
 
 
 def pair_weights() -> NDArray[np.float64]:
@@ -73,7 +65,7 @@ def pair_weights() -> NDArray[np.float64]:
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _sort(patterns, used, starts, order, ordered):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Sorts patterns of `used` bits into `ordered`, with the place each came from in `order`.
 
@@ -106,7 +98,7 @@ def _sort(patterns, used, starts, order, ordered):  # type: ignore[no-untyped-de
         gap //= 3
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _compress(ordered, kinds, times):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """The distinct values of a sorted array and how often each occurs; returns their number."""
     found = 0
@@ -119,7 +111,7 @@ def _compress(ordered, kinds, times):  # type: ignore[no-untyped-def] # noqa: AN
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _share(own, other, times, used, single, pair, shares, squares):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """Adds the values of the game of two patterns, counted `times` times, for a leaf of value 1.
 
@@ -144,7 +136,7 @@ def _share(own, other, times, used, single, pair, shares, squares):  # type: ign
             squares[i, j] += times * pair[kind_i + kind_j, a, c]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _leaf(value, row_bits, back_bits, path, used, single, pair, singles, pairs, work):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917, C901 (compiled)
     """Adds one leaf's values, summed over the background, to `singles` and `pairs`."""
     everyone = (np.int64(1) << np.int64(used)) - np.int64(1)
@@ -183,7 +175,7 @@ def _leaf(value, row_bits, back_bits, path, used, single, pair, singles, pairs, 
         i = last
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def add_interactions(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0915, PLR0917, C901, PLR0912 (one compiled walk)
     row_true,  # noqa: ANN001
     back_true,  # noqa: ANN001

@@ -21,7 +21,9 @@ from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from xaisvc.attribution.compiled import compiled
+from xaisvc.attribution.tree_branches import LEAF, ask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 MOST_PLAYERS = 62
 """Players on one path: one bit each in a signed 64-bit pattern, which numba keeps integer through every operation."""
 
-_LEAF, _LEQ, _LT, _GTE, _GT, _EQ, _NEQ = range(7)
 _WORTH_SORTING = 8
 """From this many rows on, equal background patterns are brought together; before, going through all is quicker."""
 
@@ -56,32 +57,7 @@ def weight_tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return gain, loss
 
 
-@njit(nogil=True, cache=True)
-def _holds(value, node, mode, threshold, missing_true, member_start, member_end, members):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0911, PLR0913, PLR0917 (compiled)
-    """Whether a branch's test holds for a value."""
-    if np.isnan(value):
-        return missing_true[node]
-    kind = mode[node]
-    limit = threshold[node]
-    if kind == _LEQ:
-        return value <= limit
-    if kind == _LT:
-        return value < limit
-    if kind == _GTE:
-        return value >= limit
-    if kind == _GT:
-        return value > limit
-    if kind == _EQ:
-        return value == limit
-    if kind == _NEQ:
-        return value != limit
-    for i in range(member_start[node], member_end[node]):  # noqa: SIM110 (compiled: any() would make a generator)
-        if members[i] == value:
-            return True
-    return False
-
-
-@njit(nogil=True, cache=True)
+@compiled()
 def _count(bits):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Number of bits set."""
     found = 0
@@ -91,7 +67,7 @@ def _count(bits):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compil
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _sort(keys, places):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Shell sort of `keys`, carrying `places` along. numba's own sorts take seconds to compile, this one does not."""
     gap = 1
@@ -108,7 +84,7 @@ def _sort(keys, places):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 
         gap //= 3
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _share_leaf(value, row_bits, back_bits, path, used, gain, loss, values, shares):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0912, PLR0913, PLR0917, C901 (compiled)
     """Adds one leaf's Shapley values, summed over the background, to `values`."""
     everyone = (np.int64(1) << np.int64(used)) - np.int64(1)
@@ -158,21 +134,15 @@ def _share_leaf(value, row_bits, back_bits, path, used, gain, loss, values, shar
         i = last
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def attribute_trees(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0915, PLR0917, C901, PLR0912 (one compiled walk)
     rows,  # noqa: ANN001
     background,  # noqa: ANN001
     player_of,  # noqa: ANN001
     roots,  # noqa: ANN001
-    column,  # noqa: ANN001
-    mode,  # noqa: ANN001
-    threshold,  # noqa: ANN001
+    branches,  # noqa: ANN001
     true_child,  # noqa: ANN001
     false_child,  # noqa: ANN001
-    missing_true,  # noqa: ANN001
-    member_start,  # noqa: ANN001
-    member_end,  # noqa: ANN001
-    members,  # noqa: ANN001
     leaf_value,  # noqa: ANN001
     depth,  # noqa: ANN001
     gain,  # noqa: ANN001
@@ -186,15 +156,9 @@ def attribute_trees(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PL
         background: Column matrix of background rows; float64, (b, c).
         player_of: Player that owns each column, -1 for a column that is the same in every row; int64, (c,).
         roots: Root node of each tree; int32.
-        column: Column that a node tests; int32.
-        mode: Branch test; int8.
-        threshold: Right-hand side of the test; float64.
+        branches: What the nodes test, see `tree_branches.Branches`.
         true_child: Next node if the test holds; int32.
         false_child: Next node if it does not; int32.
-        missing_true: Whether a NaN goes to the true child; bool.
-        member_start: First entry in `members` of a MEMBER node; int64.
-        member_end: One past its last entry; int64.
-        members: Values of all MEMBER sets; float64.
         leaf_value: Value of a leaf; float64.
         depth: Branches on the longest path.
         gain: See `weight_tables`.
@@ -204,6 +168,7 @@ def attribute_trees(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PL
     Returns:
         Sum over trees and background rows of the leaf reached: b times the mean output over this background.
     """
+    column, mode, threshold, missing_true, start, end, members = branches
     n, b = rows.shape[0], background.shape[0]
     levels = depth + 2
     row_bits = np.zeros((levels, n), dtype=np.int64)
@@ -228,7 +193,7 @@ def attribute_trees(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PL
             back_bits[0, k] = 0
         while level >= 0:
             node = node_at[level]
-            if mode[node] == _LEAF:
+            if mode[node] == LEAF:
                 if leaf_value[node] != 0.0:
                     everyone = (np.int64(1) << np.int64(used)) - np.int64(1)
                     for k in range(b):
@@ -247,14 +212,10 @@ def attribute_trees(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PL
             tested = column[node]
             player = player_of[tested]
             if phase[level] == _FIRST:
-                for k in range(n):
-                    row_true[level, k] = _holds(
-                        rows[k, tested], node, mode, threshold, missing_true, member_start, member_end, members
-                    )
-                for k in range(b):
-                    back_true[level, k] = _holds(
-                        background[k, tested], node, mode, threshold, missing_true, member_start, member_end, members
-                    )
+                kind, limit, missing = mode[node], threshold[node], missing_true[node]
+                own = members[start[node] : end[node]]
+                ask(rows[:, tested], kind, limit, missing, own, row_true[level])
+                ask(background[:, tested], kind, limit, missing, own, back_true[level])
             wanted = phase[level] == _FIRST
             child = true_child[node] if wanted else false_child[node]
             phase[level] += 1
@@ -276,20 +237,20 @@ def attribute_trees(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PL
                     bit_of[player] = bit
                     path[used] = player
                     used += 1
-                    start = np.int64(1) << bit
+                    new = np.int64(1) << bit
                 else:
-                    start = np.int64(0)
+                    new = np.int64(0)
                 keep = ~(np.int64(1) << bit)
                 alive = False
                 for k in range(n):
                     if row_true[level, k] == wanted:
-                        row_bits[below, k] = row_bits[level, k] | start
+                        row_bits[below, k] = row_bits[level, k] | new
                         alive = alive or (row_bits[below, k] >> bit) & 1 == 1
                     else:
                         row_bits[below, k] = row_bits[level, k] & keep
                 for k in range(b):
                     if back_true[level, k] == wanted:
-                        back_bits[below, k] = back_bits[level, k] | start
+                        back_bits[below, k] = back_bits[level, k] | new
                         alive = alive or (back_bits[below, k] >> bit) & 1 == 1
                     else:
                         back_bits[below, k] = back_bits[level, k] & keep

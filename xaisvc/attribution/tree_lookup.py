@@ -8,27 +8,24 @@ decide: they are the same bits alone, in any batch and in any number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from xaisvc.attribution.compiled import compiled
 from xaisvc.attribution.tree_tables import extend
 from xaisvc.attribution.tree_vectors import ROWS_AT_ONCE, add_entries, add_entry, test_ranks
 
 BLOCK_ROWS = 1024
 """Rows worked on together: their outcomes and codes for one tree stay in the first two levels of cache."""
 
-FEW_ROWS = 4
-"""Up to this many rows, one at a time is quicker than side by side."""
-
-_TOGETHER = 4
+TOGETHER = 4
 """Codes per row whose entries are added in one go."""
 
-_ONE, _TWO, _THREE = 8, 16, 24
+ONE, TWO, THREE = 8, 16, 24
 """Lanes of an entry; all others have 32. The loops name them as constants, so that they become registers."""
 
 _MISSING = 65535
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def rank_rows(matrix, columns, start, edges, ranks):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Ranks of all values: number of the column's edges at or below each, 65535 for NaN.
 
@@ -56,7 +53,7 @@ def rank_rows(matrix, columns, start, edges, ranks):  # type: ignore[no-untyped-
             ranks[k, row] = _MISSING if np.isnan(value) else rank
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def test_rows(ranks, at, rows, first, span, table, holds, held, held_at):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Whether rows pass one branch's test: all bits or none in `held`; both arrays flat and padded to whole vectors."""
     if table < 0:
@@ -67,7 +64,7 @@ def test_rows(ranks, at, rows, first, span, table, holds, held, held_at):  # typ
             held[held_at + row] = 65535 * holds[table + np.uint16(ranks[at + row] + 1)]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def test_nodes(ranks, place, first, span, table, holds, nodes, held):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """As `test_rows`, for several branches; `ranks` is (u, n) and `held` (nodes, n), n whole vectors."""
     rows = ranks.shape[1]
@@ -77,19 +74,19 @@ def test_nodes(ranks, place, first, span, table, holds, nodes, held):  # type: i
         test_rows(flat, place[node] * rows, rows, first[node], span[node], table[node], holds, held_flat, k * rows)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _add(lanes, sums, table, codes, table_at, waiting, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, C901, PLR0912, PLR0913, PLR0917 (compiled)
     """Adds the entries of up to four codes per row, one after the other in either way."""
-    if waiting == _TOGETHER:
+    if waiting == TOGETHER:
         a, b, c, d = table_at[0], table_at[1], table_at[2], table_at[3]
         p, q, r, s = codes[0], codes[1], codes[2], codes[3]
-        if lanes == _ONE:
+        if lanes == ONE:
             for i in range(rows):
                 add_entries(8, sums, i * 8, table, a + p[i] * 8, b + q[i] * 8, c + r[i] * 8, d + s[i] * 8)
-        elif lanes == _TWO:
+        elif lanes == TWO:
             for i in range(rows):
                 add_entries(16, sums, i * 16, table, a + p[i] * 16, b + q[i] * 16, c + r[i] * 16, d + s[i] * 16)
-        elif lanes == _THREE:
+        elif lanes == THREE:
             for i in range(rows):
                 add_entries(24, sums, i * 24, table, a + p[i] * 24, b + q[i] * 24, c + r[i] * 24, d + s[i] * 24)
         else:
@@ -98,13 +95,13 @@ def _add(lanes, sums, table, codes, table_at, waiting, rows):  # type: ignore[no
         return
     for slot in range(waiting):
         a, p = table_at[slot], codes[slot]
-        if lanes == _ONE:
+        if lanes == ONE:
             for i in range(rows):
                 add_entry(8, sums, i * 8, table, a + p[i] * 8)
-        elif lanes == _TWO:
+        elif lanes == TWO:
             for i in range(rows):
                 add_entry(16, sums, i * 16, table, a + p[i] * 16)
-        elif lanes == _THREE:
+        elif lanes == THREE:
             for i in range(rows):
                 add_entry(24, sums, i * 24, table, a + p[i] * 24)
         else:
@@ -112,8 +109,8 @@ def _add(lanes, sums, table, codes, table_at, waiting, rows):  # type: ignore[no
                 add_entry(32, sums, i * 32, table, a + p[i] * 32)
 
 
-@njit(nogil=True, cache=True)
-def _add_deep(lanes, sums, table, patterns, at, lane, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
+@compiled()
+def add_deep(lanes, sums, table, patterns, at, lane, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Adds the values of a deep leaf from its three numbers per pattern; see `tree_tables`."""
     second = at + (np.int64(2) << np.int64(lane.size))
     for row in range(rows):
@@ -125,8 +122,8 @@ def _add_deep(lanes, sums, table, patterns, at, lane, rows):  # type: ignore[no-
             sums[row * lanes + lane[bit]] += gained - less if passed & one else -lost
 
 
-@njit(nogil=True, cache=True)
-def _hand_over(sums, lanes, members, rows, values, begin):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
+@compiled()
+def hand_over(sums, lanes, members, rows, values, begin):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Adds float32 sums to the float64 values of their players."""
     for row in range(rows):
         for k in range(members.size):
@@ -134,7 +131,7 @@ def _hand_over(sums, lanes, members, rows, values, begin):  # type: ignore[no-un
     sums[: rows * lanes] = 0.0
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _aligned(n_bytes):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Zeros that begin where a line of the processor's cache begins, so that no register is filled from two lines."""
     buffer = np.zeros(n_bytes + 63, dtype=np.uint8)
@@ -142,7 +139,7 @@ def _aligned(n_bytes):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (c
     return buffer[start : start + n_bytes]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def look_up(  # type: ignore[no-untyped-def] # noqa: ANN201, C901, PLR0912, PLR0913, PLR0917 (compiled)
     ranks, rows, place, first, span, table_of, holds,  # noqa: ANN001
     chunk_tree, tree_branch, tree_step, branch_node, sizes,  # noqa: ANN001
@@ -200,20 +197,20 @@ def look_up(  # type: ignore[no-untyped-def] # noqa: ANN201, C901, PLR0912, PLR0
                             members = player_of_lane[unit_player[unit] : unit_player[unit + 1]]
                             for k in range(outputs):
                                 _add(lanes, sums[k], table[k], codes, table_at, waiting, here)
-                                _hand_over(sums[k], lanes, members, here, values[k], begin)
+                                hand_over(sums[k], lanes, members, here, values[k], begin)
                         unit, waiting = cut_unit[cut], 0
                         lanes = unit_lanes[unit]
                     if cut_deep[cut] >= 0:
                         lane = deep_lane[cut_deep[cut] : cut_deep[cut] + cut_given[cut]]
                         for k in range(outputs):
                             _add(lanes, sums[k], table[k], codes, table_at, waiting, here)
-                            _add_deep(lanes, sums[k], table[k], patterns[depth], cut_table[cut], lane, here)
+                            add_deep(lanes, sums[k], table[k], patterns[depth], cut_table[cut], lane, here)
                         waiting = 0
                         continue
                     _encode(codes[waiting], patterns[depth], held, cut_given[cut], cut_first[cut], cut_inner[cut], here)
                     table_at[waiting] = cut_table[cut]
                     waiting += 1
-                    if waiting == _TOGETHER:
+                    if waiting == TOGETHER:
                         for k in range(outputs):
                             _add(lanes, sums[k], table[k], codes, table_at, waiting, here)
                         waiting = 0
@@ -221,10 +218,10 @@ def look_up(  # type: ignore[no-untyped-def] # noqa: ANN201, C901, PLR0912, PLR0
                 members = player_of_lane[unit_player[unit] : unit_player[unit + 1]]
                 for k in range(outputs):
                     _add(lanes, sums[k], table[k], codes, table_at, waiting, here)
-                    _hand_over(sums[k], lanes, members, here, values[k], begin)
+                    hand_over(sums[k], lanes, members, here, values[k], begin)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _encode(code, path, held, given, first, inner, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """Codes of one subtree: the path's pattern and the outcomes of the subtree's branches above it."""
     if inner == 0:
@@ -235,71 +232,3 @@ def _encode(code, path, held, given, first, inner, rows):  # type: ignore[no-unt
         before = path if k == 0 else code
         for row in range(rows):
             code[row] = before[row] | (test[row] & one)
-
-
-@njit(nogil=True, cache=True)
-def look_up_few(  # type: ignore[no-untyped-def] # noqa: ANN201, C901, PLR0912, PLR0913, PLR0917 (compiled)
-    ranks, rows, place, first, span, table_of, holds,  # noqa: ANN001
-    chunk_tree, tree_branch, tree_step, branch_node, sizes,  # noqa: ANN001, ARG001
-    step_depth, step_branch, step_side, step_bit, step_fresh, step_cut,  # noqa: ANN001
-    cut_given, cut_first, cut_inner, cut_table, cut_unit,  # noqa: ANN001
-    cut_deep, deep_lane, unit_lanes, unit_player, player_of_lane, table, values,  # noqa: ANN001
-):  # fmt: skip
-    """As `look_up`, one row after the other: the same sums in the same order, quicker for a few rows.
-
-    A row's entries lie all over the tables. All their places are worked out first, so that the processor waits for many
-    of them at once.
-    """
-    stride = ranks.shape[1]
-    flat = ranks.reshape(-1)
-    held = np.zeros(sizes[1], dtype=np.int64)
-    patterns = np.zeros(sizes[0] + 1, dtype=np.int64)
-    own = np.zeros(1, dtype=np.uint16)
-    at = np.empty(cut_unit.size, dtype=np.int64)
-    outputs = table.shape[0]
-    sums = np.zeros(32, dtype=np.float32)
-    for row in range(rows):
-        for tree in range(tree_step.size - 1):
-            low = tree_branch[tree]
-            for branch in range(low, tree_branch[tree + 1]):
-                node = branch_node[branch]
-                rank = flat[place[node] * stride + row]
-                if table_of[node] < 0:
-                    held[branch - low] = np.uint16(rank - first[node]) <= span[node]
-                else:
-                    held[branch - low] = holds[table_of[node] + np.uint16(rank + 1)]
-            for step in range(tree_step[tree], tree_step[tree + 1]):
-                depth = step_depth[step]
-                if depth > 0:
-                    failed = held[step_branch[step]] ^ np.int64(step_side[step])
-                    bit = np.int64(step_bit[step])
-                    fresh = np.int64(step_fresh[step])
-                    patterns[depth] = (patterns[depth - 1] | (fresh << bit)) & ~(failed << bit)
-                cut = step_cut[step]
-                if cut >= 0:
-                    code = patterns[depth]
-                    for k in range(cut_inner[cut]):
-                        code |= held[cut_first[cut] + k] << np.int64(cut_given[cut] + k)
-                    at[cut] = code if cut_deep[cut] >= 0 else cut_table[cut] + code * unit_lanes[cut_unit[cut]]
-        for k in range(outputs):
-            end, entries, found = 0, table[k], values[k]
-            while end < cut_unit.size:
-                begin, unit = end, cut_unit[end]
-                while end < cut_unit.size and cut_unit[end] == unit:
-                    end += 1
-                lanes = unit_lanes[unit]
-                for cut in range(begin, end):
-                    if cut_deep[cut] >= 0:
-                        lane = deep_lane[cut_deep[cut] : cut_deep[cut] + cut_given[cut]]
-                        own[0] = at[cut]
-                        _add_deep(lanes, sums, entries, own, cut_table[cut], lane, 1)
-                    elif lanes == _ONE:
-                        add_entry(8, sums, 0, entries, at[cut])
-                    elif lanes == _TWO:
-                        add_entry(16, sums, 0, entries, at[cut])
-                    elif lanes == _THREE:
-                        add_entry(24, sums, 0, entries, at[cut])
-                    else:
-                        add_entry(32, sums, 0, entries, at[cut])
-                members = player_of_lane[unit_player[unit] : unit_player[unit + 1]]
-                _hand_over(sums, lanes, members, 1, found, row)

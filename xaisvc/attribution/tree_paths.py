@@ -9,9 +9,10 @@ numbered in the order in which a path meets the players, so that the pattern of 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-_LEAF = 0
+from xaisvc.attribution.compiled import compiled
+from xaisvc.attribution.tree_branches import LEAF
+
 DEEP = 11
 """Players on the path of a leaf that keeps three numbers per pattern instead of an entry."""
 
@@ -26,15 +27,15 @@ TOO_LARGE = -1
 """Answer of `count_items` for a tree with more items than allowed."""
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _settled(node, column, mode, true_child, false_child, player_of, fixed):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917 (compiled)
     """The first node from here on that is a leaf or a branch on a column of some player."""
-    while mode[node] != _LEAF and player_of[column[node]] < 0:
+    while mode[node] != LEAF and player_of[column[node]] < 0:
         node = true_child[node] if fixed[node] else false_child[node]
     return node
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def count_items(root, column, mode, true_child, false_child, player_of, fixed, most):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Items of one tree, or `TOO_LARGE` if there are more than `most`."""
     waiting = np.empty(most + 2, dtype=np.int64)
@@ -46,13 +47,13 @@ def count_items(root, column, mode, true_child, false_child, player_of, fixed, m
         found += 1
         if found > most:
             return TOO_LARGE
-        if mode[node] != _LEAF:
+        if mode[node] != LEAF:
             waiting[height], waiting[height + 1] = false_child[node], true_child[node]
             height += 2
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def lay_out(root, column, mode, true_child, false_child, player_of, fixed, items):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Lays out one tree.
 
@@ -97,7 +98,7 @@ def lay_out(root, column, mode, true_child, false_child, player_of, fixed, items
                 used += 1
         found[0, item], found[1, item], found[2, item], found[3, item] = node, parent, side, depth
         found[5, item], found[6, item], found[7, item] = bit, fresh, used
-        if mode[node] == _LEAF:
+        if mode[node] == LEAF:
             found[4, item] = -1 - leaves
             leaves += 1
         else:
@@ -110,7 +111,7 @@ def lay_out(root, column, mode, true_child, false_child, player_of, fixed, items
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def choose_cuts(laid, worth):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Chooses the subtrees whose leaves share one table, so that every leaf is in one of them.
 

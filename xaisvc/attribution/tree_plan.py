@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -45,7 +46,7 @@ _LOOK_UP = (
 """Arrays that the look-up reads, in the order of its arguments."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TreePlan:
     """Tables of the trees of one term, for the k outputs that its leaves have values for.
 
@@ -91,12 +92,24 @@ class TreePlan:
             matrix: Column matrix of n rows as the model compares it; float64, (n, c).
             values: Added to; float64, (k, n, p).
         """
-        from xaisvc.attribution.tree_lookup import FEW_ROWS, look_up, look_up_few  # noqa: PLC0415 (heavy: loaded when used)
+        from xaisvc.attribution.tree_few import FEW_ROWS, look_up_few  # noqa: PLC0415 (heavy: loaded when used)
+        from xaisvc.attribution.tree_lookup import look_up  # noqa: PLC0415 (heavy: loaded when used)
 
         if self.trees and len(matrix):
             ranks = _ranks(matrix, self.arrays["columns"], self.arrays["start"], self.arrays["edges"])
-            look: Callable[..., None] = look_up_few if len(matrix) <= FEW_ROWS else look_up
-            look(ranks, len(matrix), *(self.arrays[name] for name in _LOOK_UP), values)
+            few = len(matrix) <= FEW_ROWS
+            look: Callable[..., None] = look_up_few if few else look_up
+            look(ranks, len(matrix), *(self._few if few else self._all), values)
+
+    @cached_property
+    def _few(self) -> tuple[NDArray[np.generic], ...]:
+        from xaisvc.attribution.tree_few import few_arguments  # noqa: PLC0415 (heavy: loaded when used)
+
+        return few_arguments(self.arrays)
+
+    @cached_property
+    def _all(self) -> tuple[NDArray[np.generic], ...]:
+        return tuple(self.arrays[name] for name in _LOOK_UP)
 
 
 def make_arrays(  # noqa: PLR0913 (what a plan is made of)

@@ -19,13 +19,14 @@ A sum is at most sum over leaves of |w| 2^min(|X|, |N|) in absolute terms, so fl
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from xaisvc.attribution.compiled import compiled
 
 _UNROLLED = 3
 """Lowest bits that are transformed together, eight numbers at a time."""
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _count(bits):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Number of bits set."""
     found = 0
@@ -35,7 +36,7 @@ def _count(bits):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compil
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _zeta(numbers, k):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Replaces numbers[S] by the sum of numbers[T] over all T in S; the first 2^k numbers."""
     size = 1 << k
@@ -59,7 +60,7 @@ def _zeta(numbers, k):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (c
                 with_[low] += without[low]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _scatter(gained, lost, value, up, down):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Adds a leaf to the Moebius coefficients `up`, or where that is shorter to the mirrored ones, `down`."""
     if _count(lost) <= _count(gained):
@@ -74,7 +75,7 @@ def _scatter(gained, lost, value, up, down):  # type: ignore[no-untyped-def] # n
             break
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _walk(  # type: ignore[no-untyped-def] # noqa: ANN202, PLR0913, PLR0917 (compiled)
     first,  # noqa: ANN001
     last,  # noqa: ANN001
@@ -115,7 +116,7 @@ def _walk(  # type: ignore[no-untyped-def] # noqa: ANN202, PLR0913, PLR0917 (com
                 _scatter(gained, lost, value[node], up, down)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def differing(row_true, back_true, row_linear, back_linear, nodes, starts):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Players in which one row differs from background rows for the model, one bit each.
 
@@ -145,7 +146,7 @@ def differing(row_true, back_true, row_linear, back_linear, nodes, starts):  # t
     return masks
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def add_shapley(values, players, weights, sizes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Adds the Shapley values of a game of k players to `found`.
 
@@ -167,7 +168,7 @@ def add_shapley(values, players, weights, sizes, found):  # type: ignore[no-unty
         found[players[bit]] += total
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def fill_sums(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 (one compiled pass)
     pairs,  # noqa: ANN001
     players,  # noqa: ANN001

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.attribution.linear import players_of_columns
+from xaisvc.attribution.tree_walk import compared, depth
 from xaisvc.types import TreeMode, TreeTerm
 
 if TYPE_CHECKING:
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.attribution.linear import Matrices
+    from xaisvc.attribution.tree_walk import Matrix
     from xaisvc.types import AdditiveModel, Players, TreeEnsemble
 
-_CELLS_AT_ONCE = 2_000_000
-"""Comparisons held as numbers at once: 16 MB of doubles."""
 _TREES_AT_ONCE = 64
 """Bounds memory at rows times trees."""
 
@@ -58,7 +58,7 @@ class Routes:
                 true_child.append(trees.true_child.astype(np.int64) + start)
                 false_child.append(trees.false_child.astype(np.int64) + start)
                 value.append(np.where(is_leaf, trees.leaf_value, 0.0))
-                self.depth = max(self.depth, _depth(trees))
+                self.depth = max(self.depth, depth(trees, trees.roots))
                 start += trees.mode.size
         self.roots, self.sum_of, self.player = np.concatenate(roots), np.concatenate(sum_of), np.concatenate(player)
         self.is_leaf = np.concatenate(leaf).astype(np.bool_)
@@ -106,49 +106,10 @@ def _width(trees: TreeEnsemble) -> int:
     return int(trees.column.max(initial=-1)) + 1
 
 
-def _truth(trees: TreeEnsemble, matrix: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.bool_]:
+def _truth(trees: TreeEnsemble, matrix: Matrix) -> NDArray[np.bool_]:
     """Whether each node's test holds for each row of a matrix; bool, (t, n)."""
-    # Double stays double; everything else, whole numbers too, is rounded to float32 before it is compared.
-    compared = matrix if matrix.dtype == np.float64 else matrix.astype(np.float32)
-    values = np.ascontiguousarray(compared.T, dtype=np.float64)
-    threshold = trees.threshold.astype(np.float64)
+    from xaisvc.attribution.tree_branches import ask_all, branches_of  # noqa: PLC0415 (heavy: loaded when used)
+
     found = np.zeros((trees.mode.size, len(matrix)), dtype=np.bool_)
-    most = max(1, _CELLS_AT_ONCE // max(1, len(matrix)))
-    for mode in np.unique(trees.mode[trees.mode != TreeMode.LEAF]).tolist():
-        nodes = np.flatnonzero(trees.mode == mode)
-        for begin in range(0, nodes.size, most):
-            some = nodes[begin : begin + most]
-            seen = values[trees.column[some]]
-            holds = _holds(
-                TreeMode(mode), seen, threshold[some][:, None], [trees.members.get(i) for i in some.tolist()]
-            )
-            found[some] = np.where(np.isnan(seen), trees.missing_true[some][:, None], holds)
+    ask_all(np.ascontiguousarray(compared(matrix).T), branches_of(trees), found)
     return found
-
-
-def _holds(
-    mode: TreeMode, seen: NDArray[np.float64], threshold: NDArray[np.float64], members: list[frozenset[float] | None]
-) -> NDArray[np.bool_]:
-    """The test of nodes of one mode; bool, the shape of `seen`. What it says of NaN is not used."""
-    if mode is TreeMode.MEMBER:
-        return np.array([np.isin(line, list(those or ())) for line, those in zip(seen, members, strict=True)])
-    compare = {
-        TreeMode.LEQ: np.less_equal,
-        TreeMode.LT: np.less,
-        TreeMode.GTE: np.greater_equal,
-        TreeMode.GT: np.greater,
-        TreeMode.EQ: np.equal,
-        TreeMode.NEQ: np.not_equal,
-    }[mode]
-    return np.asarray(compare(seen, threshold))
-
-
-def _depth(trees: TreeEnsemble) -> int:
-    """Branches on the longest path."""
-    level = np.unique(trees.roots)
-    depth = -1
-    while level.size:
-        depth += 1
-        inner = level[trees.mode[level] != TreeMode.LEAF]
-        level = np.unique(np.concatenate([trees.true_child[inner], trees.false_child[inner]]))
-    return max(depth, 0)

@@ -16,12 +16,12 @@ the second. Making them takes k^2 2^k steps, whatever the number of background r
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from xaisvc.attribution.compiled import compiled
 from xaisvc.attribution.tree_paths import DEEP
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _share_patterns(counts, players, gain, loss, sums, own, without, lost):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, C901, PLR0913, PLR0917 (compiled)
     """Writes the three numbers per set A of one leaf from the number of background rows per pattern."""
     size = 1 << players
@@ -50,7 +50,7 @@ def _share_patterns(counts, players, gain, loss, sums, own, without, lost):  # t
         own[a], without[a], lost[a] = gained, less, taken
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def share_leaves(laid, held, gain, loss):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """What every leaf of a tree gives, summed over the background, for every set of players that a row passes.
 
@@ -96,7 +96,7 @@ def share_leaves(laid, held, gain, loss):  # type: ignore[no-untyped-def] # noqa
     return start, shared, reached
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def extend(patterns, depth, held, branch, side, bit, fresh, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Patterns of an item from those of its parent: one more condition, on a new player or on one met before."""
     above, here, test = patterns[depth - 1], patterns[depth], held[branch]
@@ -111,7 +111,7 @@ def extend(patterns, depth, held, branch, side, bit, fresh, rows):  # type: igno
             here[row] = above[row] & ((test[row] ^ flip) | rest)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def fill_cut(laid, item, inner, start, shared, weights, lane_of, player_at, lanes, table, table_at):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0912, PLR0913, PLR0915, PLR0917, C901 (compiled)
     """Makes the table of one subtree: the sum of its leaves' values for every code.
 
@@ -192,7 +192,7 @@ def fill_cut(laid, item, inner, start, shared, weights, lane_of, player_at, lane
                 table[output, at + k] = entry[output, k]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def fill_tree(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 (compiled)
     laid,  # noqa: ANN001
     cuts,  # noqa: ANN001

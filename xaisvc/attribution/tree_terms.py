@@ -70,11 +70,17 @@ class ReadyTerms:
         walked = plan.walked
         self.tables = plan.trees
         self.walks = int(walked.size)
+        self._distinct = _distinct(named.terms)
         self._walks = (
             [Walk(term.trees, walked, named.owners, compared(named.matrix)) for term in named.terms]
             if walked.size
             else []
         )
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of what is held."""
+        return self._plan.n_bytes + self._named.n_bytes
 
     def base(self, output: int) -> float:
         """Mean of a term over the background, in output units."""
@@ -83,7 +89,7 @@ class ReadyTerms:
     def add(self, matrices: Matrices, values: NDArray[np.float64]) -> None:
         """Adds the attributions of n rows to `values`, float64, (k, n, p)."""
         terms = self._named.terms
-        found = [matrices(columns, self._needed) for columns in _distinct(terms)]
+        found = [matrices(columns, self._needed) for columns in self._distinct]
         if all(_same(found[0], other) for other in found[1:]):
             self._add(found[0], values)
             return

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 32
 """Ranks compared by one call of `test_ranks`."""
 
+BRANCHES_AT_ONCE = 64
+"""Branches tested by one call of `test_branches`: the bits of one number."""
+
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:  # noqa: ANN401, PLR0913, PLR0917 (numba's and llvmlite's own, untyped)
     """Pointer to a vector that begins at an index of a one-dimensional array."""
@@ -117,7 +120,33 @@ def _test_ranks(typing_context, ranks, at, lowest, span, held, held_at):  # type
     return types.void(ranks, flat, types.uint16, types.uint16, held, flat), generate
 
 
+def _test_branches(typing_context, ranks, lowest, span, at):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001 (numba's own form)
+    """Tests `BRANCHES_AT_ONCE` branches: bit i is set if (ranks[at + i] - lowest[at + i]) modulo 2^16 <= span[at + i].
+
+    Args:
+        typing_context: Given by numba.
+        ranks: uint16, flat.
+        lowest: uint16, flat.
+        span: uint16, flat.
+        at: Where the branches begin; int64.
+    """
+    if not all(_is_flat(array, types.uint16) for array in (ranks, lowest, span)):
+        return None
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (numba's own form)
+        vector = ir.VectorType(ir.IntType(16), BRANCHES_AT_ONCE)
+        own, low, wide = (
+            builder.load(_place(context, builder, kind, array, arguments[3], vector), align=2)
+            for kind, array in zip(signature.args[:3], arguments[:3], strict=True)
+        )
+        holds = builder.icmp_unsigned("<=", builder.sub(own, low), wide)
+        return builder.bitcast(holds, ir.IntType(BRANCHES_AT_ONCE))
+
+    return types.uint64(ranks, lowest, span, types.int64), generate
+
+
 # numba's own types know these as functions of one argument less, the typing context that numba gives.
 add_entries = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_add_entries))
 add_entry = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_add_entry))
 test_ranks = cast("Callable[..., None]", intrinsic(_test_ranks))
+test_branches = cast("Callable[..., int]", intrinsic(_test_branches))

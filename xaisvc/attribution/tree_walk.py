@@ -37,11 +37,13 @@ class Walk:
         players: NDArray[np.int64],
         background: NDArray[np.float64],
     ) -> None:
+        from xaisvc.attribution.tree_branches import branches_of  # noqa: PLC0415 (heavy: loaded when used)
+
         self._trees = trees
         self._roots = roots
         self._players = players
         self._depth = depth(trees, roots)
-        self._members = _flat_members(trees)
+        self._branches = branches_of(trees)
         self._background = background
         nothing = np.zeros((0, background.shape[1]))
         self.base = self._run(nothing, np.zeros((0, 1 + int(players.max(initial=0)))))
@@ -54,7 +56,6 @@ class Walk:
         from xaisvc.attribution.tree_kernel import attribute_trees, weight_tables  # noqa: PLC0415 (heavy: loaded when used)
 
         trees = self._trees
-        start, end, members = self._members
         gain, loss = weight_tables()
         most = max(1, _MOST_CELLS // (self._depth + 2))
         count = len(self._background)
@@ -68,15 +69,9 @@ class Walk:
                     self._background[part],
                     self._players,
                     self._roots,
-                    trees.column,
-                    trees.mode,
-                    trees.threshold.astype(np.float64),
+                    self._branches,
                     trees.true_child,
                     trees.false_child,
-                    trees.missing_true,
-                    start,
-                    end,
-                    members,
                     trees.leaf_value,
                     self._depth,
                     gain,
@@ -122,15 +117,3 @@ def most_players(trees: TreeEnsemble, players: NDArray[np.int64]) -> int:
         on_path = seen if player < 0 else seen | {player}
         waiting.extend((int(child), on_path) for child in (trees.true_child[node], trees.false_child[node]))
     return most
-
-
-def _flat_members(trees: TreeEnsemble) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The sets of MEMBER tests as one array, with start and end per node."""
-    start = np.zeros(trees.mode.size, dtype=np.int64)
-    end = np.zeros(trees.mode.size, dtype=np.int64)
-    values: list[float] = []
-    for node, members in trees.members.items():
-        start[node] = len(values)
-        values.extend(sorted(members))
-        end[node] = len(values)
-    return start, end, np.array(values, dtype=np.float64)

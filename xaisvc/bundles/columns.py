@@ -113,31 +113,37 @@ def parse_plain(features: Sequence[Feature], columns: Mapping[str, NDArray[np.ge
         Feature id to what `parse_column` gives for it, which reports no problem. Only columns of numbers that are
         there, whole where they must be, and smaller than 2^53 in size; the others are left to `parse_column`.
     """
-    wanted = [
-        feature
-        for feature in features
-        if feature.kind in _NUMBERS and feature.id in columns and _is_plain(feature, columns[feature.id])
-    ]
-    if not wanted:
+    names: list[str] = []
+    given: list[NDArray[np.generic]] = []
+    whole: list[bool] = []
+    for feature in features:
+        kind = feature.kind
+        values = columns.get(feature.id) if kind in _NUMBERS else None
+        if values is not None and (values.dtype.kind in "fiu" or _is_plain(feature, values)):
+            names.append(feature.id)
+            given.append(values)
+            whole.append(kind is not Kind.NUMERIC)
+    if not names:
         return {}
-    flat = np.concatenate([columns[feature.id] for feature in wanted], dtype=np.float64, casting="unsafe")
-    matrix = flat.reshape(len(wanted), -1)
+    matrix = np.concatenate(given, dtype=np.float64, casting="unsafe").reshape(len(names), -1)
     fine: NDArray[np.bool_] = np.abs(matrix) < MAX_WHOLE  # what rounds to 2^53 may be beyond it
-    whole = [feature.kind is not Kind.NUMERIC for feature in wanted]
     if any(whole):
-        truth = [feature.kind is Kind.BOOLEAN for feature in wanted]
+        booleans = {feature.id for feature in features if feature.kind is Kind.BOOLEAN}
+        truth = [name in booleans for name in names]
         fine[whole] &= matrix[whole] == np.floor(matrix[whole])
         fine[truth] &= (matrix[truth] == 0) | (matrix[truth] == 1)
+    if fine.all():
+        return dict(zip(names, matrix, strict=True))
     ready = np.logical_and.reduce(fine, axis=1)
-    return {feature.id: matrix[i] for i, feature in enumerate(wanted) if ready[i]}
+    return {name: matrix[i] for i, name in enumerate(names) if ready[i]}
 
 
 def _is_plain(feature: Feature, values: NDArray[np.generic]) -> bool:
-    """Whether the values are numbers by their type, so that only their size can be wrong."""
+    """Whether values that are no array of numbers are numbers all the same, so that only their size can be wrong."""
     kind = values.dtype.kind
     if kind == "O":
         return _all_plain(cast("NDArray[np.object_]", values))
-    return kind in "fiu" or (kind == "b" and feature.kind is Kind.BOOLEAN)
+    return kind == "b" and feature.kind is Kind.BOOLEAN
 
 
 def check_numbers(feature: Feature, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[Problem]]:

@@ -169,7 +169,9 @@ def _from_array(description: BundleDescription, rows: NDArray[np.generic], field
             f"the array must have shape (n, {width}), one column per feature in the order of the schema, but has "
             f"{rows.shape}" + ("; for one row use row.reshape(1, -1)" if rows.shape == (width,) else ""),
         )
-    return _Raw(len(rows), {name: rows[:, j] for j, name in enumerate(description.feature_ids)}, {})
+    # Columns of neighbouring numbers: each is read several times.
+    columns = np.ascontiguousarray(rows.T) if len(rows) <= FEW_ROWS else rows.T
+    return _Raw(len(rows), dict(zip(description.feature_ids, columns, strict=True)), {})
 
 
 def _from_columns(description: BundleDescription, rows: Mapping[str, object], field: str) -> _Raw:
@@ -227,6 +229,8 @@ def _parse(description: BundleDescription, raw: _Raw) -> tuple[dict[str, Column]
     columns: dict[str, Column] = {}
     problems: dict[str, list[Problem]] = {}
     plain = parse_plain(description.features, raw.columns) if raw.n_rows <= FEW_ROWS else {}
+    if len(plain) == len(description.features):
+        return plain, problems
     for feature in description.features:
         values = raw.columns.get(feature.id)
         if feature.id in plain:
@@ -254,6 +258,8 @@ def _violations(
     description: BundleDescription, raw: _Raw, problems: Mapping[str, list[Problem]], field: str
 ) -> list[FieldViolation]:
     """Everything that is wrong: columns first, then values in the order of the rows."""
+    if not raw.unknown and not problems and len(raw.columns) == len(description.features):
+        return []
     listed = [
         _at(_unknown(description, name), f"{field}.{name}")
         for name, rows in raw.unknown.items()

@@ -25,19 +25,22 @@ PIECE_ROWS = 16384
 
 
 def find_caveats(context: CaveatContext) -> RowCaveats:
-    """Asks every registered rule about every row.
+    """Asks every registered rule about every row, when the first caveat is read.
 
     Returns:
         One tuple per row, most severe first, then in the order of the registry.
     """
-    count = len(context.rows)
-    parts = (
-        [context]
-        if count <= PIECE_ROWS
-        else [context.part(start, min(start + PIECE_ROWS, count)) for start in range(0, count, PIECE_ROWS)]
-    )
-    findings = [tuple(finding for rule in CAVEATS for finding in rule.find(part)) for part in parts]
-    return RowCaveats(findings, PIECE_ROWS, count)
+    count, size = len(context.rows), PIECE_ROWS
+
+    def find() -> list[tuple[Finding, ...]]:
+        parts = (
+            [context]
+            if count <= size
+            else [context.part(start, min(start + size, count)) for start in range(0, count, size)]
+        )
+        return [tuple(finding for rule in CAVEATS for finding in rule.find(part)) for part in parts]
+
+    return RowCaveats(find, size, count)
 
 
 __all__ = [

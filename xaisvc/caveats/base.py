@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
@@ -109,13 +110,24 @@ class CaveatRule(Protocol):
 class RowCaveats(Sequence[tuple["Caveat", ...]]):
     """The caveats of n rows: one tuple per row, most severe first, then in the order of the rules.
 
-    Which rows have caveats is decided when this is made; the texts and figures of a row are made when they are read.
+    Which rows have caveats is decided for all rows at once when somebody first reads one; the texts and figures of a
+    row are made when that row is read. Safe to use from several threads.
+
+    Args:
+        find: The findings of each piece of rows.
+        piece_rows: Rows of a piece.
+        count: Rows n.
     """
 
-    def __init__(self, findings: Sequence[tuple[Finding, ...]], piece_rows: int, count: int) -> None:
-        self._findings = findings
+    def __init__(self, find: Callable[[], Sequence[tuple[Finding, ...]]], piece_rows: int, count: int) -> None:
+        self._find = find
         self._piece_rows = piece_rows
         self._count = count
+
+    @cached_property
+    def _findings(self) -> Sequence[tuple[Finding, ...]]:
+        # Two threads may both look; they find the same.
+        return self._find()
 
     def __len__(self) -> int:
         """Number of rows n."""

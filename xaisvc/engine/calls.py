@@ -72,14 +72,18 @@ class Calls:
         unit = parse_space(choices.space) or target.space
         check_budget(choices.budget, choices.method)
 
-        def make() -> tuple[Output, Problem, Plan]:
-            problem = self._loaded.problem(target, unit, self.players(choices.players))
-            return target, problem, plan(problem, choices.method, choices.budget)
+        def problem() -> Problem:
+            return self._loaded.problem(target, unit, self.players(choices.players))
 
-        if choices.budget is None and choices.players in BUNDLE_PLAYERS:
-            # Few such choices exist, so what they come to is kept: it is a good part of the time of one row.
-            return self._loaded.once(("prepared", target.id, unit, choices.players, choices.method), make)
-        return make()
+        if choices.players not in BUNDLE_PLAYERS:
+            found = problem()
+            return target, found, plan(found, choices.method, choices.budget)
+        # Few such choices exist, so what they come to is kept: it is a good part of the time of one row.
+        found = self._loaded.once(("problem", target.id, unit, choices.players), problem)
+        if choices.budget is not None:
+            return target, found, plan(found, choices.method, choices.budget)
+        key = ("plan", target.id, unit, choices.players, choices.method)
+        return target, found, self._loaded.once(key, lambda: plan(found, choices.method, None))
 
     def players(self, players: str | Mapping[str, Sequence[str]]) -> Players:
         """The players asked for. Those that the bundle alone decides are made once: clusters cost time."""
@@ -204,7 +208,11 @@ class Calls:
     def _batch(self, job: Job, found: Answer, rows: Table, choices: Choices) -> ExplanationBatch:
         """Everything about the rows that a reader may ask for."""
         target, players = job.target, job.problem.players
-        attribution = replace(found.attribution, detail=_sentences(job.plan.reason, found.attribution.detail))
+        attribution = replace(
+            found.attribution,
+            detail=_sentences(job.plan.reason, found.attribution.detail),
+            predictions=None,  # they are the batch's own
+        )
         among = standing(self._loaded, target)
         context = CaveatContext(
             description=self.bundle.description,

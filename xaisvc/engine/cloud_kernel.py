@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numba import njit
+from xaisvc.attribution.compiled import compiled
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def add_rounded(moves, own, tensor):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Writes own + moves into `tensor`, added in float64 and rounded to the tensor's type once.
 

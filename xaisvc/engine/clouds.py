@@ -17,10 +17,11 @@ from xaisvc.bundles import encode_rows
 from xaisvc.types import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from xaisvc.engine.network import NetworkModel
     from xaisvc.engine.scoring import ScoringModel
     from xaisvc.types import BundleDescription, CloudDraws, Feature, TensorInfo
     from xaisvc.types.table import Column
@@ -33,9 +34,22 @@ _MOVED_ELEMENTS = {"float": np.float32, "double": np.float64}
 class GraphClouds:
     """Prepares draws for the graph of one output in one space."""
 
-    def __init__(self, description: BundleDescription, scoring: ScoringModel) -> None:
+    def __init__(
+        self,
+        description: BundleDescription,
+        scoring: ScoringModel,
+        network: Callable[[], NetworkModel | None] = lambda: None,
+    ) -> None:
+        """Holds what is needed.
+
+        Args:
+            description: Of the bundle.
+            scoring: The model.
+            network: The model as a compiled network, where it is one.
+        """
         self._description = description
         self._scoring = scoring
+        self._network = network
 
     def prepare(self, draws: CloudDraws) -> GraphCloud:
         """See `CloudModel`."""
@@ -48,7 +62,7 @@ class GraphClouds:
             )
             for tensor in self._scoring.inputs
         )
-        return GraphCloud(self._scoring, tensors)
+        return GraphCloud(self._scoring, tensors, self._network())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,7 @@ class GraphCloud:
 
     _scoring: ScoringModel
     _tensors: tuple[_MovedTensor | _DrawnTensor | _EncodedTensor, ...]
+    _network: NetworkModel | None = None
 
     @property
     def n_bytes(self) -> int:
@@ -66,6 +81,10 @@ class GraphCloud:
     def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
         """See `Cloud`."""
         feeds = {tensor.info.name: tensor.around(rows, place, chunk) for tensor in self._tensors}
+        if self._network is not None:
+            answers = self._network.answers(feeds)
+            if np.isfinite(answers).all():
+                return answers
         return self._scoring.answers(feeds, chunk.stop - chunk.start)
 
 

@@ -165,6 +165,7 @@ class _Merger:
     def __init__(self, count: int) -> None:
         self._count = count
         self._whole: Answer | None = None
+        self._is_one = False
         self._details: list[str] = []
         self._detail_rows = 0
         self._exact = True
@@ -174,9 +175,7 @@ class _Merger:
         """Takes in the answer of the rows of `chunk`; without predictions, the outputs are the predictions."""
         if chunk == slice(0, self._count):  # one chunk holds everything: nothing to copy
             self._whole = Answer(attribution=found, predictions=found.outputs if predictions is None else predictions)
-            self._details = [found.detail]
-            self._exact = found.exact
-            self._diagnostics = list(found.diagnostics)
+            self._is_one = True
             return
         if self._whole is None:
             outputs = np.empty(self._count)
@@ -213,6 +212,8 @@ class _Merger:
         """Everything that was taken in."""
         if self._whole is None:
             raise AssertionError("a call has at least one row")
+        if self._is_one:
+            return self._whole
         detail = self._details[0]
         if len(self._details) > 1:
             detail += f" (These counts are of the first {self._detail_rows:,} of {self._count:,} rows worked on.)"

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
 from xaisvc.attribution.plain_games import PlainPairs, project
 from xaisvc.engine.graph_pairs import GraphPairs
-from xaisvc.engine.link_pairs import LinkPairs
+from xaisvc.engine.layout import MOST_KEPT_BYTES
+from xaisvc.engine.link_pairs import LinkPairs, LinkTable
+from xaisvc.engine.network import NetworkDesign
+from xaisvc.engine.network_pairs import NetworkPairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     from xaisvc.engine.fused_pairs import FusedMaker
     from xaisvc.engine.keeping import Kept
     from xaisvc.engine.layout import Layout
-    from xaisvc.engine.link_pairs import LinkModel
     from xaisvc.engine.mixed_model import MixedModel, RowSession
+    from xaisvc.engine.network import NetworkModel
     from xaisvc.engine.readying import Readied
     from xaisvc.types import (
         CoalitionDesign,
@@ -47,18 +50,20 @@ class GraphSource:
     Attributes:
         ready: Makes the graph for one row ready, for designs whose coalitions have background rows of their own or not.
         none: v0.
+        network: The network compiled, where the model is one and goes through it on the CPU; else None.
+        networks: Designs laid out for it.
         layouts: Designs laid out for the graph.
-        links: Graphs of designs for models that are the link of a sum.
-        load_link: Loads such a graph.
+        links: Tables of designs for models that are the link of a sum.
         fused: Makes graphs that hold a design and take many rows; None where rows go one at a time.
         threads: Threads that rows are spread over.
     """
 
     ready: Callable[[bool], Readied]
     none: Callable[[], float]
+    network: Callable[[], NetworkModel | None]
+    networks: Kept[NetworkDesign]
     layouts: Kept[Layout]
-    links: Kept[LinkModel]
-    load_link: Callable[[Layout], LinkModel]
+    links: Kept[LinkTable]
     fused: FusedMaker | None
     threads: int
 
@@ -75,6 +80,7 @@ class GraphGames:
         """
         self._problem = problem
         self._source = source
+        self._last: tuple[CoalitionDesign | None, bytes] = (None, b"")
 
     @property
     def none(self) -> float:
@@ -83,19 +89,30 @@ class GraphGames:
 
     def evaluate(self, design: CoalitionDesign) -> PairFunction:
         """Makes a design ready; see `CoalitionGames`."""
+        source = self._source
+        network = source.network() if len(design) and self._each(design) <= MOST_BACKGROUND_ROWS else None
+        if network is None:
+            return self._in_graph(design)
+        laid_out = source.networks.get(self._key(design), lambda: NetworkDesign(network, self._problem.players, design))
+        return NetworkPairs(
+            model=network, design=laid_out, otherwise=lambda: self._in_graph(design), threads=source.threads
+        )
+
+    def _in_graph(self, design: CoalitionDesign) -> PairFunction:
+        """A design evaluated by ONNX Runtime."""
         problem, source = self._problem, self._source
         found = self._graph(design)
         if isinstance(found, str):
             plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, source.threads)
             return _BecauseOf(found, plain)
         mixed, session = found
-        key = _design_key(design, problem)
+        key = self._key(design)
         if source.fused is not None:
             return source.fused.pairs(mixed, design, problem, key)
+        if mixed.plan.is_link and LinkTable.size(design, len(problem.background)) <= MOST_KEPT_BYTES:
+            table = source.links.get(key, lambda: LinkTable.of(mixed, design, problem.players))
+            return LinkPairs(problem=problem, design=design, mixed=mixed, table=table, threads=source.threads)
         layout = source.layouts.get(key, lambda: mixed.layout(design, problem.players))
-        if mixed.plan.is_link and layout.is_kept:
-            model = source.links.get(key, lambda: source.load_link(layout)).model
-            return LinkPairs(problem=problem, design=design, mixed=mixed, model=model, threads=source.threads)
         return GraphPairs(
             problem=problem, design=design, mixed=mixed, session=session, layout=layout, threads=source.threads
         )
@@ -106,12 +123,24 @@ class GraphGames:
         found = self._graph(design) if fused is not None else ""
         if fused is None or isinstance(found, str):
             return _ProjectedPairs(self.evaluate(design), projection, self.none)
-        key = _design_key(design, self._problem)
+        key = self._key(design)
         return fused.projected(found[0], design, self._problem, key, projection, self.none)
+
+    def _key(self, design: CoalitionDesign) -> bytes:
+        """The name of a design. Calls come with the same design again and again, so the last one's is kept."""
+        last, key = self._last
+        if last is not design:
+            key = _design_key(design, self._problem)
+            self._last = (design, key)
+        return key
+
+    def _each(self, design: CoalitionDesign) -> int:
+        """Background rows of a coalition."""
+        return len(self._problem.background) if design.background is None else design.background.shape[1]
 
     def _graph(self, design: CoalitionDesign) -> tuple[MixedModel, RowSession] | str:
         """The graph for a design, or why there is none, one clause."""
-        each = len(self._problem.background) if design.background is None else design.background.shape[1]
+        each = self._each(design)
         if each > MOST_BACKGROUND_ROWS:
             return f"{each:,} background rows of a coalition are more than one pass of a graph takes"
         readied = self._source.ready(design.background is not None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.graphs import Tables, layer_outputs, link_graph
+from xaisvc.graphs import Tables, layer_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,18 +138,6 @@ class Layout:
     def whole(self) -> Tables:
         """The design as a whole."""
         return self._make(slice(0, self.chunks.count))
-
-    def link_graph(self) -> bytes:
-        """The design as a graph of its own, for a plan that takes the link of sums."""
-        tensors = (tensor.name for tensor in self._plan.tensors)
-        n_coalitions = max(1, 2 * self.n_pairs)
-        (table,) = self.whole().tables
-        return link_graph(
-            self._plan,
-            dict(zip(tensors, self._columns, strict=True)),
-            self._masks[:n_coalitions],
-            table.reshape(-1, self._shape[2])[:n_coalitions],
-        )
 
     def piece(self, chunks: slice) -> Tables:
         """The part of the design that one call of the graph evaluates."""

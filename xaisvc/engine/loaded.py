@@ -18,11 +18,10 @@ from xaisvc.engine.games import GraphGames, GraphSource
 from xaisvc.engine.guards import check_rows_apart, probe_rows, why_misread
 from xaisvc.engine.keeping import Kept
 from xaisvc.engine.layout import KEPT_LAYOUT_BYTES
-from xaisvc.engine.link_pairs import LinkModel
 from xaisvc.engine.linked import read_linked
 from xaisvc.engine.plan_store import BundlePlans, default_folder
-from xaisvc.engine.readying import Readied, make_ready, taken_apart
-from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel
+from xaisvc.engine.readying import Readied, make_ready, ready_network, taken_apart
+from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel, copied_input
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import NotAdditive, check_trees, features_behind, plan_scorer, read_additive
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from xaisvc.bundles import Bundle
     from xaisvc.engine.mixed_model import MixedModel
+    from xaisvc.engine.network import NetworkModel
     from xaisvc.types import Device, LinkedModel, Output, Runtime
 
 T = TypeVar("T")
@@ -139,7 +139,8 @@ class LoadedBundle:
         model = self._runtime.load(graph.columns_model, device="cpu")
         terms: list[LinearTerm | TreeTerm] = []
         for term in graph.terms:
-            columns = ColumnMatrix(description, model, term.tensor)
+            copied = copied_input(graph.columns_model, term.tensor)
+            columns = ColumnMatrix(description, model, term.tensor, copied=copied)
             if term.trees is not None:
                 terms.append(TreeTerm(columns=columns, owners=term.owners, trees=term.trees))
             elif term.weights is not None:
@@ -154,7 +155,7 @@ class LoadedBundle:
         scoring = self.scoring(output, space)
         problem = Problem(
             model=scoring,
-            clouds=GraphClouds(self.bundle.description, scoring),
+            clouds=GraphClouds(self.bundle.description, scoring, lambda: self.network(output, space)),
             background=self.bundle.background,
             players=players,
             space=space,
@@ -190,6 +191,15 @@ class LoadedBundle:
             lambda: make_ready(self.bundle, output, space, scoring, self._runtime, own_rows=own_rows),
         )
 
+    def network(self, output: Output, space: Space) -> NetworkModel | None:
+        """The output's network compiled, where it is one and runs on the CPU; see `ready_network`."""
+        if self.device == "cuda":
+            return None
+        scoring = self.scoring(output, space)
+        return self._once(
+            ("network", output.id, space), lambda: ready_network(self.bundle, space, scoring, self._runtime)
+        )
+
     def none(self, output: Output, space: Space) -> float:
         """v0: the mean of the explained number over the background."""
         scoring = self.scoring(output, space)
@@ -212,9 +222,10 @@ class LoadedBundle:
             return GraphSource(
                 ready=lambda own_rows: self.ready(output, space, own_rows=own_rows),
                 none=lambda: self.none(output, space),
+                network=lambda: self.network(output, space),
+                networks=Kept(KEPT_LAYOUT_BYTES, lambda design: design.held_bytes),
                 layouts=Kept(KEPT_LAYOUT_BYTES, lambda layout: layout.held_bytes),
                 links=Kept(KEPT_LAYOUT_BYTES, lambda link: link.n_bytes),
-                load_link=lambda layout: LinkModel.of(layout, runtime),
                 fused=FusedMaker(runtime, self._wanted_device, unsplit) if self.device == "cuda" else None,
                 threads=self._threads,
             )

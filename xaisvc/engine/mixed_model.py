@@ -37,11 +37,17 @@ class MixedModel:
         scoring: The model as a function of raw rows.
         plan: The model taken apart.
         background: Cut tensor to its values for the background, (b, layout...).
+        front: What comes before the cut tensors, loaded; None where they are inputs of the graph.
     """
 
     scoring: ScoringModel
     plan: MixingPlan
     background: Mapping[str, Array]
+    front: LoadedModel | None
+
+    def columns(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Cut tensor to its values for n rows, from the tensors that the graph reads of them."""
+        return _columns(self.plan, self.front, feeds)
 
     @property
     def detail(self) -> str:
@@ -115,13 +121,8 @@ def take_apart(  # noqa: PLR0913 (what the graph is made from, by name)
     plan = _link_plan(scoring, space, log_odds) if splits else None
     if plan is None:
         plan = plan_mixing(scoring.scorer, sources, splits=splits)
-    feeds = scoring.feeds(background)
-    cut = {tensor.name: feeds[tensor.name] for tensor in plan.tensors if tensor.name in feeds}
-    if plan.front_model is not None:
-        front = runtime.load(plan.front_model, device="cpu")
-        used = {info.name: feeds[info.name] for info in front.inputs}
-        found = front.run(used, list(plan.front_outputs.values())) if used else {}
-        cut.update((name, np.asarray(found[output])) for name, output in plan.front_outputs.items() if output in found)
+    front = None if plan.front_model is None else runtime.load(plan.front_model, device="cpu")
+    cut = _columns(plan, front, scoring.feeds(background))
     for tensor in plan.tensors:
         known = cut.get(tensor.name)
         if (
@@ -131,7 +132,17 @@ def take_apart(  # noqa: PLR0913 (what the graph is made from, by name)
         ):
             msg = f"the tensor '{tensor.name}' has another shape than its nodes suggest"
             raise UncutError(msg)
-    return MixedModel(scoring=scoring, plan=plan, background=cut)
+    return MixedModel(scoring=scoring, plan=plan, background=cut, front=front)
+
+
+def _columns(plan: MixingPlan, front: LoadedModel | None, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Cut tensor to its values, of those that depend on the rows."""
+    cut = {tensor.name: feeds[tensor.name] for tensor in plan.tensors if tensor.name in feeds}
+    used = {} if front is None else {info.name: feeds[info.name] for info in front.inputs}
+    if front is not None and used:
+        found = front.run(used, list(plan.front_outputs.values()))
+        cut.update((name, np.asarray(found[output])) for name, output in plan.front_outputs.items() if output in found)
+    return cut
 
 
 def _link_plan(

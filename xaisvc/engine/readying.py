@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
 from xaisvc.attribution.plain_games import PlainPairs
 from xaisvc.engine.graph_pairs import GraphPairs
 from xaisvc.engine.guards import check_repeats, probe_design, why_unlike
-from xaisvc.engine.link_pairs import LinkModel, LinkPairs
+from xaisvc.engine.link_pairs import LinkPairs, LinkTable
 from xaisvc.engine.mixed_model import take_apart
+from xaisvc.engine.network import NetworkDesign, compile_network
+from xaisvc.engine.network_pairs import NetworkPairs
 from xaisvc.errors import ModelOutputError, XaisvcError
 from xaisvc.graphs import UncutError, read_additive
 from xaisvc.types import Players, Problem, Space
@@ -18,6 +21,7 @@ from xaisvc.types import Players, Problem, Space
 if TYPE_CHECKING:
     from xaisvc.bundles import Bundle
     from xaisvc.engine.mixed_model import MixedModel, RowSession
+    from xaisvc.engine.network import NetworkModel
     from xaisvc.engine.scoring import ScoringModel
     from xaisvc.graphs import AdditiveGraph, NotAdditive
     from xaisvc.types import Output, PairFunction, Runtime
@@ -86,8 +90,8 @@ def make_ready(  # noqa: PLR0913 - what the graph is made from, by name
             GraphPairs(problem=problem, design=design, mixed=mixed, session=session, layout=layout)
         ]
         if mixed.plan.is_link:
-            model = LinkModel.of(layout, runtime).model
-            fast.append(LinkPairs(problem=problem, design=design, mixed=mixed, model=model))
+            table = LinkTable.of(mixed, design, players)
+            fast.append(LinkPairs(problem=problem, design=design, mixed=mixed, table=table))
         size, unit = len(bundle.background), 0.0 if space is Space.RAW else 1.0
         rows = bundle.background.take(sorted({0, size // 2, size - 1}))
         plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, 1)
@@ -106,3 +110,42 @@ def make_ready(  # noqa: PLR0913 - what the graph is made from, by name
     if reason:
         return Readied(None, None, reason)
     return Readied(mixed, session, "")
+
+
+def ready_network(bundle: Bundle, space: Space, scoring: ScoringModel, runtime: Runtime) -> NetworkModel | None:
+    """Compiles the network of an output and checks it against the plain way on a few coalitions.
+
+    Args:
+        bundle: The bundle.
+        space: Unit of the explained number.
+        scoring: The model in this space.
+        runtime: Runs the preprocessing.
+
+    Returns:
+        The network; None where the model is none, or the compiled one differs from it.
+    """
+    ids = bundle.description.feature_ids
+    sources = {feature.id: feature.source for feature in bundle.description.features}
+    try:
+        network = compile_network(scoring, bundle.background, sources=sources, runtime=runtime)
+        if network is None:
+            return None
+        players = Players(names=ids, members=tuple((name,) for name in ids))
+        problem = Problem(model=scoring, background=bundle.background, players=players, space=space)
+        size, unit = len(bundle.background), 0.0 if space is Space.RAW else 1.0
+        rows = bundle.background.take(sorted({0, size // 2, size - 1}))
+        for own_rows in (False, True):
+            design = probe_design(len(ids), size, own_rows=own_rows)
+            plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, 1)
+            laid_out = NetworkDesign(network, players, design)
+            pairs = NetworkPairs(model=network, design=laid_out, otherwise=partial(_as_is, plain))
+            if why_unlike(pairs, plain, rows, unit=unit):
+                return None
+    except (XaisvcError, ValueError, KeyError, IndexError, TypeError, OverflowError):
+        # As for graphs: what cannot be read must not stop an explanation that needs no reading of it.
+        return None
+    return network
+
+
+def _as_is(pairs: PairFunction) -> PairFunction:
+    return pairs

@@ -50,10 +50,12 @@ class ScoringModel:
         Raises:
             ModelOutputError: If the model fails, or answers with a number that is not finite or of the wrong shape.
         """
-        pieces = [
-            self._score(rows.take(slice(i, i + MAX_ROWS_PER_CALL))) for i in range(0, len(rows), MAX_ROWS_PER_CALL)
-        ]
-        return np.concatenate(pieces) if pieces else np.empty(0)
+        count = len(rows)
+        if count <= MAX_ROWS_PER_CALL:
+            return self._score(rows) if count else np.empty(0)
+        return np.concatenate(
+            [self._score(rows.take(slice(i, i + MAX_ROWS_PER_CALL))) for i in range(0, count, MAX_ROWS_PER_CALL)]
+        )
 
     def _score(self, rows: Table) -> NDArray[np.float64]:
         return self.answers(self.feeds(rows), len(rows))
@@ -65,25 +67,26 @@ class ScoringModel:
             ModelOutputError: If the model fails, or answers with a number that is not finite or of the wrong shape.
         """
         tensor = np.asarray(self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor])
-        numbers = _one_per_row(tensor, feeds, n).astype(np.float64)
+        numbers = _one_per_row(tensor, feeds, n)
         column = self._scorer.column or 0
         if column >= numbers.shape[1]:
             width = numbers.shape[1]
             raise ModelOutputError(
                 f"output tensor '{self._scorer.tensor}' has {width} columns, so column {column} does not exist"
             )
-        scores = numbers[:, column]
+        scores = numbers[:, column].astype(np.float64)
         if self._scorer.transform == "logit":
             with np.errstate(divide="ignore", invalid="ignore"):
                 scores = np.log(scores) - np.log1p(-scores)
-        bad = int(np.count_nonzero(~np.isfinite(scores)))
-        if bad:
+        finite = np.isfinite(scores)
+        if not finite.all():
+            bad = int(np.count_nonzero(~finite))
             hint = (
                 "; a probability of exactly 0 or 1 has no log-odds: explain the output in space 'probability'"
                 if self._scorer.transform == "logit"
                 else "; check the model with `xaisvc bundle check`"
             )
-            kinds = " or ".join(sorted({str(score) for score in scores[~np.isfinite(scores)]}))
+            kinds = " or ".join(sorted({str(score) for score in scores[~finite]}))
             raise ModelOutputError(
                 f"the model answered {bad} of {n} rows with a number that is not finite ({kinds}){hint}"
             )
@@ -93,19 +96,49 @@ class ScoringModel:
 class ColumnMatrix:
     """The matrix that reaches a tree ensemble or a linear node: the `ColumnFunction` of one term."""
 
-    def __init__(self, description: BundleDescription, model: LoadedModel, tensor: str) -> None:
+    def __init__(
+        self, description: BundleDescription, model: LoadedModel, tensor: str, *, copied: str | None = None
+    ) -> None:
+        """Finds out what enters the graph.
+
+        Args:
+            description: The bundle.
+            model: The preprocessing.
+            tensor: Its output.
+            copied: The input that this output is a copy of, if it is: then nothing needs to run. See `copied_input`.
+        """
         self._model = model
         self._tensor = tensor
+        self._copied = copied
         self._encoder = RowEncoder(description, model.inputs)
 
     def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Runs the preprocessing of the graph; see `ColumnFunction`."""
+        """Runs the preprocessing of the graph, if there is any; see `ColumnFunction`."""
         feeds = self._encoder.feeds(rows)
-        matrix = _one_per_row(np.asarray(self._model.run(feeds, [self._tensor])[self._tensor]), feeds, len(rows))
+        found = self._model.run(feeds, [self._tensor])[self._tensor] if self._copied is None else feeds[self._copied]
+        matrix = _one_per_row(np.asarray(found), feeds, len(rows))
         # Routing must compare in the type the graph computes in: double models stay double, all others are float.
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)
         return matrix.astype(np.float32, copy=False)
+
+
+def copied_input(model: bytes, tensor: str) -> str | None:
+    """The input of a graph that a tensor is a copy of, or None if something is computed.
+
+    Args:
+        model: A serialized ONNX model.
+        tensor: One of its outputs.
+    """
+    import onnx  # noqa: PLC0415 - heavy: loaded when used
+
+    graph = onnx.load_from_string(model).graph
+    inputs = {one.name for one in graph.input} - {one.name for one in graph.initializer}
+    copies = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity" and not node.domain}
+    found = tensor
+    while found in copies:
+        found = copies[found]
+    return found if found in inputs else None
 
 
 def _one_per_row(tensor: NDArray[Number], feeds: Mapping[str, object], n: int) -> NDArray[Number]:

@@ -2,18 +2,21 @@
 
 from xaisvc.graphs.additive import AdditiveGraph, GraphTerm, NotAdditive, read_additive
 from xaisvc.graphs.check import check_trees
-from xaisvc.graphs.cut import UncutError
+from xaisvc.graphs.cut import CutTensor, UncutError
 from xaisvc.graphs.explainer import Tables, layer_outputs, row_graph
 from xaisvc.graphs.fused import fused_graph
 from xaisvc.graphs.graph import Graph
-from xaisvc.graphs.link_rows import link_graph
 from xaisvc.graphs.mixing import MixingPlan, has_trees, plan_link_mixing, plan_mixing
+from xaisvc.graphs.network import DenseLayer, DenseNetwork, read_network
 from xaisvc.graphs.outputs import Place, list_outputs, resolve_output
 from xaisvc.graphs.provenance import features_behind, trace_columns
 from xaisvc.graphs.scorer import Scorer, Transform, plan_scorer
 
 __all__ = [
     "AdditiveGraph",
+    "CutTensor",
+    "DenseLayer",
+    "DenseNetwork",
     "Graph",
     "GraphTerm",
     "MixingPlan",
@@ -28,12 +31,12 @@ __all__ = [
     "fused_graph",
     "has_trees",
     "layer_outputs",
-    "link_graph",
     "list_outputs",
     "plan_link_mixing",
     "plan_mixing",
     "plan_scorer",
     "read_additive",
+    "read_network",
     "resolve_output",
     "row_graph",
     "trace_columns",

@@ -57,16 +57,19 @@ class LinearLayer:
     bias: Floats
 
 
-def split_first_layers(graph: Graph, cut: Cut, output: str) -> tuple[tuple[LinearLayer, ...], tuple[NodeProto, ...]]:
+def split_first_layers(
+    graph: Graph, cut: Cut, output: str, *, always: bool = False
+) -> tuple[tuple[LinearLayer, ...], tuple[NodeProto, ...]]:
     """Takes the linear layers that read cut tensors out of a cut's second part.
 
     A tensor is left alone unless all that reads it are linear layers (it would have to be mixed all the same), and
-    unless tables are quicker than products.
+    unless tables are quicker than products in a graph.
 
     Args:
         graph: The model.
         cut: The model in two parts.
         output: The tensor that is wanted.
+        always: Whether layers are taken out even where products are quicker in a graph.
 
     Returns:
         The layers, and the nodes of the second part without them.
@@ -78,16 +81,23 @@ def split_first_layers(graph: Graph, cut: Cut, output: str) -> tuple[tuple[Linea
         if tensor.name == output or not readers or len(tensor.layout) != 1:
             continue
         read = {name for node in body for name in node_inputs(node)} | {output}
-        found = [_read(graph, node, tensor) or _read_model(node, tensor, read) for node in readers]
+        found = [
+            _with_link(read_layer(graph, node, tensor.name)) or _read_model(node, tensor, read) for node in readers
+        ]
         layers_of = [layer for layer in found if layer is not None and layer[0].weights.shape[0] == tensor.layout[0]]
-        if len(layers_of) < len(readers) or not all(_pays(layer) for layer, _ in layers_of):
+        if len(layers_of) < len(readers) or not (always or all(_pays(layer) for layer, _ in layers_of)):
             continue
         for node, (layer, link) in zip(readers, layers_of, strict=True):
             place = next(i for i, other in enumerate(body) if other is node)
             body[place : place + 1] = link
-            added, body = _with_bias(graph, layer, body, output)
+            added, body = with_bias(graph, layer, body, output)
             layers.append(added)
     return tuple(layers), tuple(body)
+
+
+def _with_link(layer: LinearLayer | None) -> tuple[LinearLayer, list[NodeProto]] | None:
+    """A layer with no node behind it."""
+    return None if layer is None else (layer, [])
 
 
 def _pays(layer: LinearLayer) -> bool:
@@ -96,9 +106,8 @@ def _pays(layer: LinearLayer) -> bool:
     return bool(columns >= LEAST_COLUMNS or units <= NARROW_UNITS)
 
 
-def _read(graph: Graph, node: NodeProto, cut_tensor: CutTensor) -> tuple[LinearLayer, list[NodeProto]] | None:
-    """A node of a neural network as a linear layer of a tensor, with no node behind it; None if it is none."""
-    tensor = cut_tensor.name
+def read_layer(graph: Graph, node: NodeProto, tensor: str) -> LinearLayer | None:
+    """A node of a neural network as a linear layer of a tensor; None if it is none."""
     if node.domain not in {"", "ai.onnx"} or node.op_type not in {"MatMul", "Gemm"}:
         return None
     others = [name for name in node.input[1:] if name]
@@ -119,13 +128,12 @@ def _read(graph: Graph, node: NodeProto, cut_tensor: CutTensor) -> tuple[LinearL
             if added is None or not _is_row(added, weights.shape[1]):
                 return None
             bias = added.astype(np.float64).reshape(-1) * beta
-    layer = LinearLayer(
+    return LinearLayer(
         tensor=tensor,
         output=node.output[0],
         weights=np.ascontiguousarray(weights),
         bias=np.broadcast_to(bias, weights.shape[1:]).astype(weights.dtype),
     )
-    return layer, []
 
 
 def _floats(found: Array) -> Floats | None:
@@ -168,7 +176,7 @@ def _read_model(
     return layer, link
 
 
-def _with_bias(
+def with_bias(
     graph: Graph, layer: LinearLayer, body: Sequence[NodeProto], output: str
 ) -> tuple[LinearLayer, list[NodeProto]]:
     """Takes up the Add of a constant row that exporters put behind a MatMul."""

@@ -123,13 +123,16 @@ class MixingPlan:
         return max(widths, default=None)
 
 
-def plan_mixing(scorer: Scorer, sources: Mapping[str, TensorColumn], *, splits: bool = True) -> MixingPlan:
+def plan_mixing(
+    scorer: Scorer, sources: Mapping[str, TensorColumn], *, splits: bool = True, always: bool = False
+) -> MixingPlan:
     """Takes any model apart.
 
     Args:
         scorer: The graph that answers with the explained number.
         sources: Feature id to the input tensor and column where it enters the graph.
         splits: Whether linear layers right behind the cut are distributed over the mix.
+        always: Whether also those whose product is quicker than a table in a graph.
 
     Raises:
         UncutError: If it cannot be taken apart.
@@ -137,7 +140,7 @@ def plan_mixing(scorer: Scorer, sources: Mapping[str, TensorColumn], *, splits: 
     graph = Graph.parse(scorer.model)
     opset = _opset(graph)
     cut = find_cut(graph, scorer.tensor, sources)
-    layers, body = split_first_layers(graph, cut, scorer.tensor) if splits else ((), cut.body)
+    layers, body = split_first_layers(graph, cut, scorer.tensor, always=always) if splits else ((), cut.body)
     read_by_layers = {layer.tensor for layer in layers}
     names = [tensor.name for tensor in cut.tensors if tensor.name not in graph.inputs]
     answer = _answer(graph, scorer)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.cache import CacheOptions, load_secret, open_cache
 from xaisvc.engine.commands import ServiceLimits
-from xaisvc.engine.loading import Capacity, build_service
-from xaisvc.records import MasterKey, RecordFolder, SqliteRecordStore, StoreKeys, load_subject_keys, store_path
+from xaisvc.engine.loading import Capacity, ModelLoader, build_service
+from xaisvc.engine.reloading import Reloader
+from xaisvc.engine.surroundings import Surroundings
+from xaisvc.records import (
+    MasterKey,
+    RecordFolder,
+    SqliteRecordStore,
+    StoreKeys,
+    load_subject_keys,
+    store_path,
+    store_paths,
+)
 from xaisvc.runtimes import OrtRuntime, RuntimeSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
     from xaisvc.config import Settings
     from xaisvc.engine.service import ExplanationService
+    from xaisvc.engine.stages import Stages
+    from xaisvc.server.place import Place
 
 CACHE_FILE = "cache.sqlite3"
 CACHE_SECRET_FILE = "cache.secret"  # noqa: S105 - the name of a file
@@ -31,11 +45,34 @@ class Assembly:
     Attributes:
         service: The use cases.
         store: Keeps the records.
+        reloader: Takes up new versions of the bundles.
     """
 
     service: ExplanationService
     store: SqliteRecordStore
+    reloader: Reloader
+    _retire: Callable[[Mapping[str, int], int, str], dict[str, int]]
     _open: ExitStack
+
+    def retain(self, months: Mapping[str, int], default_months: int, *, caller: str) -> dict[str, int]:
+        """Removes the contents of records that are older than they must be kept.
+
+        The first process also looks after the files of processes that there are no more.
+
+        Args:
+            months: Bundle to calendar months.
+            default_months: For all other bundles.
+            caller: Who asked.
+
+        Returns:
+            Bundle to number of events, where there were any.
+
+        Raises:
+            StoreError: If it failed, or copies may be left in the log.
+        """
+        removed = Counter(self.store.retain(months, default_months=default_months, caller=caller))
+        removed.update(self._retire(months, default_months, caller))
+        return dict(removed)
 
     def __enter__(self) -> Self:
         """The assembly itself."""
@@ -44,12 +81,17 @@ class Assembly:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes everything, records last."""
+        """Closes everything: what computes first, so that nothing is begun that cannot be recorded, and records last."""
         self._open.close()
 
 
-def assemble(settings: Settings) -> Assembly:
+def assemble(settings: Settings, place: Place, stages: Stages | None = None) -> Assembly:
     """Opens what the settings name and loads the models.
+
+    Args:
+        settings: What to open and to load.
+        place: Which process this is: each writes records into a file of its own.
+        stages: Told how long the stages of requests take.
 
     Raises:
         BundleError: If a bundle cannot be loaded.
@@ -57,10 +99,9 @@ def assemble(settings: Settings) -> Assembly:
         InvalidInputError: If a setting does not fit.
     """
     with ExitStack() as stack:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         master = _master_key(settings)
         keys = StoreKeys.load(settings.data_dir, master=master)
-        store = SqliteRecordStore(store_path(settings.data_dir), keys=keys)
+        store = SqliteRecordStore(store_path(settings.data_dir, place.index), keys=keys)
         stack.callback(store.close)
         _, envelope = load_subject_keys(settings.data_dir, master)
         records = stack.enter_context(closing(RecordFolder(settings.data_dir, envelope)))
@@ -74,6 +115,7 @@ def assemble(settings: Settings) -> Assembly:
                 deterministic=settings.deterministic,
             )
         )
+        world = Surroundings()
         service = build_service(
             settings.models,
             record_store=store,
@@ -95,10 +137,26 @@ def assemble(settings: Settings) -> Assembly:
                 workers=settings.workers or None,
                 max_waiting=settings.max_waiting,
                 max_waiting_s=settings.max_waiting_seconds,
+                processes=place.count,
             ),
+            surroundings=world,
+            stages=stages,
         )
+        stack.callback(service.answering.close, 0.0)
         service.warm_up()
-        return Assembly(service, store, stack.pop_all())
+        loader = ModelLoader(device=settings.device, runtime=runtime, surroundings=world)
+        reloader = Reloader(service.models, loader.checked, settings.models)
+
+        def retire(months: Mapping[str, int], default_months: int, caller: str) -> dict[str, int]:
+            removed: Counter[str] = Counter()
+            served = {store_path(settings.data_dir, index) for index in range(place.count)}
+            for path in store_paths(settings.data_dir) if place.index == 0 else ():
+                if path not in served:
+                    with closing(SqliteRecordStore(path, keys=keys, beside_service=True)) as left:
+                        removed.update(left.retain(months, default_months=default_months, caller=caller))
+            return removed
+
+        return Assembly(service, store, reloader, retire, stack.pop_all())
 
 
 def _master_key(settings: Settings) -> MasterKey | None:

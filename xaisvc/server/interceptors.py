@@ -18,6 +18,7 @@ from grpc_status import rpc_status
 from xaisvc.engine.permissions import safe_error
 from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
 from xaisvc.server import calls, convert
+from xaisvc.server.auth import HEALTH_PREFIX
 from xaisvc.server.calls import Call
 from xaisvc.server.in_flight import StoppingError
 from xaisvc.server.status import internal_status, status_of, stopping_status
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from xaisvc.server.auth import Door
     from xaisvc.server.in_flight import InFlight
     from xaisvc.server.metrics import CallMetrics
+    from xaisvc.server.traces import Traces
     from xaisvc.telemetry import Logger
 
     Context: TypeAlias = grpc.aio.ServicerContext[object, object]
@@ -51,6 +53,7 @@ class Edge(grpc.aio.ServerInterceptor):
         in_flight: Admits calls.
         door: Knows callers by what they send along.
         metrics: Counts calls.
+        traces: Traces calls; None if they are not.
         max_message_bytes: Largest answer that is sent.
     """
 
@@ -64,6 +67,7 @@ class Edge(grpc.aio.ServerInterceptor):
         door: Door,
         metrics: CallMetrics,
         max_message_bytes: int,
+        traces: Traces | None = None,
     ) -> None:
         self._logger = logger
         self._clock = clock
@@ -71,6 +75,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._in_flight = in_flight
         self._door = door
         self._metrics = metrics
+        self._traces = traces
         self._max_message_bytes = max_message_bytes
 
     async def intercept_service(  # type: ignore[override] # the stub is generic where gRPC calls with any message
@@ -154,10 +159,14 @@ class Edge(grpc.aio.ServerInterceptor):
         Raises:
             NotAuthenticatedError: If the caller is not known.
         """
+        metadata = context.invocation_metadata()
+        caller = self._door.admit(method, metadata)
+        traces = None if method.startswith(HEALTH_PREFIX) else self._traces
         left_s = cast("float | None", context.time_remaining())  # the stub does not know of calls without a deadline
         call = Call(
-            caller=self._door.admit(method, context.invocation_metadata()),
+            caller=caller,
             interest=Interest() if left_s is None else Interest(self._clock() + left_s),
+            trace=None if traces is None else traces.begin(method, metadata),
         )
         calls.begin(call)
         return call
@@ -166,6 +175,8 @@ class Edge(grpc.aio.ServerInterceptor):
         """The call is over: nobody waits for anything of it any more."""
         if line.call is not None:
             line.call.interest.leave()
+            if line.call.trace is not None:
+                line.call.trace.end(line.code.name, line.sizes.get("rows", 0))
         seconds = self._clock() - line.started_s
         self._metrics.called(method, line.code.name, seconds, line.sizes.get("rows", 0))
         caller = {} if line.call is None else {"caller": line.call.caller.id}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Workers:
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Runs blocking work in a thread and waits for it."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._counted, work)
+        context = copy_context()  # so that the work knows the call it is for
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, self._counted, work)
 
     def _counted(self, work: Callable[[], _T]) -> _T:
         self._running += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -27,19 +27,22 @@ class Table:
     """
 
     columns: Mapping[str, Column]
+    _length: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        lengths = {len(values) for values in self.columns.values()}
+        columns = dict(self.columns)
+        lengths = set(map(len, columns.values()))
         if len(lengths) > 1:
             msg = f"columns of different lengths: {sorted(lengths)}"
             raise ValueError(msg)
-        for values in self.columns.values():
+        for values in columns.values():
             values.setflags(write=False)
-        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+        object.__setattr__(self, "columns", MappingProxyType(columns))
+        object.__setattr__(self, "_length", lengths.pop() if lengths else 0)
 
     def __len__(self) -> int:
         """Number of rows."""
-        return len(next(iter(self.columns.values()), ()))
+        return self._length
 
     @property
     def feature_ids(self) -> tuple[str, ...]:
@@ -103,10 +106,10 @@ class Table:
         if len(self) < _PAIR or not self.columns:
             return None
         keys = np.zeros(len(self), dtype=np.uint64)
-        for values in self.columns.values():
-            keys ^= _codes(values)
-            keys *= _MULTIPLIER
-            keys ^= keys >> _HALF
+        columns = list(self.columns.values())
+        at_once = max(1, _NUMBERS_AT_ONCE // len(self))
+        for place in range(0, len(columns), at_once):
+            keys += _mixed(columns[place : place + at_once], place)
         in_order = np.sort(keys)
         if not (in_order[1:] == in_order[:-1]).any():
             return None
@@ -132,6 +135,29 @@ class Table:
 _PAIR = 2
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without a pattern: the golden ratio times 2^64
 _HALF = np.uint64(32)
+_NUMBERS_AT_ONCE = 2**16
+"""Numbers that are mixed together: for few rows a column costs numpy more than its values do."""
+
+
+def _mixed(columns: Sequence[Column], first: int) -> NDArray[np.uint64]:
+    """A number for the values that each row has in some columns, nearly always another for other values; uint64, (n,).
+
+    Args:
+        columns: Some columns of a table.
+        first: Place of the first of them in the table: the same value in another column counts otherwise.
+    """
+    if all(values.dtype == np.float64 for values in columns):
+        numbers = np.concatenate(cast("list[NDArray[np.float64]]", columns))
+        numbers[np.isnan(numbers)] = np.nan
+        codes = numbers.view(np.uint64).reshape(len(columns), -1)
+    else:
+        codes = np.stack([_codes(values) for values in columns])
+    factors = (np.arange(first, first + len(columns), dtype=np.uint64) * np.uint64(2) + np.uint64(1)) * _MULTIPLIER
+    for _ in range(_PAIR):  # each step can be undone, so different values of a column stay different
+        codes ^= codes >> _HALF
+        codes *= factors[:, None]
+    codes ^= codes >> _HALF
+    return np.asarray(codes.sum(axis=0, dtype=np.uint64))
 
 
 class _Numbered(dict[object, int]):

@@ -33,6 +33,25 @@ def _open(subject: Subject, *, method: str, space: str | None = None) -> Explain
     return explain
 
 
+def _open_target(subject: Subject) -> Explain:
+    """The budget is an error target: one of the outputs' standard deviation over the background in `budget` parts."""
+    import xaisvc  # noqa: PLC0415 - only this adapter needs it
+
+    explainer = xaisvc.Explainer(xaisvc.load_bundle(subject.bundle), device="cpu", threads=subject.threads)
+    spread = float(subject.black_box()(subject.background).std())
+
+    def explain(rows: NDArray[np.float32], budget: int, seed: int) -> Answer:
+        target = xaisvc.ErrorTarget(spread / budget)
+        batch = explainer.explain(rows, method="kernel", space=subject.case.space, budget=target, seed=seed)
+        return Answer(
+            values=batch.values,
+            evaluations=int(batch.model_evaluations.sum()),
+            standard_errors=None if batch.exact else batch.standard_errors,
+        )
+
+    return explain
+
+
 TOOLS = (
     Tool(name="xaisvc-tree", package="xaisvc", title="xaisvc tree", kind="trees", open=partial(_open, method="tree")),
     Tool(
@@ -41,6 +60,13 @@ TOOLS = (
         title="xaisvc kernel",
         kind="sampled",
         open=partial(_open, method="kernel"),
+    ),
+    Tool(
+        name="xaisvc-target",
+        package="xaisvc",
+        title="xaisvc kernel, error target",
+        kind="target",
+        open=_open_target,
     ),
     Tool(
         name="xaisvc-permutation",

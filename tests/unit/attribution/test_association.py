@@ -140,5 +140,26 @@ def test_the_matrix_is_symmetric_with_ones_on_the_diagonal_and_stays_in_range() 
     assert matrix[0, 2] > 0.8
 
 
+def test_many_columns_together_are_what_two_are_alone() -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    base = rng.normal(size=(50, 4)).cumsum(axis=1)
+    columns = {f"n{i}": column for i, column in enumerate(base.T)}
+    columns |= {"ties": np.round(base[:, 1]), "same": -base[:, 2], "constant": np.full(50, 3.0)}
+    columns |= {
+        "holes": np.where(rng.random(50) < 0.2, np.nan, base[:, 3]),
+        "text": _text(np.digitize(base[:, 0], [0])),
+    }
+    names = list(columns)
+
+    matrix = association_matrix(Table(columns))
+
+    for i, one in enumerate(names):
+        for j, other in enumerate(names[:i]):
+            # Sums of the same 50 products in another order.
+            assert matrix[i, j] == pytest.approx(_pair(columns[one], columns[other]), abs=1e-14)
+    assert matrix[names.index("same"), names.index("n2")] == 1.0
+    assert not matrix[names.index("constant"), : names.index("constant")].any()
+
+
 def test_a_background_of_one_row_has_no_associations() -> None:
     assert (association_matrix(Table({"a": np.ones(1), "b": _text("x")})) == np.eye(2)).all()

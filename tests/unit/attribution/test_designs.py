@@ -7,7 +7,16 @@ from math import comb
 import numpy as np
 import pytest
 
-from xaisvc.attribution.designs import ROWS_PER_PAIR, background_sample, n_pairs_of, pair_sequence
+from xaisvc.attribution.designs import (
+    MOST_SOLVED,
+    ROWS_PER_PAIR,
+    background_sample,
+    group_rows,
+    grouped_sequence,
+    n_groups_of,
+    n_pairs_of,
+    pair_sequence,
+)
 
 SEED = bytes(range(32))
 
@@ -96,3 +105,60 @@ class TestBackgroundSample:
         assert many is not None
         assert few is not None
         assert (many[:17] == few).all()
+
+
+class TestGroups:
+    @pytest.mark.parametrize(("p", "n_groups"), [(6, 4), (7, 3), (14, 4)])
+    def test_every_pair_meets_every_group_once(self, p: int, n_groups: int) -> None:
+        n = n_groups * n_pairs_of(p)
+        masks, groups = grouped_sequence(p, n, n_groups, SEED)
+
+        unlike = {mask.tobytes() for mask in masks}
+        assert len({(mask.tobytes(), int(group)) for mask, group in zip(masks, groups, strict=True)}) == n
+        assert len(unlike) == n_pairs_of(p)
+        assert not any((~mask).tobytes() in unlike for mask in masks)
+
+    def test_a_larger_design_goes_on_from_a_smaller_one(self) -> None:
+        many, few = grouped_sequence(14, 3000, 4, SEED), grouped_sequence(14, 333, 4, SEED)
+
+        assert (many[0][:333] == few[0]).all()
+        assert (many[1][:333] == few[1]).all()
+
+    def test_single_players_come_first_and_groups_are_used_alike(self) -> None:
+        masks, groups = grouped_sequence(30, 1200, 5, SEED)
+
+        assert (masks[:30].sum(axis=1) == 1).all()
+        # Groups are dealt within each of the 15 sizes; each leaves at most one more of a group than of another.
+        counts = np.bincount(groups, minlength=5)
+        assert counts.max() - counts.min() <= 15
+        # Outer sizes have few pairs, which come again with another group: all sizes get their share.
+        sizes = np.bincount(masks[30:].sum(axis=1), minlength=16)[1:]
+        assert sizes[:14].max() - sizes[:14].min() <= 1
+
+    def test_sizes_beyond_any_integer_are_dealt(self) -> None:
+        masks, groups = grouped_sequence(100, 500, 2, SEED)
+
+        assert len(np.unique(np.column_stack([masks, groups]), axis=0)) == 500
+
+    def test_each_background_row_is_in_one_group(self) -> None:
+        rows = group_rows(100, 10, SEED)
+
+        assert rows.shape == (10, 10)
+        assert sorted(rows.ravel().tolist()) == list(range(100))
+        assert (rows != group_rows(100, 10, bytes([1] * 32))).any()
+
+    def test_their_number_divides_the_background_and_keeps_plans_small(self) -> None:
+        assert n_groups_of(100, 30, 64, in_stages=False) == 10
+        assert n_groups_of(100, 30, 512, in_stages=False) == 4
+        assert MOST_SOLVED >= 4 * 512
+        assert n_groups_of(100, 30, 2000, in_stages=False) == 1
+        assert n_groups_of(20, 30, 64, in_stages=False) == 5
+        assert n_groups_of(20, 30, 59, in_stages=False) == 1  # fewer than two pairs for each player
+        assert n_groups_of(97, 30, 64, in_stages=False) == 1  # a prime number of rows
+        assert n_groups_of(300, 30, 64, in_stages=False) == 1  # sampled in another way
+        assert n_groups_of(20, 4, n_pairs_of(4), in_stages=False) == 1  # all pairs over the whole background
+
+    def test_stages_keep_their_number(self) -> None:
+        assert {n_groups_of(100, 30, n, in_stages=True) for n in (32, 500, 30_000)} == {4}
+        # Sixteen players are enumerated in the end, over the whole background.
+        assert {n_groups_of(100, 16, n, in_stages=True) for n in (32, 500, n_pairs_of(16))} == {1}

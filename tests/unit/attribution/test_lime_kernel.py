@@ -14,7 +14,6 @@ from xaisvc.attribution.surrogate import (
     RIDGE_ALPHA,
     WeightedSums,
     block_starts,
-    closeness,
     draw_resamples,
     fit_surrogate,
     weights_at,
@@ -99,7 +98,13 @@ def test_it_is_the_surrogate_of_the_same_sample(case: _Case, players: str) -> No
     for row in range(case.n):
         agreement = _agreement(codes, own[row], first, members)
         with_row = np.concatenate([outputs[row : row + 1], answers[1:]])
-        truth = fit_surrogate(agreement, with_row, closeness(agreement), RESAMPLES, np.flatnonzero(selected[row]))
+        truth = fit_surrogate(
+            agreement,
+            with_row,
+            weights_at(((agreement - agreement[0]) ** 2).sum(axis=1), agreement.shape[1]),
+            RESAMPLES,
+            np.flatnonzero(selected[row]),
+        )
         # Sums of some thousand numbers in another order: float64 rounding, a few units of 1e-16 each.
         assert weights[row] == pytest.approx(truth.weights, rel=0, abs=1e-11)
         assert errors[row] == pytest.approx(truth.standard_errors, rel=0, abs=1e-11)
@@ -125,7 +130,10 @@ def test_the_sums_are_those_of_the_whole_sample(case: _Case) -> None:
     )
 
     agreement = _agreement(codes, own[0], first, members)
-    weights, relative = closeness(agreement), answers - outputs[0]
+    weights, relative = (
+        weights_at(((agreement - agreement[0]) ** 2).sum(axis=1), agreement.shape[1]),
+        answers - outputs[0],
+    )
     relative[0] = 0.0
     products = (agreement * weights[:, None]).T @ agreement
     # Rounding of sums of some hundred to thousand numbers below 10.

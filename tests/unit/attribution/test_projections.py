@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from xaisvc.attribution.coalitions import all_coalitions, shapley_values
-from xaisvc.attribution.designs import n_pairs_of, pair_sequence
+from xaisvc.attribution.designs import MOST_SOLVED, grouped_sequence, n_pairs_of, pair_sequence
 from xaisvc.attribution.odd_kernel import OddKernel
-from xaisvc.attribution.projections import MOST_SOLVED, Prior, normal_units, posterior_projection
+from xaisvc.attribution.projections import Prior, normal_units, posterior_projection
 
 if TYPE_CHECKING:
     from xaisvc.types.sampling import Projection
@@ -120,3 +120,58 @@ def test_a_sketched_energy_is_about_the_energy() -> None:
     # The root of a sum of 256 squares scatters by 4.4 %; four times that, for two of them.
     assert errors == pytest.approx(again, rel=0.25)
     assert (errors != again).all()
+
+
+def _direct_groups(
+    masks: np.ndarray, groups: np.ndarray, prior: Prior, odd: np.ndarray, total: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Conditioning on the values of all coalitions of all groups' games: what they share, and what each has alone."""
+    n_groups, n = int(groups.max()) + 1, 2**P
+    everything = all_coalitions(P)
+    signs = np.where(everything, 1.0, -1.0)
+    white = np.eye(n) - np.eye(n)[::-1]
+    interactions = OddKernel(prior.rho).between(signs, signs) + prior.white * white
+    shared = interactions + 1e6 * signs @ signs.T
+    alone = prior.own * interactions + (signs * prior.slopes) @ signs.T
+    covariance = np.kron(np.ones((n_groups, n_groups)), shared) + np.kron(np.eye(n_groups), alone)
+    shapley = np.tile(np.array([shapley_values(unit, P) for unit in np.eye(n)]).T, n_groups) / n_groups
+    # Each datum as a row over all values: a coalition of a group, and everybody's mean over groups.
+    data = np.zeros((len(masks) + 1, n * n_groups))
+    data[np.arange(len(masks)), groups * n + masks @ (1 << np.arange(P))] = 1.0
+    data[-1, n - 1 :: n] = 1.0 / n_groups
+    known, cross = data @ covariance @ data.T, shapley @ covariance @ data.T
+    y = np.append(odd, total / 2)
+    mean = cross @ np.linalg.solve(known, y)
+    variance = np.diag(shapley @ covariance @ shapley.T - cross @ np.linalg.solve(known, cross.T))
+    return mean, np.sqrt(variance * (y @ np.linalg.solve(known, y)) / (len(masks) + 1 - P))
+
+
+@pytest.mark.parametrize("slopes", [0.7, np.array([0.1, 0.9, 0.4, 2.0, 0.3, 0.6])], ids=["alike", "each"])
+@pytest.mark.parametrize("q", [20, 50])
+def test_groups_of_the_background_are_gaussian_conditioning_too(q: int, slopes: float | np.ndarray) -> None:
+    masks, groups = grouped_sequence(P, q, 3, SEED)
+    prior = Prior(RHO, white=0.2, own=1.5, slopes=slopes)
+    odd, total = np.random.default_rng(0).normal(size=q), 1.7
+
+    values, errors = _apply(posterior_projection(masks, prior, np.random.default_rng(0), groups), odd, total)
+    expected, deviation = _direct_groups(masks, groups, prior, odd, total)
+
+    # As above: slopes of variance 1e6 instead of none known cost digits.
+    assert values == pytest.approx(expected, rel=0, abs=1e-5)
+    assert errors == pytest.approx(deviation * normal_units(q + 1 - P), rel=1e-3)
+
+
+def test_all_pairs_of_all_groups_leave_no_error() -> None:
+    n_groups = 3
+    masks, groups = grouped_sequence(P, n_groups * n_pairs_of(P), n_groups, SEED)
+    prior = Prior(RHO, white=0.2, own=2.0, slopes=1.0)
+    projection = posterior_projection(masks, prior, np.random.default_rng(0), groups)
+    games = np.random.default_rng(1).normal(size=(n_groups, 2**P))
+    games[:, -1] = games[0, -1]  # everybody keeps the row's values, whatever the group
+    codes = masks @ (1 << np.arange(P))
+    odd = (games[groups, codes] - games[groups, 2**P - 1 - codes]) / 2
+
+    found, errors = _apply(projection, odd, float((games[:, -1] - games[:, 0]).mean()))
+
+    assert found == pytest.approx(shapley_values(games.mean(axis=0), P), rel=0, abs=1e-7)  # the jitter
+    assert errors.max() < 1e-3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -10,12 +12,20 @@ from xaisvc.attribution.surrogate import (
     SETS_TOGETHER,
     SurrogateFitter,
     WeightedSums,
-    closeness,
     draw_resamples,
     fit_surrogate,
+    weights_at,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 RESAMPLES = draw_resamples(np.random.default_rng(0))
+
+
+def closeness(design: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weight of each draw, the first being the row itself."""
+    return weights_at(((design - design[0]) ** 2).sum(axis=1), design.shape[1])
 
 
 class TestSurrogate:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.graphs.hand_made import Grove, version_5, walk
 from xaisvc.attribution import tree_terms
 from xaisvc.attribution.tree import TreeMethod
+from xaisvc.attribution.tree_few import FEW_ROWS
 from xaisvc.attribution.tree_plan import TreePlan, make_arrays
 from xaisvc.attribution.tree_walk import Walk
 from xaisvc.graphs.trees import TreeSum, read_trees
@@ -116,11 +117,15 @@ def test_the_comparison_sees_one_background_row() -> None:
         assert_equal((base, values), expected)
 
 
-def test_sets_equal_the_walk() -> None:
+@pytest.mark.parametrize("repeats", [1, 4])  # one row after the other, and side by side
+def test_sets_equal_the_walk(repeats: int) -> None:
     trees = read_trees(version_5(), 0).trees
     assert TreeMode.MEMBER in trees.mode
     rows = np.array([[2, 0.6], [1, 0.4], [4, np.nan], [np.nan, np.nan], [np.inf, -np.inf], [3, 0.5]], dtype=np.float32)
+    rows = np.tile(rows, (repeats, 1))
     players = np.arange(2)
+
+    assert (len(rows) <= FEW_ROWS) == (repeats == 1)
 
     expected = walked(trees, players, rows[::-1], rows, 2)
     base, values, _ = looked_up(trees, players, rows[::-1], rows, 2)

@@ -59,6 +59,39 @@ def test_ratios_are_of_the_measured_rates() -> None:
     assert "a processor, 2 cores" in section
 
 
+def _accuracy(**tools: tuple[float | None, float]) -> dict[str, object]:
+    """Tools with the seconds at which they reached the target, and the error of their only step."""
+    step = {"budget": 64, "coalitions_per_row": 64.0, "nmse_low": 0.0, "nmse_high": 1.0, "rank": 1.0, "coverage": None}
+    result = {
+        name.replace("_", "-"): {
+            "measured": [{**step, "nmse": nmse}],
+            "reached": {
+                "seconds": seconds, "seconds_low": seconds, "seconds_high": None, "coalitions": 100.0, "at_most": False,
+            },
+        }
+        for name, (seconds, nmse) in tools.items()
+    }  # fmt: skip
+    run = {"job": "accuracy", "case": "xgb", "tool": "", "b": 20, "threads": 1}
+    return {"run": run, "status": "done", "result": {"tools": result}}
+
+
+def test_times_are_compared_for_a_black_box_and_at_the_best_setting() -> None:
+    tools = {
+        "xaisvc_kernel": (2e-3, 1e-4), "xaisvc_auto": (1e-4, 0.0), "shap_kernel": (3e-2, 1e-4),
+        "shap_permutation": (2e-2, 1e-4), "shap_tree": (5e-3, 0.0),
+    }  # fmt: skip
+    section = render(_results(_accuracy(**tools)))
+
+    assert "| xgb, black box | 2, 2 to more (100) | 20, 20 to more (100) | shap Permutation | 10 |" in section
+    assert "| xgb, best setting | 0.1, 0.1 to more (100) | 5, 5 to more (100) | shap TreeExplainer | 50 |" in section
+
+
+def test_who_does_not_reach_the_target_is_said_to_have_come_how_far() -> None:
+    section = render(_results(_accuracy(xaisvc_kernel=(2e-3, 1e-4), shap_kernel=(None, 2e-3))))
+
+    assert "| xgb, black box | 2, 2 to more (100) | not reached: 2.0e-03 at 64 | - | - |" in section
+
+
 def test_what_failed_is_left_out() -> None:
     failed = {**_speed("shap-tree", 50.0, 1000), "status": "failed", "why": "it could not"}
     section = render(_results(_speed("xaisvc-tree", 20_000.0, 1000), failed))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xaisvc import caveats
-from xaisvc.caveats import CAVEATS, Coverage, find_caveats, outside_background
+from xaisvc.caveats import CAVEATS, Coverage, Finding, find_caveats, outside_background
 from xaisvc.caveats.coverage import Range
 from xaisvc.types import Attribution, Players, Table
 
@@ -64,6 +64,25 @@ def test_pieces_change_nothing(context: CaveatContext, monkeypatch: pytest.Monke
     monkeypatch.setattr(caveats, "PIECE_ROWS", 7)
 
     assert list(find_caveats(context)) == whole
+
+
+def test_nothing_is_looked_for_before_somebody_reads(context: CaveatContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Rule:
+        kind = "counted"
+
+        def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+            asked.append(len(context.rows))
+            return ()
+
+    monkeypatch.setattr(caveats, "CAVEATS", (Rule(),))
+    found = find_caveats(context)
+
+    assert len(found) == COUNT
+    assert asked == []
+    assert found[0] == found[COUNT - 1] == ()
+    assert asked == [COUNT]
 
 
 def test_rows_are_read_as_from_a_sequence(context: CaveatContext) -> None:
