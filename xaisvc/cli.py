@@ -255,10 +255,24 @@ def serve(  # noqa: PLR0913 - one parameter per option
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for any; 8765 by default.")] = None,
     port_file: Annotated[Path | None, typer.Option(help="Write the bound port to this file.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Server processes that share the port.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for the records.")] = None,
     device: Annotated[DeviceName | None, typer.Option(help="Where to run the models.")] = None,
     max_rows: Annotated[int | None, typer.Option(help="Most rows in one request.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Requests computed at the same time.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Batches that a process computes at the same time.")] = None,
+    cache: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="memory:, sqlite:, or the address of a Redis.")
+    ] = None,
+    reload_seconds: Annotated[
+        float | None, typer.Option(help="How often to look for new versions of bundles; 0 for on SIGHUP only.")
+    ] = None,
+    require_tokens: Annotated[bool | None, typer.Option(help="Do not start without tokens.")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Ask clients for a certificate of this authority (PEM).")
+    ] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port for Prometheus; process i has this + i.")] = None,
     audiences_dir: Annotated[Path | None, typer.Option(help="Folder of audiences of your own.")] = None,
     reflection: Annotated[bool | None, typer.Option(help="Let clients such as grpcurl ask for the protocol.")] = None,
     grace_seconds: Annotated[float | None, typer.Option(help="How long a shutdown waits for calls.")] = None,
@@ -269,17 +283,24 @@ def serve(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Serve explanations over gRPC. Settings: flags, then XAISVC_* variables, then the file, then defaults."""
     from xaisvc.config import load_settings  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.server.app import run  # noqa: PLC0415 - heavy: loaded when used
 
     flags = {
         "models": models,
         "host": host,
         "port": port,
         "port_file": port_file,
+        "processes": processes,
         "data_dir": data_dir,
         "device": device,
         "max_rows": max_rows,
         "workers": workers,
+        "cache": cache,
+        "reload_seconds": reload_seconds,
+        "require_tokens": require_tokens,
+        "tls_certificate": tls_certificate,
+        "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
+        "metrics_port": metrics_port,
         "audiences_dir": audiences_dir,
         "reflection": reflection,
         "grace_seconds": grace_seconds,
@@ -287,6 +308,12 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "log_level": log_level,
     }
     settings = load_settings(config, {name: value for name, value in flags.items() if value is not None})
+    if settings.processes > 1:
+        from xaisvc.server.processes import supervise  # noqa: PLC0415 - heavy: loaded when used
+
+        raise typer.Exit(supervise(settings))
+    from xaisvc.server.app import run  # noqa: PLC0415 - heavy: loaded when used
+
     raise typer.Exit(run(settings))
 
 

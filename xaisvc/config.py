@@ -28,12 +28,12 @@ class Settings:
 
     Attributes:
         models: Folders, each a bundle or a folder of bundles.
-        reload_seconds: How often the folders are looked at for new versions; 0 to look only on SIGHUP.
         audiences_dir: Folder of audiences; None for those that come with xaisvc.
         host: Address to listen on. Anything but a loopback address is open to whoever can reach it.
         port: Port to listen on; 0 lets the system choose.
         port_file: File to write the bound port to once the service answers; None for none.
         data_dir: Folder of the records; made if it is missing.
+        reload_seconds: How often the folders of bundles are looked at for new versions; 0 to look only on SIGHUP.
         processes: Server processes that share the port. Each loads every bundle, and each has `max_in_flight`,
             `max_waiting` and `cache_bytes` for itself; a token's rows a minute and the CPUs are divided among them.
         device: What models run on: `auto`, `cpu` or `cuda`. `cuda` never falls back.
@@ -82,12 +82,12 @@ class Settings:
     """
 
     models: tuple[Path, ...] = ()
-    reload_seconds: float = 0.0
     audiences_dir: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8765
     port_file: Path | None = None
     data_dir: Path = Path("xaisvc-data")
+    reload_seconds: float = 0.0
     processes: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1

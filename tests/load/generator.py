@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,7 @@ class _Load:
         self._expected = read_expected(folder)
         self._scales = [max(1.0, np.abs(rows).max(initial=0.0)) for rows in self._expected]
         self._ids = ids
+        self._left = deque(range(len(self._requests)))
         self._began_s = 0.0
         self.tally = Tally()
 
@@ -128,11 +130,13 @@ class _Load:
         await asyncio.gather(*running)
 
     def _places(self) -> Iterator[int]:
-        seconds = self._job.seconds
-        if seconds is None:
-            yield from range(len(self._requests))
+        """Which request comes next: all in turn until the time is over, or each until it is answered."""
+        job = self._job
+        end_s = float("inf") if job.seconds is None else self._began_s + job.seconds
+        if job.seconds is None or job.again:
+            while self._left and time.monotonic() < end_s:
+                yield self._left.popleft()
             return
-        end_s = self._began_s + seconds
         for count in itertools.count():
             if time.monotonic() >= end_s:
                 return
@@ -213,6 +217,8 @@ class _Load:
         elif code in REFUSALS and _says_when(error):
             tally.refused[code.name] = tally.refused.get(code.name, 0) + 1
             tally.refusals_s.append(now_s - began_s)
+            if self._job.again:
+                self._left.append(place)
             return
         elif self._job.patient and code in UNREACHABLE:
             tally.unreachable_s.append(now_s - self._began_s)

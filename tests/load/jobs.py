@@ -37,6 +37,7 @@ class Job:
         timeout_s: After so long without an answer a call counts as hung.
         tolerance: Largest difference from what is expected.
         patient: Whether a service that cannot be reached, or is stopping, is tried again instead of counted.
+        again: Whether what was refused is asked again later, and nothing that was answered.
         ids: Whether the ids of all answers are written down, as they come.
     """
 
@@ -50,6 +51,7 @@ class Job:
     timeout_s: float = 30.0
     tolerance: float = 0.0
     patient: bool = False
+    again: bool = False
     ids: bool = False
 
     def write(self, folder: Path, requests: Sequence[bytes], expected: Sequence[NDArray[np.float64]] = ()) -> None:

@@ -12,12 +12,13 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import xaisvc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 START_S = 90.0  # bounds a machine that is busy with others; the service answers after three seconds here
 STOP_S = 30.0
@@ -70,7 +71,13 @@ class ServiceProcess:
 
 
 @contextmanager
-def running(folder: Path, *flags: str, models: Sequence[Path] = (BUNDLES,), port: int = 0) -> Iterator[ServiceProcess]:
+def running(
+    folder: Path,
+    *flags: str,
+    models: Sequence[Path] = (BUNDLES,),
+    port: int = 0,
+    settings: Mapping[str, object] = MappingProxyType({}),
+) -> Iterator[ServiceProcess]:
     """A service with its data in `folder`, ended at the end of the block if it still runs.
 
     Args:
@@ -78,18 +85,25 @@ def running(folder: Path, *flags: str, models: Sequence[Path] = (BUNDLES,), port
         flags: More words for `xaisvc serve`.
         models: Folders of bundles.
         port: Port to listen on; 0 lets the system choose.
+        settings: Name to value of settings that have no flag.
 
     Raises:
         RuntimeError: If it does not start; with its log.
     """
-    process = launch(folder, *flags, models=models, port=port)
+    process = launch(folder, *flags, models=models, port=port, settings=settings)
     try:
         yield ServiceProcess(process, f"127.0.0.1:{await_port(process, folder)}", folder)
     finally:
         kill_group(process)
 
 
-def launch(folder: Path, *flags: str, models: Sequence[Path] = (BUNDLES,), port: int = 0) -> subprocess.Popen[bytes]:
+def launch(
+    folder: Path,
+    *flags: str,
+    models: Sequence[Path] = (BUNDLES,),
+    port: int = 0,
+    settings: Mapping[str, object] = MappingProxyType({}),
+) -> subprocess.Popen[bytes]:
     """Starts a service and does not wait until it answers."""
     port_file = folder / "port"
     port_file.unlink(missing_ok=True)
@@ -98,6 +112,8 @@ def launch(folder: Path, *flags: str, models: Sequence[Path] = (BUNDLES,), port:
         arguments += ["--models", str(model)]
     command = [sys.executable, "-m", "xaisvc.cli", "serve", *arguments, "--log-format", "json", *flags]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XAISVC_")}
+    environment |= {f"XAISVC_{name.upper()}": str(value) for name, value in settings.items()}
+    environment["XAISVC_CACHE_DIR"] = ""
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)  # noqa: S603 - our own program

@@ -28,9 +28,9 @@ def test_events_below_the_level_are_dropped() -> None:
     logger = make_logger("json", "warning", stream)
 
     logger.info(Event.CALL)
-    logger.warning(Event.UNPROTECTED)
+    logger.warning(Event.NO_TOKENS)
 
-    assert [line["event"] for line in lines(stream)] == ["unprotected"]
+    assert [line["event"] for line in lines(stream)] == ["no_tokens"]
 
 
 def test_auto_is_json_where_nobody_looks() -> None:

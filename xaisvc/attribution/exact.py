@@ -62,7 +62,7 @@ class ExactMethod:
         who = f"{len(active)} players" if len(active) > 1 else "one player"
         detail = f"All {2 ** len(active):,} coalitions of {who} over {found.background}{ignored}."
         attribution = for_all(found, active, p).attribution(
-            self.name, detail + inert_text(active, p), coalition_range(len(active))
+            self.name, lambda _: detail + inert_text(active, p), coalition_range(len(active))
         )
         return replace(attribution, exact=True)
 

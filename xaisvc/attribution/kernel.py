@@ -26,7 +26,7 @@ from xaisvc.attribution.designs import (
 from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
 from xaisvc.attribution.plain_games import PlainGames
 from xaisvc.attribution.projections import posterior_projection
-from xaisvc.attribution.sampling import ONE_PLAYER, games_of, sample
+from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, games_of, sample
 from xaisvc.types import Deadline, ErrorTarget
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
@@ -101,21 +101,26 @@ class KernelMethod:
         games = only(games_of(problem, settings), active, p)
         sampler = KernelSampler(problem, games, active, settings)
         found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
-        text = f"Kernel SHAP from {found.coalitions} coalitions per row over {found.background}"
-        if len(active) == 1:
-            detail = f"Kernel SHAP over {found.background}: {ONE_PLAYER}"
-        elif found.exact.all():
-            detail = f"{text}; these are all coalitions, so the values are exact."
-        else:
-            detail = (
-                f"{text}, in complementary pairs that all rows share; values and standard errors are the posterior "
-                "mean and deviation under the odd product kernel."
-            )
-            if sampler.n_pilot_rows:
-                detail += f" Its scales come from a pilot on background rows, {sampler.n_pilot_rows:,} model rows once."
-            if found.exact.any():
-                detail += f" {int(found.exact.sum())} of {len(rows)} rows were enumerated and are exact."
-        return found.attribution(self.name, detail + inert_text(active, p), allowed)
+
+        def describe(some: Sampled) -> str:
+            text = f"Kernel SHAP from {some.coalitions} coalitions per row over {some.background}"
+            if len(active) == 1:
+                detail = f"Kernel SHAP over {some.background}: {ONE_PLAYER}"
+            elif some.exact.all():
+                detail = f"{text}; these are all coalitions, so the values are exact."
+            else:
+                detail = (
+                    f"{text}, in complementary pairs that all rows share; values and standard errors are the posterior "
+                    "mean and deviation under the odd product kernel."
+                )
+                if sampler.n_pilot_rows:
+                    pilot = f"{sampler.n_pilot_rows:,} model rows once"
+                    detail += f" Its scales come from a pilot on background rows, {pilot}."
+                if some.exact.any():
+                    detail += f" {int(some.exact.sum())} of {len(some.exact)} rows were enumerated and are exact."
+            return detail + inert_text(active, p)
+
+        return found.attribution(self.name, describe, allowed)
 
 
 class KernelSampler:

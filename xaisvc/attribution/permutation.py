@@ -17,7 +17,7 @@ from xaisvc.attribution.active import active_players, for_all, inert_text, only
 from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
 from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, background_sample, generator_of, n_pairs_of
 from xaisvc.attribution.projections import normal_units
-from xaisvc.attribution.sampling import ONE_PLAYER, games_of, sample
+from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, games_of, sample
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
@@ -94,22 +94,26 @@ class PermutationMethod:
         games = only(games_of(problem, settings), active, p)
         sampler = PermutationSampler(len(active), len(problem.background), settings.plan_seed)
         found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
-        detail = f"Permutation sampling from {found.coalitions} distinct coalitions per row over {found.background}"
-        if len(active) == 1:
-            detail = f"Permutation sampling over {found.background}: {ONE_PLAYER}"
-        elif found.exact.all():
-            detail += "; these are all coalitions, so the values are exact and more orders would change nothing."
-        else:
-            detail += (
-                ", in orders that all rows share, each walked forward and backward; standard errors from the scatter "
-                "over orders."
-            )
-            everything = 2 * n_pairs_of(len(active))
-            if found.model_evaluations.max(initial=0) > (everything + 1) * len(problem.background):
+
+        def describe(some: Sampled) -> str:
+            detail = f"Permutation sampling from {some.coalitions} distinct coalitions per row over {some.background}"
+            if len(active) == 1:
+                detail = f"Permutation sampling over {some.background}: {ONE_PLAYER}"
+            elif some.exact.all():
+                detail += "; these are all coalitions, so the values are exact and more orders would change nothing."
+            else:
                 detail += (
-                    f" All {everything:,} coalitions over the whole background cost less: `kernel` is exact there."
+                    ", in orders that all rows share, each walked forward and backward; standard errors from the "
+                    "scatter over orders."
                 )
-        return found.attribution(self.name, detail + inert_text(active, p), allowed)
+                everything = 2 * n_pairs_of(len(active))
+                if some.model_evaluations.max(initial=0) > (everything + 1) * len(problem.background):
+                    detail += (
+                        f" All {everything:,} coalitions over the whole background cost less: `kernel` is exact there."
+                    )
+            return detail + inert_text(active, p)
+
+        return found.attribution(self.name, describe, allowed)
 
 
 class PermutationSampler:

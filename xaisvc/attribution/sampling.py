@@ -5,7 +5,7 @@ A method brings its `Sampler`, which decides on coalitions and on what to make o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -78,14 +78,14 @@ class Sampled:
     game: str
     background: str
 
-    def attribution(self, method: str, detail: str, allowed: BudgetRange) -> Attribution:
-        """As an answer; `detail` is extended by what is common to all sampled methods."""
-        n_missed = int(self.missed.sum())
-        missed = (
-            f" {n_missed} of {len(self.missed)} rows reached the cap of {allowed.cap:,} {allowed.unit} before the "
-            "error target."
-        )
-        late = f" The deadline had passed before the fewest {allowed.unit} that give values and errors were done."
+    def attribution(self, method: str, describe: Callable[[Sampled], str], allowed: BudgetRange) -> Attribution:
+        """As an answer.
+
+        Args:
+            method: Name of the method.
+            describe: Says how some rows were sampled; extended by what is common to all sampled methods.
+            allowed: The method's budgets.
+        """
         return Attribution(
             values=self.values,
             base_values=np.full(len(self.values), self.none),
@@ -94,10 +94,30 @@ class Sampled:
             method=method,
             exact=bool(self.exact.all()),
             model_evaluations=self.model_evaluations,
-            detail=detail
-            + (missed if n_missed else "")
-            + (late if self.late else "")
-            + (f" {self.game}" if self.game else ""),
+            detail=_told(self, describe, allowed),
+            own=self._own(describe, allowed),
+        )
+
+    def _own(self, describe: Callable[[Sampled], str], allowed: BudgetRange) -> tuple[tuple[bool, str], ...]:
+        """Each row's own detail, so that a row's answer does not tell of the rows around it; empty if all are alike."""
+        treated = np.stack((self.n_coalitions, self.model_evaluations, self.exact, self.missed))
+        unlike, first, kind = np.unique(treated, axis=1, return_index=True, return_inverse=True)
+        if unlike.shape[1] <= 1:
+            return ()
+        told = [(bool(self.exact[i]), _told(self._row(i), describe, allowed)) for i in first]
+        return tuple(told[k] for k in kind.ravel())
+
+    def _row(self, index: int) -> Sampled:
+        one = slice(index, index + 1)
+        return replace(
+            self,
+            values=self.values[one],
+            standard_errors=self.standard_errors[one],
+            outputs=self.outputs[one],
+            n_coalitions=self.n_coalitions[one],
+            model_evaluations=self.model_evaluations[one],
+            exact=self.exact[one],
+            missed=self.missed[one],
         )
 
     @property
@@ -105,6 +125,22 @@ class Sampled:
         """How many coalitions the rows took, for example `26 to 200`."""
         low, high = int(self.n_coalitions.min(initial=2**62)), int(self.n_coalitions.max(initial=0))
         return f"{high:,}" if low >= high else f"{low:,} to {high:,}"
+
+
+def _told(some: Sampled, describe: Callable[[Sampled], str], allowed: BudgetRange) -> str:
+    """How some rows were sampled, in sentences."""
+    n_missed = int(some.missed.sum())
+    missed = (
+        f" {n_missed} of {len(some.missed)} rows reached the cap of {allowed.cap:,} {allowed.unit} before the "
+        "error target."
+    )
+    late = f" The deadline had passed before the fewest {allowed.unit} that give values and errors were done."
+    return (
+        describe(some)
+        + (missed if n_missed else "")
+        + (late if some.late else "")
+        + (f" {some.game}" if some.game else "")
+    )
 
 
 def games_of(problem: Problem, settings: Settings) -> CoalitionGames:

@@ -49,7 +49,7 @@ class Answering:
         stages: Told how long requests wait and are computed; nobody if None.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - composes itself from its parts, most by name
         self,
         scheduler: Scheduler[Payload, RowResult],
         flights: Flights[bytes, RowResult],

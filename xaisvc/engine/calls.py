@@ -211,6 +211,7 @@ class Calls:
         attribution = replace(
             found.attribution,
             detail=_sentences(job.plan.reason, found.attribution.detail),
+            own=_own(job.plan.reason, found.attribution.own),
             predictions=None,  # they are the batch's own
         )
         among = standing(self._loaded, target)
@@ -279,6 +280,12 @@ def _coalitions(budget: Budget | None) -> int:
     if not isinstance(budget, int):
         return 0
     return min(budget, LARGEST_COALITIONS)  # a method refuses more, or has no more
+
+
+def _own(reason: str, own: Sequence[tuple[bool, str]]) -> tuple[tuple[bool, str], ...]:
+    """The rows' own details after the reason that they share; each text is made once."""
+    made = {each: (each[0], _sentences(reason, each[1])) for each in set(own)}
+    return tuple(made[each] for each in own)
 
 
 def _sentences(*texts: str) -> str:

@@ -170,6 +170,7 @@ class _Merger:
         self._detail_rows = 0
         self._exact = True
         self._diagnostics: list[Mapping[str, float]] = []
+        self._own: list[tuple[bool, str]] = []
 
     def add(self, chunk: slice, found: Attribution, predictions: NDArray[np.float64] | None) -> None:
         """Takes in the answer of the rows of `chunk`; without predictions, the outputs are the predictions."""
@@ -202,6 +203,7 @@ class _Merger:
             self._whole.predictions[chunk] = predictions
         self._exact = self._exact and found.exact
         self._diagnostics.extend(found.diagnostics)
+        self._own.extend(found.own or [(found.exact, found.detail)] * len(found.values))
         if not self._details or found.detail == self._details[0]:
             self._details = self._details or [found.detail]
         elif len(self._details) == 1:
@@ -222,6 +224,7 @@ class _Merger:
             detail=detail,
             exact=self._exact,
             diagnostics=tuple(self._diagnostics),
+            own=tuple(self._own) if len(set(self._own)) > 1 else (),
             predictions=None,  # those of all chunks are in the answer
         )
         return replace(self._whole, attribution=found)
@@ -240,6 +243,7 @@ def _spread(found: Answer, inverse: NDArray[np.intp]) -> Answer:
         standard_errors=np.zeros(values.shape) if one.exact else one.standard_errors[inverse],
         model_evaluations=one.model_evaluations[inverse],
         diagnostics=tuple(one.diagnostics[i] for i in inverse) if one.diagnostics else (),
+        own=tuple(one.own[i] for i in inverse) if one.own else (),
     )
     same = found.predictions is one.outputs
     return Answer(attribution=spread, predictions=outputs if same else found.predictions[inverse])

@@ -88,6 +88,7 @@ def row_answers(batch: ExplanationBatch) -> list[RowAnswer]:
 def _row_answer(batch: ExplanationBatch, index: int, rank_share: float) -> RowAnswer:
     output, attribution = batch.provenance.output, batch.attribution
     prediction = float(batch.predictions[index])
+    exact, detail = attribution.own[index] if attribution.own else (attribution.exact, attribution.detail)
     band = output.band(prediction)
     return RowAnswer(
         prediction=prediction,
@@ -96,11 +97,11 @@ def _row_answer(batch: ExplanationBatch, index: int, rank_share: float) -> RowAn
         output=float(attribution.outputs[index]),
         values=attribution.values[index],
         standard_errors=attribution.standard_errors[index],
-        exact=attribution.exact,
+        exact=exact,
         model_evaluations=int(attribution.model_evaluations[index]),
         band=band.id if band else "",
         adverse=output.is_adverse(prediction),
-        detail=attribution.detail,
+        detail=detail,
         diagnostics=dict(attribution.diagnostics[index]) if attribution.diagnostics else {},
         caveats=batch.caveats[index],
     )

@@ -13,7 +13,6 @@ from xaisvc.cache.base import CacheOptions
 from xaisvc.engine.answering import Answering, RowResult
 from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.models import ServedModel, ServedModels
-from xaisvc.engine.payload import Payload
 from xaisvc.engine.scheduling import Bounds, Flights, Scheduler, SchedulerLimits
 from xaisvc.engine.service import ExplanationService
 from xaisvc.engine.surroundings import Surroundings
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from xaisvc.cache import ExplanationCache
     from xaisvc.engine.commands import ServiceLimits
+    from xaisvc.engine.payload import Payload
     from xaisvc.engine.stages import Stages
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore

@@ -146,6 +146,11 @@ class SqliteRecordStore:
         """Why nothing can be recorded just now; empty if all is well. Found out again every second."""
         return self._queue.failure
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait to be written."""
+        return self._queue.waiting
+
     def append(self, event: Event, descriptions: Mapping[str, bytes] | None = None) -> Future[None]:
         """Adds an event; see `RecordStore.append`.
 

@@ -81,7 +81,7 @@ class Assembly:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes everything: what computes first, so that nothing is begun that cannot be recorded, and records last."""
+        """Closes everything: what computes first, so that nothing is begun that cannot be recorded; records last."""
         self._open.close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
+import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from xaisvc.errors import BusyError
@@ -14,7 +15,6 @@ from xaisvc.server.calls import current
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import grpc.aio
 
 OVERALL = ""
 MODEL_PREFIX = "xaisvc.model/"
@@ -23,7 +23,7 @@ MOST_WATCHERS = 1024
 _RETRY_AFTER_S = 5.0
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # the package has no types
     """Tells load balancers whether to send requests here.
 
     A bundle that the caller may not use has no health, exactly as one that does not exist.
@@ -65,7 +65,7 @@ class Health(health_pb2_grpc.HealthServicer):
         self._is_draining = True
         await self._tell()
 
-    async def Check(  # type: ignore[override] # noqa: N802 - the protocol's name; the stub knows no asyncio
+    async def Check(  # noqa: N802 - the protocol's name
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> health_pb2.HealthCheckResponse:
         """How a service is now."""
@@ -74,7 +74,7 @@ class Health(health_pb2_grpc.HealthServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def Watch(  # type: ignore[override] # noqa: N802 - as above
+    async def Watch(  # noqa: N802 - as above
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> None:
         """How a service is now, and whenever that changes."""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, cast
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from xaisvc.engine.permissions import safe_error
 from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
 from xaisvc.server import calls, convert
-from xaisvc.server.auth import HEALTH_PREFIX
 from xaisvc.server.calls import Call
 from xaisvc.server.in_flight import StoppingError
 from xaisvc.server.status import internal_status, status_of, stopping_status
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
     Context: TypeAlias = grpc.aio.ServicerContext[object, object]
     Handler: TypeAlias = grpc.RpcMethodHandler[object, object]
+
+
+OWN_PREFIX = "/xaisvc."
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -119,6 +122,7 @@ class Edge(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 - the last line before gRPC, which would show the text to callers
                 failure = error
                 line.code, status = self._judged(error, method, context, line.call)
+                line.reason = _reason(status)
             finally:
                 self._end(line, method)
             return await _refuse(context, failure, status)
@@ -145,6 +149,7 @@ class Edge(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 - as above
                 failure = error
                 line.code, status = self._judged(error, method, context, line.call)
+                line.reason = _reason(status)
             else:
                 return
             finally:
@@ -161,7 +166,7 @@ class Edge(grpc.aio.ServerInterceptor):
         """
         metadata = context.invocation_metadata()
         caller = self._door.admit(method, metadata)
-        traces = None if method.startswith(HEALTH_PREFIX) else self._traces
+        traces = self._traces if method.startswith(OWN_PREFIX) else None
         left_s = cast("float | None", context.time_remaining())  # the stub does not know of calls without a deadline
         call = Call(
             caller=caller,
@@ -187,6 +192,7 @@ class Edge(grpc.aio.ServerInterceptor):
             milliseconds=round(seconds * 1000, 3),
             **line.sizes,
             **caller,
+            **({"reason": line.reason} if line.reason else {}),
         )
 
     def _unary_stream(self, handler: Handler, method: str) -> Callable[[bytes, Context], Awaitable[None]]:
@@ -198,7 +204,7 @@ class Edge(grpc.aio.ServerInterceptor):
                     self._begin(method, context)
                     await behaviour(_decoded(handler, raw, method), context)
             except Exception as error:  # noqa: BLE001 - as above
-                await _refuse(context, error, self._judged(error, method, context)[1])
+                await _refuse(context, error, self._refused(error, method, context))
 
         return call
 
@@ -218,9 +224,15 @@ class Edge(grpc.aio.ServerInterceptor):
                     async for response in behaviour(requests(raws), context):
                         yield response
             except Exception as error:  # noqa: BLE001 - as above
-                await _refuse(context, error, self._judged(error, method, context)[1])
+                await _refuse(context, error, self._refused(error, method, context))
 
         return call
+
+    def _refused(self, error: Exception, method: str, context: Context) -> status_pb2.Status | None:
+        """The status of a stream of the protocols beside ours that ended in an error, which the log then has."""
+        code, status = self._judged(error, method, context)
+        self._logger.info(Event.CALL, method=method, code=code.name, reason=_reason(status))
+        return status
 
     def _encoded(self, response: Message) -> bytes:
         raw = response.SerializeToString()
@@ -261,6 +273,7 @@ class _Line:
         self.started_s = started_s
         self.code = grpc.StatusCode.OK
         self.call: Call | None = None
+        self.reason = ""
         self.sizes: dict[str, int] = {}
 
     def read(self, request: object) -> None:
@@ -290,6 +303,13 @@ def _decoded(handler: Handler, raw: bytes, method: str) -> object:
             f"the bytes are no {name}Request of this protocol; encode the message with the .proto files of the service",
             reason="MALFORMED",
         ) from None
+
+
+def _reason(status: status_pb2.Status | None) -> str:
+    """Why a call was refused, in one word."""
+    info = error_details_pb2.ErrorInfo()
+    found = status is not None and any(detail.Unpack(info) for detail in status.details)
+    return info.reason if found else ""
 
 
 def _code(number: int) -> grpc.StatusCode:

@@ -1,4 +1,4 @@
-"""What the service counts: about its calls, about the stages of its requests, and about what its parts say of themselves.
+"""What the service counts: about its calls, about the stages of its requests, and what its parts count themselves.
 
 Labels are names that the service knows: methods of the protocol, bundles that are served, methods of explanation. What
 a caller writes never becomes a label.

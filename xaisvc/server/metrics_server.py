@@ -40,7 +40,7 @@ def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> Iterator
     class Handler(BaseHTTPRequestHandler):
         timeout = _READ_S
 
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_GET(self) -> None:
             if self.path.partition("?")[0] != "/metrics":
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return

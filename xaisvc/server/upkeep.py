@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from xaisvc.server.assembly import Assembly
     from xaisvc.server.health import Health
     from xaisvc.server.instruments import Instruments
-    from xaisvc.server.place import Place
     from xaisvc.telemetry import Logger
 
 _T = TypeVar("_T")
@@ -42,7 +41,6 @@ class Upkeep:
     Args:
         settings: How often, and how long records are kept.
         parts: The service with its parts.
-        place: Which process this is.
         health: Told whether requests can be answered, and which bundles there are.
         instruments: Counts reloads.
         logger: Where events go.
@@ -54,7 +52,6 @@ class Upkeep:
         settings: Settings,
         parts: Assembly,
         *,
-        place: Place,
         health: Health,
         instruments: Instruments,
         logger: Logger,
@@ -62,7 +59,6 @@ class Upkeep:
     ) -> None:
         self._settings = settings
         self._parts = parts
-        self._place = place
         self._health = health
         self._instruments = instruments
         self._logger = logger
@@ -101,8 +97,8 @@ class Upkeep:
         while True:
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001 - as said
-                self._logger.error(
+            except Exception as error:
+                self._logger.exception(
                     Event.TASK_FAILED,
                     task=work.__name__.removeprefix("_"),
                     error=type(error).__qualname__,
@@ -159,7 +155,7 @@ class Upkeep:
                 if removed:
                     self._logger.info(Event.RETAINED, removed=removed)
             except StoreError as error:
-                self._logger.error(Event.RETAIN_FAILED, text=str(error))
+                self._logger.exception(Event.RETAIN_FAILED, text=str(error))
             await self._sleep(RETAIN_EVERY_S)
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

@@ -276,6 +276,8 @@ class Attribution:
         value_function: `interventional`, or `local_surrogate` for LIME.
         predictions: What the model answered in its output tensor, in the tensor's unit, where the method scored
             `Problem.observed`; float64, (n,). None where it did not.
+        own: For each row, whether it is exact and its own detail, where rows were not all treated alike, as under an
+            error target; empty where `exact` and `detail` hold for each.
     """
 
     values: NDArray[np.float64]
@@ -289,6 +291,7 @@ class Attribution:
     diagnostics: tuple[Mapping[str, float], ...] = field(default=())
     value_function: str = "interventional"
     predictions: NDArray[np.float64] | None = None
+    own: tuple[tuple[bool, str], ...] = field(default=())
 
 
 @runtime_checkable

@@ -13,40 +13,52 @@ from tests.load.subjects import BOOSTING, LOGISTIC, TOLERANCE, Question, Subject
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.load.jobs import Tally
+
 CALLERS = 64
-ROWS = 8192
 TIMES_MORE = 5.0
 MOST_SPREAD = 3.0
 CASES = (
-    (LOGISTIC, Question(method="kernel", budget=512)),
-    (BOOSTING, Question(method="permutation", budget=512)),
+    (LOGISTIC, Question(method="kernel", budget=512), 1600, True),
+    (LOGISTIC, Question(method="permutation", budget=512), 1600, True),
+    (BOOSTING, Question(method="kernel", budget=512), 48, False),
 )
+"""Bundle, method, more rows than are answered in a second, and whether batching can make it so much faster: where a
+row takes 70 ms of computing by itself, the gain is the number of cores."""
 
 
-def run(folder: Path, *, seconds: float = 8.0, rows: int = ROWS, flags: tuple[str, ...] = ()) -> Report:
+def run(folder: Path, *, seconds: float = 6.0, flags: tuple[str, ...] = ()) -> Report:
     """Measures one caller, then many."""
     report = Report("batching", f"{CALLERS} callers of one distinct row each against one at a time, {seconds:g} s each")
-    for bundle, question in CASES:
-        subject = Subject.of(bundle, rows, question)
-        expected = subject.expected()
-        requests = [subject.request(i).SerializeToString() for i in range(len(subject.rows))]
+    for place, (bundle, question, rows_per_s, gains) in enumerate(CASES):
+        subject = Subject.of(bundle, int(seconds * rows_per_s), question)
+        one, many = _measure(report, folder / str(place), subject, seconds, flags)
         name = f"{subject.name}, {question.method}"
-        place = folder / question.method
-        place.mkdir()
-        with running(place, *flags) as service:
-            tallies = {}
-            middle = rows // 4  # a single caller does not come that far, so no row is ever asked for twice
-            for callers, part in ((1, slice(0, middle)), (CALLERS, slice(middle, None))):
-                asked, wanted = requests[part], expected[part]
-                job = Job(target=service.target, seconds=seconds, in_flight=callers, tolerance=TOLERANCE)
-                tallies[callers] = generator.run(job, place / f"{callers}", asked, [row[None, :] for row in wanted])
-                report.check_answers(tallies[callers])
-            report.check("the service still runs", service.process.poll() is None)
-        one, many = tallies[1], tallies[CALLERS]
         report.figure(f"{name}: one caller", one.rows_per_s, "rows/s")
         report.figure(f"{name}: {CALLERS} callers", many.rows_per_s, "rows/s")
-        report.figure(f"{name}: times more", many.rows_per_s / max(one.rows_per_s, 1e-9), "", at_least=TIMES_MORE)
+        more = many.rows_per_s / max(one.rows_per_s, 1e-9)
+        report.figure(f"{name}: times more", more, "", at_least=TIMES_MORE if gains else None)
         report.latencies(many, f"{name}: ")
         spread = many.percentile_s(0.99) / many.percentile_s(0.5)
-        report.figure(f"{name}: p99 / p50", spread, "", at_most=MOST_SPREAD)
+        report.figure(f"{name}: p99 / p50", spread, "", at_most=MOST_SPREAD if gains else None)
     return report
+
+
+def _measure(
+    report: Report, folder: Path, subject: Subject, seconds: float, flags: tuple[str, ...]
+) -> tuple[Tally, Tally]:
+    """What became of one caller at a time, and of many; no row is ever asked for twice."""
+    folder.mkdir()
+    expected = [row[None, :] for row in subject.expected()]
+    requests = [subject.request(i).SerializeToString() for i in range(len(subject.rows))]
+    part = len(requests) // 3
+    tallies = []
+    with running(folder, *flags) as service:
+        for callers, rows in ((1, slice(0, part)), (CALLERS, slice(part, None))):
+            job = Job(target=service.target, seconds=seconds, in_flight=callers, tolerance=TOLERANCE)
+            tally = generator.run(job, folder / f"{callers}", requests[rows], expected[rows])
+            report.check_answers(tally)
+            report.check("no row was asked for twice", tally.calls <= len(requests[rows]), tally.calls)
+            tallies.append(tally)
+        report.check("the service still runs", service.process.poll() is None)
+    return tallies[0], tallies[1]

@@ -263,3 +263,20 @@ class TestDeadline:
         found = METHODS["kernel"].attribute(problem, rows, limits)
 
         assert found.model_evaluations.max() < 2 * found.model_evaluations.min()
+
+
+@pytest.mark.parametrize("name", ["kernel", "permutation"])
+def test_under_an_error_target_a_rows_detail_does_not_tell_of_the_rows_around_it(name: str) -> None:
+    problem = matrix_problem(twisted(12), normal(1, 10, 12))
+    quiet = normal(1, 10, 12)[:1]  # a row of the background: small effects, so it stops early
+    matrix = np.concatenate([quiet, 3 * normal(2, 2, 12)])
+    budget = ErrorTarget(0.05)
+
+    def explain(rows: np.ndarray) -> list[tuple[bool, str]]:
+        found = METHODS[name].attribute(problem, table(rows), settings(table(rows), budget=budget))
+        return list(found.own or [(found.exact, found.detail)] * len(rows))
+
+    together = explain(matrix)
+
+    assert len(set(together)) > 1
+    assert together == [explain(matrix[i : i + 1])[0] for i in range(len(matrix))]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from xaisvc.rights import TOKENS_FILE, Grant, TokenFile
+from xaisvc.server import health as health_module
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+RESPONSE = health_pb2.HealthCheckResponse
+MODEL = "xaisvc.model/loans"
+PATIENCE_S = 10.0
+
+
+def request(service: str) -> health_pb2.HealthCheckRequest:
+    return health_pb2.HealthCheckRequest(service=service)
+
+
+async def status_of(stub: Any, service: str, **more: Any) -> object:
+    try:
+        return (await stub.Check(request(service), **more)).status
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details()
+
+
+async def test_each_bundle_has_a_health_of_its_own(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        stub = health_pb2_grpc.HealthStub(served.channel)
+
+        assert await status_of(stub, MODEL) == RESPONSE.SERVING
+        assert await status_of(stub, "") == RESPONSE.SERVING
+        assert await status_of(stub, "xaisvc.v1.ModelService") == RESPONSE.SERVING
+        assert (await status_of(stub, "xaisvc.model/other"))[0] is grpc.StatusCode.NOT_FOUND
+
+        await served.running.health.set_models(["loans", "other"])
+        assert await status_of(stub, "xaisvc.model/other") == RESPONSE.SERVING
+
+
+async def test_while_nothing_can_be_recorded_nothing_is_served_and_all_watchers_are_told(
+    serving: Any, service: Any
+) -> None:
+    async with serving(service) as served, asyncio.timeout(PATIENCE_S):
+        stub = health_pb2_grpc.HealthStub(served.channel)
+        watches = [stub.Watch(request(name)) for name in ("", "", MODEL, "xaisvc.model/absent")]
+        assert [(await watch.read()).status for watch in watches] == [
+            RESPONSE.SERVING,
+            RESPONSE.SERVING,
+            RESPONSE.SERVING,
+            RESPONSE.SERVICE_UNKNOWN,
+        ]
+        watches.pop(0).cancel()  # one who leaves takes nobody along
+
+        await served.running.health.set_well(well=False)
+        assert [(await watch.read()).status for watch in watches[:2]] == [RESPONSE.NOT_SERVING] * 2
+        assert await status_of(stub, MODEL) == RESPONSE.NOT_SERVING
+
+        await served.running.health.set_well(well=True)
+        assert [(await watch.read()).status for watch in watches[:2]] == [RESPONSE.SERVING] * 2
+
+        await served.running.health.set_models(["absent"])
+        assert (await watches[2].read()).status == RESPONSE.SERVING
+        for watch in watches:
+            watch.cancel()
+
+
+async def test_a_drain_is_final(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        await served.running.health.drain()
+        await served.running.health.set_well(well=True)
+
+        assert await status_of(health_pb2_grpc.HealthStub(served.channel), "") == RESPONSE.NOT_SERVING
+        assert not served.running.health.is_serving
+
+
+async def test_a_bundle_that_one_may_not_use_has_no_health(
+    serving: Any, service: Any, tmp_path: Path, later: datetime
+) -> None:
+    tokens = TokenFile(tmp_path / TOKENS_FILE)
+    mine = tokens.create(Grant(name="mine", bundles=frozenset({"loans"}), audiences=None, methods=None), later)
+    other = tokens.create(Grant(name="other", bundles=frozenset({"x"}), audiences=None, methods=None), later)
+
+    async with serving(service) as served, asyncio.timeout(PATIENCE_S):
+        stub = health_pb2_grpc.HealthStub(served.channel)
+        absent = await status_of(stub, "xaisvc.model/absent")
+
+        assert await status_of(stub, MODEL, metadata=bearer(mine)) == RESPONSE.SERVING
+        assert await status_of(stub, MODEL, metadata=bearer(other)) == absent
+        assert await status_of(stub, MODEL) == absent  # a balancer without a token
+        assert await status_of(stub, "") == RESPONSE.SERVING
+        watch = stub.Watch(request(MODEL), metadata=bearer(other))
+        assert (await watch.read()).status == RESPONSE.SERVICE_UNKNOWN
+        watch.cancel()
+
+
+def bearer(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),)
+
+
+async def test_watchers_are_bounded(serving: Any, service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "MOST_WATCHERS", 1)
+    async with serving(service) as served, asyncio.timeout(PATIENCE_S):
+        stub = health_pb2_grpc.HealthStub(served.channel)
+        first = stub.Watch(request(""))
+        await first.read()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Watch(request("")).read()
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+        first.cancel()
+        while True:  # its place is free a moment later
+            second = stub.Watch(request(""))
+            try:
+                assert (await second.read()).status == RESPONSE.SERVING
+                break
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.01)
+        second.cancel()
