@@ -22,9 +22,11 @@ def main() -> None:
     for folder in sorted(BUNDLES.iterdir()):
         explainer = Explainer(folder, device="cpu")
         for method in METHODS:
-            for space, players in product(("log_odds", "probability"), ("features", "concepts")):
+            for some, space, players in product(
+                (rows[:1], rows), ("log_odds", "probability"), ("features", "concepts")
+            ):
                 with suppress(InvalidInputError):  # it does not apply to this model
-                    explainer.explain(rows, method=method, space=space, players=players)
+                    explainer.explain(some, method=method, space=space, players=players)
                     compiled.add(method)
         with suppress(InvalidInputError):
             explainer.interactions(rows)

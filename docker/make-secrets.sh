@@ -45,7 +45,7 @@ certificate() { # FILE, then its names
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -sha256 -subj "/CN=xaisvc authority" \
         -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.pem
     certificate server "$@" localhost 127.0.0.1
-    certificate redis redis
+    certificate redis redis localhost 127.0.0.1
 } 2> openssl.log || { cat openssl.log >&2; exit 1; }
 rm openssl.log ca.srl
 

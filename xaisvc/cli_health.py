@@ -20,6 +20,9 @@ UNHEALTHY = 1
 _OWN_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 """Where a service that listens everywhere is reached from its own machine."""
 
+MODEL_PREFIX = "xaisvc.model/"
+"""As in `xaisvc.server.health`, which takes too long to load for a command that runs every few seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -153,7 +156,7 @@ def _ask(place: Place, model: str, token: str, timeout_s: float) -> str:
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - heavy: loaded when used
 
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
-    request = health_pb2.HealthCheckRequest(service=model)
+    request = health_pb2.HealthCheckRequest(service=f"{MODEL_PREFIX}{model}" if model else "")
     with _open(place) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=timeout_s, metadata=metadata)

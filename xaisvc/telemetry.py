@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
@@ -79,7 +79,7 @@ def make_logger(form: LogFormat = "auto", level: LogLevel = "info", stream: Text
         else structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     logger: Logger = structlog.wrap_logger(
-        structlog.WriteLogger(target),
+        structlog.WriteLogger(_Unfailing(target)),  # type: ignore[arg-type] # it writes and flushes, which is all
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -93,6 +93,25 @@ def make_logger(form: LogFormat = "auto", level: LogLevel = "info", stream: Text
 def frames(error: BaseException) -> list[str]:
     """Where an exception came from, one text for each frame, without any value."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+class _Unfailing:
+    """A stream whose writes never raise: a full disk or a reader that went away costs lines, not calls.
+
+    Args:
+        stream: Where text goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Forwarder(logging.Handler):

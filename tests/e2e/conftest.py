@@ -57,10 +57,10 @@ class ServiceProcess:
 
 
 @contextmanager
-def _running(folder: Path, *flags: str) -> Iterator[ServiceProcess]:
+def _running(folder: Path, *flags: str, models: Path = BUNDLES) -> Iterator[ServiceProcess]:
     port_file = folder / "port"
     port_file.unlink(missing_ok=True)
-    arguments = ("--models", BUNDLES, "--port", "0", "--port-file", port_file, "--data-dir", folder / "data")
+    arguments = ("--models", models, "--port", "0", "--port-file", port_file, "--data-dir", folder / "data")
     command = [sys.executable, "-m", "xaisvc.cli", "serve", *map(str, arguments), "--log-format", "json", *flags]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XAISVC_")}
     with (folder / "log").open("wb") as log:
@@ -80,7 +80,7 @@ def _running(folder: Path, *flags: str) -> Iterator[ServiceProcess]:
 
 @pytest.fixture(scope="session")
 def service_process() -> Callable[..., AbstractContextManager[ServiceProcess]]:
-    """Starts a service for one test: `with service_process(folder, "--max-rows", "5") as service`."""
+    """Starts a service for one test: `with service_process(folder, "--max-rows", "5", models=bundles) as service`."""
     return _running
 
 

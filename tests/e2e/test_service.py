@@ -105,8 +105,10 @@ def test_flags_hold_nothing_is_logged_and_a_signal_ends_it(
 
         assert len(wrong.errors) == 2
         assert service.exit_code() == 0
-        assert [event["event"] for event in service.events] == ["serving", "call", "call", "draining", "stopped"]
-        assert service.events[0]["address"] == service.target
+        events = [event["event"] for event in service.events]
+        assert events == ["no_tokens", "serving", "call", "call", "draining", "stopped"]
+        assert service.events[1]["address"] == service.target
+        assert service.events[3]["reason"] == "LIMIT_EXCEEDED"
         assert secret not in (tmp_path / "log").read_text()
         assert not (tmp_path / "port").exists()
 
@@ -134,7 +136,8 @@ def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, app
 
         assert service.exit_code() == 0
         events = [event["event"] for event in service.events]
-        assert events == ["serving", "call", "draining", "call", "stopped"]  # the first call asks for health
+        # The first call asks for health.
+        assert events == ["no_tokens", "serving", "call", "draining", "call", "stopped"]
         assert all(result.HasField("explanation") for result in response.results)
         assert len(response.results) == len(applicants)
 

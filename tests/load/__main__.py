@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
-import json
 import os
 import sys
 import tempfile
@@ -86,7 +85,7 @@ def _show(report: Report, took_s: float) -> None:
 
 
 def _keep(out: Path, report: Report, took_s: float) -> None:
-    from benchmarks.service.results import merge  # noqa: PLC0415 - only with --out
+    from benchmarks.service.results import merge
 
     merge(out, report.scenario, {**report.to_json(), "took_s": round(took_s, 1)})
 

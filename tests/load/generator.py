@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_status import rpc_status
 
-from tests.load.jobs import EXPLAIN_STREAM, HEALTH, Job, Tally, read_expected, read_requests
+from tests.load.jobs import EXPLAIN_STREAM, GET_EXPLANATION, HEALTH, Job, Tally, read_expected, read_requests
 from tests.load.service import ROOT
 from xaisvc.v1 import explanations_pb2 as pb
 
@@ -84,6 +84,7 @@ class _Load:
 
     def __init__(self, job: Job, folder: Path, ids: TextIO | None) -> None:
         self._job = job
+        self._folder = folder
         self._requests = read_requests(folder)
         self._expected = read_expected(folder)
         self._scales = [max(1.0, np.abs(rows).max(initial=0.0)) for rows in self._expected]
@@ -99,6 +100,8 @@ class _Load:
         make = "unary_stream" if job.method == EXPLAIN_STREAM else "unary_unary"
         calls = [getattr(channel, make)(job.method) for channel in channels]
         self._began_s = time.monotonic()
+        (self._folder / "began.part").write_text(str(self._began_s))
+        (self._folder / "began.part").replace(self._folder / "began")
         await (self._open_loop(calls) if job.rate else self._closed_loop(calls))
         self.tally.seconds = time.monotonic() - self._began_s
         for channel in channels:
@@ -137,8 +140,9 @@ class _Load:
             while self._left and time.monotonic() < end_s:
                 yield self._left.popleft()
             return
+        stop = self._folder / "stop"
         for count in itertools.count():
-            if time.monotonic() >= end_s:
+            if time.monotonic() >= end_s or (job.stop_file and stop.exists()):
                 return
             yield count % len(self._requests)
 
@@ -171,6 +175,8 @@ class _Load:
             serving = health_pb2.HealthCheckResponse.FromString(raw).status == health_pb2.HealthCheckResponse.SERVING
             self.tally.wrong += not serving
             return int(serving)
+        if job.method == GET_EXPLANATION:
+            return int(pb.GetExplanationResponse.FromString(raw).explanation.HasField("attribution"))
         return self._check_row(pb.ExplainResponse.FromString(raw), place)
 
     def _check_row(self, response: pb.ExplainResponse, place: int) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
 EXPLAIN_STREAM = "/xaisvc.v1.ExplanationService/ExplainStream"
+GET_EXPLANATION = "/xaisvc.v1.ExplanationService/GetExplanation"
 HEALTH = "/grpc.health.v1.Health/Check"
 _LENGTH = struct.Struct("<I")
 
@@ -28,7 +29,8 @@ class Job:
 
     Attributes:
         target: Host and port of the service.
-        method: `EXPLAIN`, for one row a call, `EXPLAIN_STREAM`, or `HEALTH`, whose calls expect nothing.
+        method: `EXPLAIN`, for one row a call, `EXPLAIN_STREAM`, or one of the others,
+            whose answers are not compared with anything.
         seconds: After so long no new call is begun; None to send every request once.
         in_flight: Calls in progress at the same time (a closed loop), or with `rate` the most there may be.
         rate: Calls begun in each second whatever becomes of them (an open loop); 0 for a closed loop.
@@ -38,6 +40,7 @@ class Job:
         tolerance: Largest difference from what is expected.
         patient: Whether a service that cannot be reached, or is stopping, is tried again instead of counted.
         again: Whether what was refused is asked again later, and nothing that was answered.
+        stop_file: Whether a file `stop` in the folder ends the job.
         ids: Whether the ids of all answers are written down, as they come.
     """
 
@@ -52,6 +55,7 @@ class Job:
     tolerance: float = 0.0
     patient: bool = False
     again: bool = False
+    stop_file: bool = False
     ids: bool = False
 
     def write(self, folder: Path, requests: Sequence[bytes], expected: Sequence[NDArray[np.float64]] = ()) -> None:

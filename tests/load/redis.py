@@ -156,9 +156,7 @@ def _pass_on(listening: Path, behind: Path, delay: Path) -> None:
             front.close()
             continue
         for source, sink, held_back in ((front, back, False), (back, front, True)):
-            threading.Thread(
-                target=pump, args=(source, sink), kwargs={"held_back": held_back}, daemon=True
-            ).start()
+            threading.Thread(target=pump, args=(source, sink), kwargs={"held_back": held_back}, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Report:
         self.check("no answer is wrong, lost, failed or hung", not bad, f"{bad} {tally.examples}")
         self.check("there were answers", tally.rows > 0, f"{tally.calls} calls")
 
-    def figure(  # noqa: PLR0913 - one figure in its parts
+    def figure(
         self, name: str, value: float, unit: str, *, at_least: float | None = None, at_most: float | None = None
     ) -> None:
         """Notes a measured number."""

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import inspect
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+import xaisvc
 from xaisvc.config import Settings, load_settings
 from xaisvc.errors import InvalidInputError
 
@@ -117,3 +121,29 @@ def test_a_wrong_file_is_refused(tmp_path: Path, content: str, words: str) -> No
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="cannot be read: No such file"):
         load(tmp_path / "none.toml")
+
+
+def test_the_table_of_the_guide_is_of_this_version() -> None:
+    guide = Path(xaisvc.__file__).parent.parent / "docs" / "how-to" / "serve.md"
+    if not guide.exists():
+        pytest.skip("the documentation is not beside the installed package")
+    written = [line for line in guide.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+
+    assert [line for line in written if line in settings_rows()] == settings_rows()
+
+
+def settings_rows() -> list[str]:
+    """A row for each setting, as the class says it."""
+    about = inspect.cleandoc(Settings.__doc__ or "").partition("Attributes:\n")[2]
+    texts = {
+        name: re.sub(r"\s+", " ", text).strip()
+        for name, text in re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", about, re.MULTILINE | re.DOTALL)
+    }
+    rows = []
+    for each in fields(Settings):
+        value = getattr(Settings(), each.name)
+        shown = "none" if not isinstance(value, bool) and value in (None, "", (), {}) else str(value)
+        if isinstance(value, bool):
+            shown = str(value).lower()
+        rows.append(f"| `{each.name}` | {shown} | {texts[each.name]} |")
+    return rows

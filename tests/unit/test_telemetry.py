@@ -76,3 +76,14 @@ def test_frames_tell_where_and_no_values() -> None:
     assert found[-1].endswith(" fail")
     assert "test_telemetry.py:" in found[-1]
     assert "Smith" not in "".join(found)
+
+
+def test_a_stream_that_cannot_be_written_fails_nobody() -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    make_logger("json", "info", Full()).info(Event.CALL)  # does not raise
+    closed = io.StringIO()
+    closed.close()
+    make_logger("json", "info", closed).info(Event.CALL)

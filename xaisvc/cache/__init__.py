@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.cache.base import CacheOptions, ExplanationCache, SharedFlights
 from xaisvc.cache.counts import CacheCounts
-from xaisvc.cache.key import CacheKey, Parameter, tenant_salt
+from xaisvc.cache.key import CacheKey, Parameter, row_names, tenant_salt
 from xaisvc.cache.memory import MemoryCache
 from xaisvc.cache.redis_cache import RedisCache
 from xaisvc.cache.secret import load_secret
@@ -35,6 +35,7 @@ __all__ = [
     "TieredCache",
     "load_secret",
     "open_cache",
+    "row_names",
     "tenant_salt",
 ]
 

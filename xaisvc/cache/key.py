@@ -96,16 +96,37 @@ class CacheKey:
         Raises:
             ValueError: If the salt or a row digest has another length than 32 bytes, or a parameter is not finite.
         """
-        for part in (salt, *row_digests):
-            if len(part) != DIGEST_BYTES:
-                raise ValueError(f"a salt or a row digest has {len(part)} bytes; both have {DIGEST_BYTES}")
-        shared = hashlib.sha256(salt + self.canonical())
-        keys = []
-        for digest in row_digests:
-            key = shared.copy()
-            key.update(digest)
-            keys.append(key.digest())
-        return tuple(keys)
+        return row_names(self.shared(salt), row_digests)
+
+    def shared(self, salt: bytes) -> bytes:
+        """What the names of all rows begin with, for `row_names`: the salt and the canonical bytes.
+
+        Raises:
+            ValueError: As `row_keys`.
+        """
+        _check_length(salt)
+        return salt + self.canonical()
+
+
+def row_names(shared: bytes, row_digests: Sequence[bytes]) -> tuple[bytes, ...]:
+    """As `CacheKey.row_keys`, from `CacheKey.shared`, which can be kept from request to request.
+
+    Raises:
+        ValueError: If a row digest has another length than 32 bytes.
+    """
+    begun = hashlib.sha256(shared)
+    keys = []
+    for digest in row_digests:
+        _check_length(digest)
+        key = begun.copy()
+        key.update(digest)
+        keys.append(key.digest())
+    return tuple(keys)
+
+
+def _check_length(part: bytes) -> None:
+    if len(part) != DIGEST_BYTES:
+        raise ValueError(f"a salt or a row digest has {len(part)} bytes; both have {DIGEST_BYTES}")
 
 
 def tenant_salt(secret: bytes, tenant: str) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from xaisvc.cache import CacheKey, tenant_salt
+from xaisvc.cache import CacheKey, row_names, tenant_salt
 from xaisvc.engine.frames import row_answers
 from xaisvc.engine.models import choices_key
 from xaisvc.engine.payload import Payload
 from xaisvc.engine.scheduling import Lane, Task, wait_for
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.errors import ModelOutputError
-from xaisvc.records.answers import encode_answer
+from xaisvc.records.answers import encode_answers
 from xaisvc.types import Deadline, ErrorTarget, Table
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ RowResult: TypeAlias = bytes | ModelOutputError
 MOST_INTERACTIVE_ROWS = 64
 """Requests of more rows wait behind smaller ones."""
 
+_MOST_NAMES = 1024
 _SECONDS_PER_MODEL_ROW = 2e-6
 _LEAST_LEAD_S, _MOST_LEAD_S = 1.0, 60.0
 
@@ -65,6 +67,7 @@ class Answering:
         self._flights = flights
         self._secret = secret
         self._clock = clock
+        self._shared_name = lru_cache(maxsize=_MOST_NAMES)(self._make_shared_name)
 
     def answers(  # noqa: PLR0913, PLR0917 - one request in its parts
         self,
@@ -94,7 +97,7 @@ class Answering:
         question = _Question(model, framed, command, caller, interest)
         if isinstance(framed.frame.budget, Deadline):  # depends on the time it is given: nobody else can use it
             return self._compute(question, table, object())
-        keys = cache_key(framed.frame).row_keys(table.row_digests(), tenant_salt(self._secret, caller.tenant))
+        keys = row_names(self._shared_name(framed, caller.tenant), table.row_digests())
         places: dict[bytes, int] = {}
         for place, key in enumerate(keys):
             places.setdefault(key, place)
@@ -113,6 +116,9 @@ class Answering:
         finished = self.scheduler.close(grace_s)
         self.cache.close()
         return finished
+
+    def _make_shared_name(self, framed: Framed, tenant: str) -> bytes:
+        return cache_key(framed.frame).shared(tenant_salt(self._secret, tenant))
 
     def _cached(self, keys: Sequence[bytes]) -> dict[bytes, RowResult]:
         return {key: value for key, value in zip(keys, self.cache.get_many(keys), strict=True) if value is not None}
@@ -232,7 +238,7 @@ def _explain(
         )
         scored = int(batch.model_evaluations.sum())
         stages.computed(explainer.bundle.description.name, batch.method, len(batch), scored)
-        return [encode_answer(answer) for answer in row_answers(batch)]
+        return encode_answers(row_answers(batch))
     except ModelOutputError as error:
         if error.whatever_rows:
             raise

@@ -23,9 +23,9 @@ MOST_FRAMES = 256
 """Frames kept per model: one for each combination of output, method, players, budget and seed in use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Framed:
-    """What a request comes to before any row is looked at.
+    """What a request comes to before any row is looked at. Kept for the next request like it, and known by identity.
 
     Attributes:
         frame: What all its answers share.

@@ -146,6 +146,7 @@ def run(settings: Settings, place: Place | None = None, on_serving: Callable[[],
     if not place.is_alone:
         log = log.bind(process=place.index)
     with ExitStack() as stack:
+        stack.enter_context(library_logs(log))
         if place.is_alone:
             stack.enter_context(hold_folder(settings.data_dir))
         entrance = open_entrance(settings, log)  # before the models: what is wrong here is known at once
@@ -153,7 +154,6 @@ def run(settings: Settings, place: Place | None = None, on_serving: Callable[[],
         if traces is not None:
             stack.callback(traces.close)
         instruments = Instruments.make(traces)
-        stack.enter_context(library_logs(log))
         with assemble(settings, place, instruments) as parts:
             end = asyncio.run(_Serving(settings, parts, log, entrance, instruments, place).until_signal(on_serving))
         # All that was answered is in the records by now, and they are closed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from contextlib import ExitStack, closing
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 CACHE_FILE = "cache.sqlite3"
 CACHE_SECRET_FILE = "cache.secret"  # noqa: S105 - the name of a file
+
+_OBJECTS_BEFORE_ROUND = 50_000
+"""A batch of a stream makes some thousand objects that live as long as it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ def assemble(settings: Settings, place: Place, stages: Stages | None = None) -> 
         )
         stack.callback(service.answering.close, 0.0)
         service.warm_up()
+        _spare_collector()
         loader = ModelLoader(device=settings.device, runtime=runtime, surroundings=world)
         reloader = Reloader(service.models, loader.checked, settings.models)
 
@@ -157,6 +162,16 @@ def assemble(settings: Settings, place: Place, stages: Stages | None = None) -> 
             return removed
 
         return Assembly(service, store, reloader, retire, stack.pop_all())
+
+
+def _spare_collector() -> None:
+    """Takes what has been loaded by now out of the garbage collector's rounds, and makes these rarer.
+
+    It stays until the end, and looking at all of it again and again costs a stream of cached rows a third of its rate.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_ROUND)
 
 
 def _master_key(settings: Settings) -> MasterKey | None:

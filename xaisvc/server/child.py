@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit status.
     """
-    # Ctrl-C in a terminal reaches all processes; who serves already takes it as the supervisor's own signal.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Ctrl-C in a terminal reaches all processes, and the supervisor says what is to be done about it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     line = socket.socket(fileno=int(arguments[0]))
     found = json.loads(_read_line(line))
     settings = load_settings(flags=found["settings"], environment={})

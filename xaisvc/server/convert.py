@@ -307,10 +307,6 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
         digests=digests(record.digests),
         device=record.device,
         answer_version=record.answer_version,
-        row=[
-            explanations_pb2.InputValue(feature=name, value=value_to_wire(None if is_missing_number(value) else value))
-            for name, value in sorted(record.row.items())
-        ],
         output=explanations_pb2.ExplainedOutput(
             id=output.id,
             prediction=output.prediction,
@@ -319,9 +315,13 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
             adverse=output.adverse,
         ),
         attribution=_attribution(record.attribution),
-        caveats=[caveat_message(caveat) for caveat in record.caveats],
         views=[view(rendered) for rendered in views],
     )
+    # Messages that are added where they belong are never copied, which takes half of the time.
+    for name, value in sorted(record.row.items()):
+        _set_value(found.row.add(feature=name).value, None if is_missing_number(value) else value)
+    for caveat in record.caveats:
+        set_caveat(found.caveats.add(), caveat)
     if record.portfolio is not None:
         found.portfolio.CopyFrom(
             explanations_pb2.Portfolio(
@@ -334,8 +334,18 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
     return found
 
 
+def _set_value(message: explanations_pb2.Value, value: float | str | bool | None) -> None:  # noqa: FBT001 - a value, not a switch
+    """One value of a row; see `value_to_wire`."""
+    if isinstance(value, str):
+        message.text = value
+    elif type(value) is float:
+        message.number = value
+    else:
+        message.CopyFrom(value_to_wire(value))
+
+
 def _attribution(attribution: RecordedAttribution) -> explanations_pb2.Attribution:
-    return explanations_pb2.Attribution(
+    found = explanations_pb2.Attribution(
         method=attribution.method,
         exact=attribution.exact,
         value_function=attribution.value_function,
@@ -343,33 +353,33 @@ def _attribution(attribution: RecordedAttribution) -> explanations_pb2.Attributi
         base_value=attribution.base_value,
         output=attribution.output,
         players_kind=attribution.players_kind,
-        players=[
-            explanations_pb2.PlayerValue(
-                player=share.player,
-                features=share.features,
-                value=share.value,
-                standard_error=share.standard_error,
-                portfolio_mean_abs=share.portfolio_mean_abs,
-            )
-            for share in attribution.players
-        ],
         model_evaluations=attribution.model_evaluations,
         seed=attribution.seed,
         budget=attribution.budget,
         detail=attribution.detail,
         diagnostics=figures(attribution.diagnostics),
     )
+    add = found.players.add
+    for share in attribution.players:
+        add(
+            player=share.player,
+            features=share.features,
+            value=share.value,
+            standard_error=share.standard_error,
+            portfolio_mean_abs=share.portfolio_mean_abs,
+        )
+    return found
 
 
-def caveat_message(caveat: Caveat) -> explanations_pb2.Caveat:
-    """One caveat."""
-    return explanations_pb2.Caveat(
-        kind=caveat.kind,
-        severity=SEVERITY_TO_WIRE[caveat.severity],
-        players=caveat.players,
-        message=caveat.message,
-        evidence=figures(caveat.evidence),
-    )
+def set_caveat(message: explanations_pb2.Caveat, caveat: Caveat) -> None:
+    """Writes one caveat into a message that is still empty."""
+    message.kind = caveat.kind
+    message.severity = SEVERITY_TO_WIRE[caveat.severity]
+    message.message = caveat.message
+    message.players.extend(caveat.players)
+    add = message.evidence.add
+    for name, value in sorted(caveat.evidence.items()):
+        add(name=name, value=value)
 
 
 def figures(numbers: Mapping[str, float]) -> list[explanations_pb2.Figure]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from xaisvc.server.convert import caveat_message, figures, row_result
+from xaisvc.server.convert import figures, row_result, set_caveat
 from xaisvc.server.convert_models import digests
 from xaisvc.v1 import explanations_pb2
 from xaisvc.wire import SPACE_TO_WIRE
@@ -27,6 +27,7 @@ def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamRespons
     )
     if batch.answers:
         found.batch.CopyFrom(_batch(batch))
+        _add_caveats(found.batch, batch.answers)
     return found
 
 
@@ -65,7 +66,6 @@ def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
         bands=[answer.band for answer in answers],
         adverse=None if answers[0].adverse is None else [bool(answer.adverse) for answer in answers],
         details=_details(answers),
-        caveats=_caveats(answers),
         diagnostics=[explanations_pb2.BatchFigures(figures=figures(answer.diagnostics)) for answer in answers]
         if has_diagnostics
         else None,
@@ -92,15 +92,24 @@ def _details(answers: Sequence[RowAnswer]) -> list[explanations_pb2.BatchText]:
     return [explanations_pb2.BatchText(text=text, places=found) for text, found in places.items()]
 
 
-def _caveats(answers: Sequence[RowAnswer]) -> list[explanations_pb2.BatchCaveat]:
+def _add_caveats(message: explanations_pb2.ExplanationBatch, answers: Sequence[RowAnswer]) -> None:
     """Each caveat once, by what it says; for every row its own stand in order."""
     found: dict[Hashable, tuple[Caveat, list[int]]] = {}
     for place, answer in enumerate(answers):
         for rank, caveat in enumerate(answer.caveats):
             # The rank is part of the name, so that the order in the message is an order for every row.
-            key = (rank, caveat.kind, caveat.severity, caveat.players, caveat.message, tuple(caveat.evidence.items()))
-            found.setdefault(key, (caveat, []))[1].append(place)
-    ordered = sorted(found.items(), key=lambda item: item[0][0])  # type: ignore[index] # the rank comes first
-    return [
-        explanations_pb2.BatchCaveat(caveat=caveat_message(caveat), places=places) for _, (caveat, places) in ordered
-    ]
+            key = (rank, caveat.kind, caveat.severity.value, caveat.message, caveat.players, *caveat.evidence.items())
+            known = found.get(key)
+            if known is None:
+                found[key] = (caveat, [place])
+            else:
+                known[1].append(place)
+    for _, (caveat, places) in sorted(found.items(), key=_rank):
+        added = message.caveats.add(places=places)
+        set_caveat(added.caveat, caveat)
+
+
+def _rank(item: tuple[Hashable, tuple[Caveat, list[int]]]) -> int:
+    """The rank of a caveat among those of its rows, which its name begins with."""
+    rank: int = item[0][0]  # type: ignore[index] # the rank comes first
+    return rank

@@ -27,7 +27,7 @@ from xaisvc.server.shared_port import reserve_port
 from xaisvc.telemetry import Event, make_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from xaisvc.config import Settings
     from xaisvc.telemetry import Logger
@@ -239,7 +239,8 @@ class Supervisor:
 
     def _take(self, number: signal.Signals) -> None:
         if number is signal.SIGHUP:
-            self._send(signal.SIGHUP)
+            # Who is still loading sees the files as they are anyway, and could not take the signal yet.
+            self._send(signal.SIGHUP, [child for child in self._children if child.serving_since is not None])
         elif self._stop_by is None:  # asking twice changes nothing
             self._log.info(Event.DRAINING, grace_seconds=self._settings.grace_seconds)
             self._stop()
@@ -248,10 +249,11 @@ class Supervisor:
         self._stop_by = self._clock() + self._settings.grace_seconds + CLOSING_S
         for child in self._children:
             child.due = None
-        self._send(signal.SIGTERM)
+        self._send(signal.SIGTERM, self._children)
 
-    def _send(self, number: signal.Signals) -> None:
-        for child in self._children:
+    @staticmethod
+    def _send(number: signal.Signals, children: Sequence[_Child]) -> None:
+        for child in children:
             if child.process is not None:
                 child.process.send_signal(number)
 

@@ -6,6 +6,7 @@ never whom a row is about, never who called.
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from xaisvc.server.place import Place
 
 _CARRIED = frozenset({"traceparent", "tracestate"})
-_FLUSH_MS = 2000
+_SEND_S = 2.0
 _NS = 1_000_000_000
 
 
@@ -112,9 +113,10 @@ class Traces:
         return CallTrace(span, self._tracer, self._to_ns)
 
     def close(self) -> None:
-        """Sends what waits, for two seconds at most."""
-        self._provider.force_flush(_FLUSH_MS)
-        self._provider.shutdown()
+        """Sends what waits. Who collects may be gone: nothing waits for them longer than two seconds."""
+        ending = threading.Thread(target=self._provider.shutdown, name="traces-end", daemon=True)
+        ending.start()
+        ending.join(_SEND_S)
 
     def _to_ns(self, moment_s: float) -> int:
         ago_s = self._clock() - moment_s
@@ -143,4 +145,5 @@ def open_traces(endpoint: str, place: Place) -> Traces | None:
         raise InvalidRequestError.of(
             "otlp_endpoint", "sending traces needs the extra 'traces'; install xaisvc[traces], or leave it empty"
         ) from None
-    return Traces(OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://")), process=place.index)
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_SEND_S)
+    return Traces(exporter, process=place.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -69,6 +70,7 @@ class Upkeep:
         self._retain_thread = ThreadPoolExecutor(1, thread_name_prefix="xaisvc-retain")
         self._tasks: list[asyncio.Task[None]] = []
         self._busy = 0
+        self._lock = threading.Lock()
 
     @property
     def busy(self) -> int:
@@ -97,8 +99,8 @@ class Upkeep:
         while True:
             try:
                 await work()
-            except Exception as error:
-                self._logger.exception(
+            except Exception as error:  # noqa: BLE001 - as said
+                self._logger.error(  # noqa: TRY400 - a traceback with texts may hold values
                     Event.TASK_FAILED,
                     task=work.__name__.removeprefix("_"),
                     error=type(error).__qualname__,
@@ -155,16 +157,18 @@ class Upkeep:
                 if removed:
                     self._logger.info(Event.RETAINED, removed=removed)
             except StoreError as error:
-                self._logger.exception(Event.RETAIN_FAILED, text=str(error))
+                self._logger.error(Event.RETAIN_FAILED, text=str(error))  # noqa: TRY400 - the text says all
             await self._sleep(RETAIN_EVERY_S)
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         def counted() -> _T:
-            self._busy += 1
+            with self._lock:
+                self._busy += 1
             try:
                 return work()
             finally:
-                self._busy -= 1
+                with self._lock:
+                    self._busy -= 1
 
         return await asyncio.get_running_loop().run_in_executor(thread, counted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +24,7 @@ class Workers:
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="xaisvc-worker")
         self._running = 0
+        self._lock = threading.Lock()
 
     @property
     def running(self) -> int:
@@ -35,11 +37,13 @@ class Workers:
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, self._counted, work)
 
     def _counted(self, work: Callable[[], _T]) -> _T:
-        self._running += 1
+        with self._lock:
+            self._running += 1
         try:
             return work()
         finally:
-            self._running -= 1
+            with self._lock:
+                self._running -= 1
 
     def close(self) -> None:
         """Takes no more work. What runs goes on; what waits is dropped."""

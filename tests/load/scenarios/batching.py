@@ -11,9 +11,13 @@ from tests.load.service import running
 from tests.load.subjects import BOOSTING, LOGISTIC, TOLERANCE, Question, Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     from tests.load.jobs import Tally
+
+    Case: TypeAlias = tuple[Path, Question, int, bool]
 
 CALLERS = 64
 TIMES_MORE = 5.0
@@ -27,10 +31,10 @@ CASES = (
 row takes 70 ms of computing by itself, the gain is the number of cores."""
 
 
-def run(folder: Path, *, seconds: float = 6.0, flags: tuple[str, ...] = ()) -> Report:
+def run(folder: Path, *, seconds: float = 6.0, cases: Sequence[Case] = CASES, flags: tuple[str, ...] = ()) -> Report:
     """Measures one caller, then many."""
     report = Report("batching", f"{CALLERS} callers of one distinct row each against one at a time, {seconds:g} s each")
-    for place, (bundle, question, rows_per_s, gains) in enumerate(CASES):
+    for place, (bundle, question, rows_per_s, gains) in enumerate(cases):
         subject = Subject.of(bundle, int(seconds * rows_per_s), question)
         one, many = _measure(report, folder / str(place), subject, seconds, flags)
         name = f"{subject.name}, {question.method}"

@@ -104,7 +104,9 @@ def _names_field(error: grpc.aio.AioRpcError) -> bool:
     status = rpc_status.from_call(error)
     bad = error_details_pb2.BadRequest()
     return status is not None and any(
-        detail.Unpack(bad) and all(one.field and one.description for one in bad.field_violations)
+        detail.Unpack(bad)
+        and len(bad.field_violations) > 0
+        and all(one.field and one.description for one in bad.field_violations)
         for detail in status.details
         if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR)
     )

@@ -37,18 +37,17 @@ def run(folder: Path, *, count: int = ROWS, flags: tuple[str, ...] = ()) -> Repo
 
 
 def _measure(report: Report, folder: Path, subject: Subject, flags: tuple[str, ...]) -> None:
+    first = Subject.of(subject.bundle, 4096, seed=2)
     n = len(subject.rows)
     library_rows_per_s, expected = _alone(subject)
     cuts = [(start, min(start + STREAMED, n)) for start in range(0, n, STREAMED)]
     requests = [pb.ExplainStreamRequest(request=subject.packed(*cut)).SerializeToString() for cut in cuts]
     with running(_made(folder), *flags, models=[subject.bundle]) as service:
         job = Job(
-            target=service.target,
-            method=EXPLAIN_STREAM,
-            in_flight=STREAMS,
-            tolerance=TOLERANCE,
-            timeout_s=300.0,
+            target=service.target, method=EXPLAIN_STREAM, in_flight=STREAMS, tolerance=TOLERANCE, timeout_s=300.0
         )
+        warm = pb.ExplainStreamRequest(request=first.packed(0, len(first.rows))).SerializeToString()
+        report.check_answers(generator.run(job, folder / "warm", [warm], [first.expected()]))
         tally = generator.run(job, folder / "load", requests, [expected[slice(*cut)] for cut in cuts])
         report.check("the service still runs", service.process.poll() is None)
     report.check_answers(tally)

@@ -117,7 +117,7 @@ def test_a_model_that_no_longer_gives_its_reference_is_refused(
     service: ExplanationService, reloader: Reloader, bundle_dir: Path
 ) -> None:
     """It loads and answers, so nothing but the check tells it from the model that was meant."""
-    import pandas as pd  # noqa: PLC0415 - used here only
+    import pandas as pd
 
     rows = served(service).explainer.bundle.background.take(slice(0, 5))
     output = served(service).description.outputs[0].id

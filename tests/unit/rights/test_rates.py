@@ -132,3 +132,18 @@ def test_threads_share_one_bound(time: Any) -> None:
         thread.join()
 
     assert len(taken) == 1000
+
+
+def test_processes_that_share_callers_share_the_rows(time: Any) -> None:
+    parts = [Rates(time.clock, 4) for _ in range(4)]
+
+    for part in parts:
+        part.take(SIXTY, 15)
+        with pytest.raises(BusyError, match="15 rows a minute on each of the 4 processes of the service; try again"):
+            part.take(SIXTY, 1)
+    with pytest.raises(LimitExceededError, match="15 rows a minute on each of the 4 processes of the service; split"):
+        parts[0].take(SIXTY, 16)
+
+
+def test_whoever_has_fewer_rows_than_there_are_processes_still_gets_one(time: Any) -> None:
+    Rates(time.clock, 64).take(SIXTY, 1)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from xaisvc.engine.commands import ExplainCommand, ViewRequest
     from xaisvc.server.app import RunningServer
+    from xaisvc.server.instruments import Instruments
 
 
 def a_record(record_id: str = "r1", **changes: object) -> ExplanationRecord:
@@ -190,12 +191,14 @@ def serving(tmp_path: Path) -> Callable[..., object]:
     """An asynchronous context manager: `async with serving(service, max_rows=5) as served`."""
 
     @asynccontextmanager
-    async def serve(service: FakeService, **changes: object) -> AsyncIterator[Served]:
+    async def serve(
+        service: FakeService, instruments: Instruments | None = None, **changes: object
+    ) -> AsyncIterator[Served]:
         stream = io.StringIO()
         settings = Settings(**{"port": 0, "data_dir": tmp_path, "reflection": True, **changes})  # type: ignore[arg-type]
         logger = make_logger("json", settings.log_level, stream)
         entrance = open_entrance(settings, logger)
-        running = await start(settings, service, logger, entrance)  # type: ignore[arg-type]
+        running = await start(settings, service, logger, entrance, instruments=instruments)  # type: ignore[arg-type]
         async with grpc.aio.insecure_channel(running.address) as channel:
             try:
                 yield Served(running, channel, stream)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,7 +14,6 @@ from xaisvc.rights import TOKENS_FILE, Grant, TokenFile
 from xaisvc.server import health as health_module
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
 RESPONSE = health_pb2.HealthCheckResponse
@@ -80,12 +81,8 @@ async def test_a_drain_is_final(serving: Any, service: Any) -> None:
         assert not served.running.health.is_serving
 
 
-async def test_a_bundle_that_one_may_not_use_has_no_health(
-    serving: Any, service: Any, tmp_path: Path, later: datetime
-) -> None:
-    tokens = TokenFile(tmp_path / TOKENS_FILE)
-    mine = tokens.create(Grant(name="mine", bundles=frozenset({"loans"}), audiences=None, methods=None), later)
-    other = tokens.create(Grant(name="other", bundles=frozenset({"x"}), audiences=None, methods=None), later)
+async def test_a_bundle_that_one_may_not_use_has_no_health(serving: Any, service: Any, tmp_path: Path) -> None:
+    mine, other = (token(tmp_path, bundle) for bundle in ("loans", "else"))
 
     async with serving(service) as served, asyncio.timeout(PATIENCE_S):
         stub = health_pb2_grpc.HealthStub(served.channel)
@@ -98,6 +95,11 @@ async def test_a_bundle_that_one_may_not_use_has_no_health(
         watch = stub.Watch(request(MODEL), metadata=bearer(other))
         assert (await watch.read()).status == RESPONSE.SERVICE_UNKNOWN
         watch.cancel()
+
+
+def token(folder: Path, bundle: str) -> str:
+    grant = Grant(name=bundle, bundles=frozenset({bundle}), audiences=None, methods=None, valid_for=timedelta(hours=1))
+    return TokenFile(folder / TOKENS_FILE).create(grant, now=datetime.now(UTC), randomness=secrets.token_bytes)[1]
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:

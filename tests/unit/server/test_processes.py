@@ -146,7 +146,7 @@ def test_one_that_is_killed_is_started_again_after_a_growing_pause(tmp_path: Pat
 def test_a_start_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
     run = Run(tmp_path, child(ends="sys.exit(2)"))
 
-    assert run._supervisor.run() == 2  # noqa: SLF001 - no script: it ends by itself
+    assert run._supervisor.run() == 2
     assert [event["process"] for event in run.events("process_started")] == [0]
     assert run.events("serving") == []
 
@@ -168,9 +168,7 @@ def test_a_hang_up_is_handed_on(tmp_path: Path) -> None:
     assert run.until_end(script) == 0
 
 
-def test_one_that_does_not_end_is_killed_after_the_grace_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_does_not_end_is_killed_after_the_grace_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xaisvc.server.processes.CLOSING_S", 0.2)
     run = Run(tmp_path, child(ends="signal.signal(signal.SIGTERM, signal.SIG_IGN)"), grace_seconds=0.1)
 

@@ -1,0 +1,58 @@
+"""Short versions of `python -m tests.load`: that what is answered under load and faults is right. Speed is not judged."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.load.scenarios import batching, cancel, hits_unary, kills, malformed, redis_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.load.reports import Report
+
+pytestmark = pytest.mark.load
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path: that of a Unix socket may have about 100 characters."""
+    with tempfile.TemporaryDirectory(prefix="load-") as name:
+        yield Path(name)
+
+
+def all_right(report: Report) -> bool:
+    assert report.checks
+    assert report.details == []
+
+    return report.right
+
+
+def test_cached_answers_are_right_with_many_calls_in_flight(folder: Path) -> None:
+    assert all_right(hits_unary.run(folder, seconds=1.0, rows=100))
+
+
+def test_answers_that_were_computed_together_are_right(folder: Path) -> None:
+    assert all_right(batching.run(folder, seconds=0.5, cases=batching.CASES[:1]))
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("fault", ["killed", "stopped", "slow", "flushed", "full", "corrupted"])
+def test_a_fault_of_redis_makes_no_answer_wrong(folder: Path, fault: str) -> None:
+    assert all_right(redis_faults.run(folder, seconds=0.5, rows=200, names=[fault]))
+
+
+def test_what_was_acknowledged_outlives_a_kill(folder: Path) -> None:
+    assert all_right(kills.run(folder, count=2))
+
+
+def test_nonsense_is_refused_and_the_service_goes_on(folder: Path) -> None:
+    assert all_right(malformed.run(folder, count=500))
+
+
+def test_whoever_leaves_harms_nobody(folder: Path) -> None:
+    assert all_right(cancel.run(folder, count=10))
