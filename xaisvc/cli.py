@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from xaisvc.cli_bench import bench_app
+from xaisvc.cli_health import health
 from xaisvc.cli_records import records_app
 from xaisvc.cli_replay import replay
 from xaisvc.cli_token import token_app
@@ -31,6 +32,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(records_app, name="records")
 app.add_typer(token_app, name="token")
 app.command("replay")(replay)
+app.command("health")(health)
 
 _STOPPED = 130
 """Exit status after Ctrl-C, as shells have it; typer ends with it without a word."""

@@ -120,8 +120,13 @@ def erase(
     """Make everything recorded about one subject unreadable for good. The service may go on meanwhile."""
     erased = 0
     with ExitStack() as stack:
-        for store in _open_stores(stack, data_dir, master_key_file, signing_key_file):
+        stores = list(_open_stores(stack, data_dir, master_key_file, signing_key_file))
+        explanations = [explanation for store in stores for explanation in store.explanations_of(subject)]
+        for store in stores:
             erased += store.erase(subject, caller=_CALLER)
+            # What readers wrote about an explanation has that explanation as its subject.
+            told = store.with_feedback(explanations)
+            erased += sum(store.erase(explanation, caller=_CALLER) for explanation in told)
     if as_json:
         typer.echo(json.dumps({"events": erased}))
     elif erased:

@@ -35,6 +35,7 @@ class Event(StrEnum):
     PROCESS_SERVING = "process_serving"
     PROCESS_ENDED = "process_ended"
     PROCESS_KILLED = "process_killed"
+    FORMER_PROCESSES = "waiting_for_former_processes"
     METRICS = "metrics"
     BUNDLE_REPLACED = "bundle_replaced"
     BUNDLE_ADDED = "bundle_added"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from xaisvc.v1 import audiences_pb2, explanations_pb2, feedback_pb2, models_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    import numpy as np
     from google.protobuf.message import Message
 
     from tests.load.subjects import Subject

@@ -96,6 +96,22 @@ def test_an_erased_subject_is_gone_from_every_process(data: Path) -> None:
     assert "2 erased" in run(data, "verify").output
 
 
+def test_what_readers_wrote_about_an_erased_subject_is_erased_in_every_process(data: Path) -> None:
+    with closing(open_store(store_path(data, 1))) as store:  # the feedback came to another process
+        add(
+            store,
+            make_event("said", b"ann is late", kind=EventKind.FEEDBACK, about="e0-0", subjects=["e0-0"]),
+            make_event("other", b"bob is early", kind=EventKind.FEEDBACK, about="e0-1", subjects=["e0-1"]),
+        )
+
+    assert "Erased: 3 events" in run(data, "erase", "ann").output
+
+    exported = {event["id"]: event["parts"] for event in map(json.loads, run(data, "export").output.splitlines())}
+    assert exported["said"] == [None]
+    assert exported["other"] != [None]
+    assert "2 erased" in run(data, "verify").output
+
+
 def test_events_are_exported(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
 

@@ -238,7 +238,7 @@ def _explain(
         )
         scored = int(batch.model_evaluations.sum())
         stages.computed(explainer.bundle.description.name, batch.method, len(batch), scored)
-        return encode_answers(row_answers(batch))
+        return [*encode_answers(row_answers(batch))]
     except ModelOutputError as error:
         if error.whatever_rows:
             raise

@@ -84,7 +84,8 @@ def submit(
                 "final_judgement": feedback.final_judgement,
                 "outcome": feedback.outcome,
             },
-            parts=[Part(content=comment)] if feedback.comment else (),
+            # The explanation is its subject: whoever erases a person erases what was said about their explanations too.
+            parts=[Part(content=comment, subject=feedback.explanation_id)] if feedback.comment else (),
         )
     ).result()
     return entry_id, at

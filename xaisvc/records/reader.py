@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from xaisvc.errors import StoreError
 from xaisvc.records.base import Event, EventKind, Part
-from xaisvc.records.chain import NO_SUBJECT, Link
+from xaisvc.records.chain import NO_SUBJECT, Link, unpack_subjects
 from xaisvc.records.chain_writer import SALT_BYTES
 from xaisvc.records.commit_queue import CLOSED
 from xaisvc.records.database import bytes_of, check_tables, connect, errors_explained, execute_in, snapshot
@@ -40,6 +40,8 @@ _WITH_CONTENTS: Final = (
     f"SELECT {LINK_COLUMNS}, f.content, {CONTENT_COLUMNS} FROM events e "  # noqa: S608 - names of this module
     "LEFT JOIN frames f ON f.digest = e.frame LEFT JOIN contents c ON c.seq = e.seq"
 )
+_PLACES_OF: Final = "SELECT e.id, e.subjects FROM subjects s JOIN events e USING (seq) WHERE s.number IN"
+_WITH_FEEDBACK: Final = "SELECT DISTINCT about FROM events WHERE kind = 'feedback' AND about IN"
 _HEADS_ONLY: Final = f"SELECT {LINK_COLUMNS}, x'', NULL, NULL, NULL FROM events e"  # noqa: S608 - names of this module
 
 Row = tuple["SQLiteValue", ...]
@@ -228,6 +230,24 @@ class RecordReader:
         if subject is not None:
             return self._envelope.unwrap(subject.key, subject_place(subject.tag, number, link.seq))
         return self._envelope.unwrap(contents.key, event_place(link.id))
+
+    def explanations_of(self, tags: SubjectTags, subject: str) -> list[str]:
+        """Ids of the explanations about a subject."""
+        with self._reading():
+            numbers, _ = find_subject(self._connection, tags, subject)
+            places = execute_in(self._connection, _PLACES_OF, numbers)
+            wanted = set(numbers)
+            return [
+                f"{event_id}-{part}"
+                for event_id, packed in dict.fromkeys(places)
+                for part, number in enumerate(unpack_subjects(bytes_of(packed)))
+                if number in wanted
+            ]
+
+    def with_feedback(self, explanations: Sequence[str]) -> list[str]:
+        """Those of these explanations that somebody gave feedback about."""
+        with self._reading():
+            return [str(row[0]) for row in execute_in(self._connection, _WITH_FEEDBACK, explanations)]
 
     def find_subject(self, tags: SubjectTags, subject: str) -> tuple[list[int], int]:
         """The numbers that a subject has, and the last number looked at; see `retention.find_subject`."""

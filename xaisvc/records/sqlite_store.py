@@ -188,6 +188,24 @@ class SqliteRecordStore:
             known, looked_up_to = reader.find_subject(self._keys.tags, subject)
         return self._queue.run(lambda: self._removal.erase(subject, caller, known, looked_up_to))
 
+    def explanations_of(self, subject: str) -> list[str]:
+        """Ids of the explanations about a subject that can still be read.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        with closing(RecordReader(self._path, None)) as reader:
+            return reader.explanations_of(self._keys.tags, subject)
+
+    def with_feedback(self, explanations: Sequence[str]) -> list[str]:
+        """Those of these explanations that somebody gave feedback about, as far as this store has it.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        with closing(RecordReader(self._path, None)) as reader:
+            return reader.with_feedback(explanations)
+
     def remove_older(self, bundle: str, before: datetime, *, caller: str = "") -> int:
         """Removes the contents of a bundle's events from before a time; gives the number of events.
 

@@ -20,7 +20,7 @@ from xaisvc.errors import InvalidRequestError
 from xaisvc.server.assembly import assemble
 from xaisvc.server.auth import Door
 from xaisvc.server.entrance import open_entrance
-from xaisvc.server.folder_lock import hold_folder
+from xaisvc.server.folder_lock import CLOSING_S, hold_folder, wait_for_orphans
 from xaisvc.server.health import Health
 from xaisvc.server.in_flight import InFlight
 from xaisvc.server.instruments import Instruments
@@ -149,6 +149,9 @@ def run(settings: Settings, place: Place | None = None, on_serving: Callable[[],
         stack.enter_context(library_logs(log))
         if place.is_alone:
             stack.enter_context(hold_folder(settings.data_dir))
+            wait_for_orphans(
+                settings.data_dir, settings.grace_seconds + CLOSING_S, lambda: log.warning(Event.FORMER_PROCESSES)
+            )
         entrance = open_entrance(settings, log)  # before the models: what is wrong here is known at once
         traces = open_traces(settings.otlp_endpoint, place)
         if traces is not None:

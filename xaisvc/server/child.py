@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.config import load_settings, settings_values
 from xaisvc.errors import XaisvcError
+from xaisvc.server.folder_lock import join_folder
 from xaisvc.server.place import Place
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
     found = json.loads(_read_line(line))
     settings = load_settings(flags=found["settings"], environment={})
     place = Place(index=found["index"], count=found["count"])
+    join_folder(settings.data_dir)
     threading.Thread(target=_end_with, args=(line,), name="supervisor", daemon=True).start()
     from xaisvc.server.app import run  # noqa: PLC0415 - heavy: loaded once the supervisor is known
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.errors import InvalidRequestError
 from xaisvc.server.child import EXIT_REFUSED, SERVING, letter
-from xaisvc.server.folder_lock import hold_folder
+from xaisvc.server.folder_lock import CLOSING_S, hold_folder, wait_for_orphans
 from xaisvc.server.place import Place
 from xaisvc.server.port_file import write_port
 from xaisvc.server.shared_port import reserve_port
@@ -37,8 +37,6 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0
 """A process that has served this long has not failed at its start, so the next pause is short again."""
-CLOSING_S = 20.0
-"""Beyond the grace time: closing files, and what SQLite needs for that."""
 EXIT_UNANSWERED = 1
 _REAP_S = 5.0
 
@@ -58,6 +56,9 @@ def supervise(settings: Settings) -> int:
     log = make_logger(settings.log_format, settings.log_level)
     with ExitStack() as stack:
         stack.enter_context(hold_folder(settings.data_dir))
+        wait_for_orphans(
+            settings.data_dir, settings.grace_seconds + CLOSING_S, lambda: log.warning(Event.FORMER_PROCESSES)
+        )
         port = stack.enter_context(reserve_port(settings.host, settings.port))
         if settings.port_file is not None:
             stack.callback(settings.port_file.unlink, missing_ok=True)

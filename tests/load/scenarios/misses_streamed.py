@@ -43,9 +43,7 @@ def _measure(report: Report, folder: Path, subject: Subject, flags: tuple[str, .
     cuts = [(start, min(start + STREAMED, n)) for start in range(0, n, STREAMED)]
     requests = [pb.ExplainStreamRequest(request=subject.packed(*cut)).SerializeToString() for cut in cuts]
     with running(_made(folder), *flags, models=[subject.bundle]) as service:
-        job = Job(
-            target=service.target, method=EXPLAIN_STREAM, in_flight=STREAMS, tolerance=TOLERANCE, timeout_s=300.0
-        )
+        job = Job(target=service.target, method=EXPLAIN_STREAM, in_flight=STREAMS, tolerance=TOLERANCE, timeout_s=300.0)
         warm = pb.ExplainStreamRequest(request=first.packed(0, len(first.rows))).SerializeToString()
         report.check_answers(generator.run(job, folder / "warm", [warm], [first.expected()]))
         tally = generator.run(job, folder / "load", requests, [expected[slice(*cut)] for cut in cuts])

@@ -15,7 +15,7 @@ import pytest
 
 from xaisvc.config import Settings, load_settings, settings_values
 from xaisvc.errors import InvalidRequestError, StoreError
-from xaisvc.server.folder_lock import hold_folder
+from xaisvc.server.folder_lock import hold_folder, join_folder, wait_for_orphans
 from xaisvc.server.processes import Supervisor, child_command, supervise
 from xaisvc.server.shared_port import reserve_port
 from xaisvc.telemetry import make_logger
@@ -193,6 +193,29 @@ def test_a_data_folder_has_one_service(tmp_path: Path) -> None:
         supervise(Settings(models=(tmp_path,), data_dir=tmp_path / "data", processes=2))
     with hold_folder(tmp_path / "data"):
         pass  # it is free again
+
+
+def test_a_start_waits_for_processes_whose_supervisor_was_killed(tmp_path: Path) -> None:
+    told: list[str] = []
+    orphans = [join_folder(tmp_path), join_folder(tmp_path)]  # as many as there were
+
+    def sleep(_: float) -> None:
+        os.close(orphans.pop())
+
+    wait_for_orphans(tmp_path, PATIENCE_S, lambda: told.append("waits"), sleep=sleep)
+
+    assert (told, orphans) == (["waits"], [])
+    wait_for_orphans(tmp_path, 0.0, lambda: told.append("waits again"))
+    assert told == ["waits"]
+
+
+def test_processes_that_do_not_end_are_told_of(tmp_path: Path) -> None:
+    orphan = join_folder(tmp_path)
+    try:
+        with pytest.raises(StoreError, match="processes of a former run still use"):
+            wait_for_orphans(tmp_path, 0.0, lambda: None)
+    finally:
+        os.close(orphan)
 
 
 def test_a_reserved_port_is_shared_by_those_who_ask_for_it_only() -> None:
