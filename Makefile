@@ -64,8 +64,8 @@ check: lint types protos-check test wheel-test ## Everything that CI runs
 lock: $(VENV)/.created ## Write requirements/ anew: newest versions that pyproject.toml allows
 	$(UV) $(compile) --group build --output-file requirements/build.txt
 	$(UV) $(compile) pyproject.toml --extra cpu --extra pdf --extra traces --extra dev --output-file requirements/dev.txt
-	$(UV) $(compile) pyproject.toml --extra cpu --constraints requirements/dev.txt --output-file requirements/cpu.txt
-	$(UV) $(compile) pyproject.toml --extra gpu --constraints requirements/dev.txt --output-file requirements/gpu.txt
+	$(UV) $(compile) pyproject.toml --extra cpu --extra traces --constraints requirements/dev.txt --output-file requirements/cpu.txt
+	$(UV) $(compile) pyproject.toml --extra gpu --extra traces --constraints requirements/dev.txt --output-file requirements/gpu.txt
 	$(UV) $(compile) pyproject.toml --extra cpu --extra bench --constraints requirements/dev.txt \
 		$(patsubst %,--no-emit-package %,$(UNWANTED)) --output-file requirements/bench.txt
 

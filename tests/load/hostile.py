@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
-    import numpy as np
     from google.protobuf.message import Message
 
     from tests.load.subjects import Subject

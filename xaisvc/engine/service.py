@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from xaisvc.views import Audience
 
 STREAM_BATCH_ROWS = 1024
-STREAM_BATCH_MODEL_ROWS = 5_000_000
+STREAM_BATCH_MODEL_ROWS = 1_000_000
 """About a second of work: results come as they come, and nobody else waits longer than that for a turn."""
 LEAST_STREAM_ROWS = 16
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc.engine.reloading import ReloadOutcome
 from xaisvc.errors import StoreError
+from xaisvc.server.memory import trim_memory
 from xaisvc.telemetry import Event, frames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from xaisvc.config import Settings
+    from xaisvc.engine.reloading import Reload
     from xaisvc.server.assembly import Assembly
     from xaisvc.server.health import Health
     from xaisvc.server.instruments import Instruments
@@ -46,6 +48,7 @@ class Upkeep:
         instruments: Counts reloads.
         logger: Where events go.
         sleep: Waits for some seconds.
+        trim: Gives memory back to the system.
     """
 
     def __init__(  # noqa: PLR0913 - composed once, all by name
@@ -57,6 +60,7 @@ class Upkeep:
         instruments: Instruments,
         logger: Logger,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        trim: Callable[[], None] = trim_memory,
     ) -> None:
         self._settings = settings
         self._parts = parts
@@ -64,6 +68,7 @@ class Upkeep:
         self._instruments = instruments
         self._logger = logger
         self._sleep = sleep
+        self._trim = trim
         self._asked = asyncio.Event()
         # One thread each: a folder that hangs must not keep old records from being removed, nor the other way round.
         self._reload_thread = ThreadPoolExecutor(1, thread_name_prefix="xaisvc-reload")
@@ -135,7 +140,13 @@ class Upkeep:
                 await self._look(at_once=True)
 
     async def _look(self, *, at_once: bool) -> None:
-        found = await self._in(self._reload_thread, lambda: self._parts.reloader.look(at_once=at_once))
+        def look() -> list[Reload]:
+            found = self._parts.reloader.look(at_once=at_once)
+            if any(reload.outcome is ReloadOutcome.REPLACED for reload in found):
+                self._trim()
+            return found
+
+        found = await self._in(self._reload_thread, look)
         for reload in found:
             self._instruments.stages.reloaded(reload.bundle, reload.outcome.value)
             tell = self._logger.error if reload.outcome is ReloadOutcome.REFUSED else self._logger.info

@@ -12,6 +12,7 @@ from xaisvc.engine.reloading import Reload, ReloadOutcome
 from xaisvc.errors import StoreError
 from xaisvc.server.health import Health
 from xaisvc.server.instruments import Instruments
+from xaisvc.server.memory import trim_memory
 from xaisvc.server.upkeep import Upkeep
 from xaisvc.telemetry import make_logger
 
@@ -67,6 +68,7 @@ class Kept:
     instruments: Instruments
     stream: io.StringIO
     slept: list[float]
+    trims: list[bool]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
@@ -75,7 +77,7 @@ class Kept:
 
 @asynccontextmanager
 async def kept_up(parts: FakeParts, **settings: Any) -> AsyncIterator[Kept]:
-    stream, slept = io.StringIO(), []
+    stream, slept, trims = io.StringIO(), [], []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
@@ -89,11 +91,12 @@ async def kept_up(parts: FakeParts, **settings: Any) -> AsyncIterator[Kept]:
         instruments=instruments,
         logger=make_logger("json", "info", stream),
         sleep=sleep,
+        trim=lambda: trims.append(parts.reloader.asked[-1]),
     )
     upkeep.begin()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            yield Kept(upkeep, health, instruments, stream, slept)
+            yield Kept(upkeep, health, instruments, stream, slept, trims)
     finally:
         await upkeep.end()
 
@@ -128,6 +131,7 @@ async def test_a_signal_has_the_bundles_looked_at_and_what_became_of_them_is_tol
         assert (new["bundle"], new["version"], new["model_sha256"], new["level"]) == ("credit", "2", "ab", "info")
         assert (old["bundle"], old["version"], old["reason"], old["level"]) == ("fraud", "1", "it is wrong", "error")
         assert parts.reloader.asked == [True]
+        assert kept.trims == [True]  # what the old version held goes back to the system
         sample = ("xaisvc_reloads_total", {"bundle": "fraud", "outcome": "refused"})
         assert kept.instruments.registry.get_sample_value(*sample) == 1
 
@@ -169,3 +173,7 @@ async def test_a_removal_that_fails_is_told_and_tried_the_next_day() -> None:
 
         assert [line["text"] for line in kept.events("retain_failed")] == ["the disk is full"]
         assert kept.events("task_failed") == []
+
+
+def test_memory_can_be_given_back() -> None:
+    trim_memory()  # a wrong signature would end the process
