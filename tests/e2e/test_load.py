@@ -51,7 +51,7 @@ def test_a_fault_of_redis_makes_no_answer_wrong(folder: Path, fault: str) -> Non
 
 
 def test_what_was_acknowledged_outlives_a_kill(folder: Path) -> None:
-    assert all_right(kills.run(folder, count=2))
+    assert all_right(kills.run(folder, count=1))
 
 
 def test_nonsense_is_refused_and_the_service_goes_on(folder: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_load_generator_sees_wrong_answers_and_lost_records(folder: Path) ->
     requests = [subject.request(i).SerializeToString() for i in range(len(subject.rows))]
     expected = [row[None, :] for row in subject.expected()]
     expected[3] = expected[3] + 1e-5  # ten times what is tolerated
-    expected[7] = expected[7][:, :-1]
+    expected[7] = -expected[7]
     with running(folder, models=[LOGISTIC]) as service:
         job = Job(target=service.target, tolerance=TOLERANCE, ids=True)
         tally = generator.run(job, folder / "load", requests, expected)
@@ -75,7 +75,5 @@ def test_the_load_generator_sees_wrong_answers_and_lost_records(folder: Path) ->
     assert (tally.rows, tally.wrong, tally.bad) == (18, 2, {"wrong": 2})
     ids = (folder / "load" / "ids").read_text().split()
     assert kills.lost_records(service.data, ids) == []
-    assert kills.lost_records(service.data, [*ids, "no-such-event-0", ids[0] + "1"]) == [
-        "no-such-event-0",
-        ids[0] + "1",
-    ]
+    absent = {"no-such-event-0", ids[0].removesuffix("0") + "1"}
+    assert set(kills.lost_records(service.data, [*ids, *absent])) == absent

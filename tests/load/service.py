@@ -90,6 +90,7 @@ def running(
     Raises:
         RuntimeError: If it does not start; with its log.
     """
+    (folder / "log").unlink(missing_ok=True)
     process = launch(folder, *flags, models=models, port=port, settings=settings)
     try:
         yield ServiceProcess(process, f"127.0.0.1:{await_port(process, folder)}", folder)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from xaisvc.types import Device, Runtime
 
 MAX_BATCH_MODEL_ROWS = 2_000_000
-"""Model rows in one batch across callers: up to a few seconds, after which others get their turn. More in a batch would
-only make everybody in it wait: what a batch saves is spent once, and by then it is small beside the model's own time."""
+"""Model rows in one batch across callers: up to a few seconds, after which others get their turn. More would only
+make everybody in a batch wait: what a batch saves is by then small beside the model's own time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
