@@ -31,7 +31,7 @@ def service_process() -> Callable[..., AbstractContextManager[ServiceProcess]]:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """One service for all tests of a process that leave it running."""
-    with running(tmp_path_factory.mktemp("service")) as found:
+    with running(tmp_path_factory.mktemp("service"), "--reflection") as found:
         yield found
 
 

@@ -35,7 +35,6 @@ from xaisvc.server.traces import open_traces
 from xaisvc.server.upkeep import Upkeep
 from xaisvc.server.workers import Workers
 from xaisvc.telemetry import Event, library_logs, make_logger
-from xaisvc.types import LOCAL
 from xaisvc.v1 import (
     audiences_pb2,
     audiences_pb2_grpc,
@@ -301,7 +300,7 @@ async def start(  # noqa: PLR0913 - composed once, all by name
     models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service, workers), server)
     audiences_pb2_grpc.add_AudienceServiceServicer_to_server(AudienceServicer(service, workers), server)
     feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(FeedbackServicer(service, workers), server)
-    health = Health(SERVICES, [info.description.name for info in service.list_models(LOCAL)])
+    health = Health(SERVICES, [info.description.name for info in service.list_models()])
     health.serve_on(server)
     if settings.reflection:
         from grpc_reflection.v1alpha import reflection  # noqa: PLC0415 - heavy: loaded when used

@@ -19,11 +19,9 @@ from grpc_status import rpc_status
 from xaisvc.engine.permissions import safe_error
 from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
 from xaisvc.server import calls, convert
-from xaisvc.server.calls import Call
 from xaisvc.server.in_flight import StoppingError
 from xaisvc.server.status import internal_status, status_of, stopping_status
 from xaisvc.telemetry import Event, frames
-from xaisvc.types import Interest
 from xaisvc.v1 import explanations_pb2
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
 
     from xaisvc.server.auth import Door
+    from xaisvc.server.calls import Call
     from xaisvc.server.in_flight import InFlight
     from xaisvc.server.metrics import CallMetrics
     from xaisvc.server.traces import Traces
@@ -168,13 +167,8 @@ class Edge(grpc.aio.ServerInterceptor):
         caller = self._door.admit(method, metadata)
         traces = self._traces if method.startswith(OWN_PREFIX) else None
         left_s = cast("float | None", context.time_remaining())  # the stub does not know of calls without a deadline
-        call = Call(
-            caller=caller,
-            interest=Interest() if left_s is None else Interest(self._clock() + left_s),
-            trace=None if traces is None else traces.begin(method, metadata),
-        )
-        calls.begin(call)
-        return call
+        trace = None if traces is None else traces.begin(method, metadata)
+        return calls.begin(caller, left_s, self._clock, trace)
 
     def _end(self, line: _Line, method: str) -> None:
         """The call is over: nobody waits for anything of it any more."""

@@ -17,6 +17,7 @@ from xaisvc.server.app import start
 from xaisvc.server.entrance import open_entrance
 from xaisvc.telemetry import make_logger
 from xaisvc.types import (
+    LOCAL,
     BundleDescription,
     Caller,
     Digests,
@@ -123,7 +124,7 @@ class FakeService:
         self.get_explanation(record_id, caller)
         return self._view(view)
 
-    def list_models(self, caller: Caller) -> tuple[ModelInfo, ...]:
+    def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:
         self.caller = caller
         return (A_MODEL,)
 

@@ -131,7 +131,7 @@ def test_one_that_is_killed_is_started_again_after_a_growing_pause(tmp_path: Pat
     run = Run(tmp_path, child())
 
     def script() -> None:
-        eventually(lambda: run.serves)
+        eventually(lambda: run.serves and len(run.pids(1)) == 1)
         for times in (1, 2):
             os.kill(run.pids(1)[-1], signal.SIGKILL)
             eventually(lambda: len(run.pids(1)) == times + 1)  # noqa: B023 - asked at once
