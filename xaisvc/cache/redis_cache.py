@@ -167,7 +167,9 @@ class RedisCache:
         # A server that refuses to keep things, because it is full for example, can be read all the same.
         counts = not writing or any(isinstance(reply, Loss) for reply in replies)
         if counts and self._breaker.failed():
-            _log.warning("cache: Redis does not answer (%s); going on without it", reason)
+            # Whole texts: the service's log leaves out the arguments of libraries' messages, which may hold values.
+            told = f"cache: Redis does not answer ({reason}); going on without it"
+            _log.warning(told)
         return replies
 
     def _ask_for_flights(self, commands: Sequence[Command]) -> Sequence[Reply] | None:
@@ -179,7 +181,7 @@ class RedisCache:
         )
         self._breaker.probed(answered=answered)
         if answered:
-            _log.info("cache: Redis answers again")
+            _log.warning("cache: Redis answers again")
 
     def _write_later(self, commands: Sequence[Command]) -> None:
         self._writer.add(commands, len(commands) * _ENTRY_BYTES)

@@ -172,7 +172,8 @@ class SqliteCache:
         if isinstance(error, DAMAGE):
             self._trip()
         elif self._breaker.failed():
-            _log.warning("cache: the file cannot be read (%s); going on without it", type(error).__name__)
+            told = f"cache: the file cannot be read ({type(error).__name__}); going on without it"
+            _log.warning(told)  # a whole text: see the cache in Redis
 
     def _trip(self) -> None:
         self._note_damage()
