@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from xaisvc.bundles import Bundle, load_bundle, parse_rows
@@ -10,7 +9,7 @@ from xaisvc.engine.calls import Calls
 from xaisvc.engine.choices import Choices, check_positive
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
 from xaisvc.engine.loaded import LoadedBundle
-from xaisvc.engine.surroundings import Surroundings
+from xaisvc.engine.surroundings import Surroundings, usable_cpus
 from xaisvc.errors import InvalidRequestError
 from xaisvc.runtimes import OrtRuntime
 
@@ -33,12 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["DEVICES", "Explainer", "Surroundings"]
 
 DEVICES = ("auto", "cpu", "cuda")
-
-
-def _usable_cpus() -> int:
-    """CPUs that this process may run on, which in a container can be fewer than the machine has."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return own or 1
 
 
 class Explainer:
@@ -90,7 +83,7 @@ class Explainer:
         check_positive("threads", threads)
         check_positive("memory_limit_bytes", memory_limit_bytes)
         loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
-        threads = threads or _usable_cpus()
+        threads = threads or usable_cpus()
         self._loaded = LoadedBundle(loaded, runtime or OrtRuntime(), device, threads=threads)
         self._calls = Calls(
             self._loaded,

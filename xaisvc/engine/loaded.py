@@ -22,6 +22,7 @@ from xaisvc.engine.linked import read_linked
 from xaisvc.engine.plan_store import BundlePlans, default_folder
 from xaisvc.engine.readying import Readied, make_ready, ready_network, taken_apart
 from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel, copied_input
+from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import NotAdditive, check_trees, features_behind, plan_scorer, read_additive
@@ -71,7 +72,7 @@ class LoadedBundle:
             BundleError: If the runtime cannot run the graph.
         """
         self.bundle = bundle
-        self._threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+        self._threads = threads or usable_cpus()
         self._runtime = runtime
         self._wanted_device = device
         self._lock = threading.RLock()

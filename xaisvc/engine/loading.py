@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.models import ServedModel, ServedModels
 from xaisvc.engine.scheduling import Bounds, Flights, Scheduler, SchedulerLimits
 from xaisvc.engine.service import ExplanationService
-from xaisvc.engine.surroundings import Surroundings
+from xaisvc.engine.surroundings import Surroundings, usable_cpus
 from xaisvc.errors import BundleError
 from xaisvc.runtimes import OrtRuntime
 
@@ -220,9 +219,3 @@ def make_service(  # noqa: PLR0913 - as above
         stages=stages,
         processes=size.processes,
     )
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may run on, which in a container can be fewer than the machine has."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return own or 1

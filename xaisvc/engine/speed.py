@@ -5,7 +5,6 @@ Time, model evaluations and error always stand together: a method that is fast b
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import statistics
@@ -23,6 +22,7 @@ import numpy as np
 from xaisvc.attribution import METHODS
 from xaisvc.bundles import encode_rows, load_bundle
 from xaisvc.engine.explainer import Explainer
+from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.errors import AbandonedError, InvalidRequestError, MethodNotApplicableError, XaisvcError
 from xaisvc.runtimes import OrtRuntime
 
@@ -191,7 +191,7 @@ def measure_speed(
     if not len(table):
         raise InvalidRequestError.of("data", "there are no rows to explain; give a file with at least one row")
     table = _different(table, request.n_rows)
-    threads = request.threads or _usable_cpus()
+    threads = request.threads or usable_cpus()
     setting = _Setting(bundle=loaded, rows=table, request=request, threads=threads, clock=clock)
     tell("the model alone")
     device, model = _model_speed(setting)
@@ -366,11 +366,6 @@ def _peak_memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _usable_cpus() -> int:
-    """CPUs that this process may use; macOS has no affinity."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _machine() -> dict[str, object]:
     processor = platform.processor() or platform.machine()
     with suppress(OSError, StopIteration):
@@ -378,7 +373,7 @@ def _machine() -> dict[str, object]:
         processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return {
         "processor": processor,
-        "cpus": _usable_cpus(),
+        "cpus": usable_cpus(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -33,3 +34,9 @@ class Surroundings:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = _utc_now
     new_id: Callable[[], str] = _new_id
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may run on, which in a container can be fewer than the machine has."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return own or 1

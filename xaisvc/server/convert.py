@@ -285,23 +285,29 @@ def row_result(outcome: RowOutcome, *, numbers: bool = True) -> explanations_pb2
     )
 
 
+def timestamp(text: str) -> Timestamp:
+    """A recorded time, ISO 8601 in UTC, as a message."""
+    found = Timestamp()
+    found.FromDatetime(dt.datetime.fromisoformat(text))
+    return found
+
+
 def bare_explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -> explanations_pb2.Explanation:
     """What of a record is for callers who may not see attributions: which one it is, and its views."""
-    created_at = Timestamp()
-    created_at.FromDatetime(dt.datetime.fromisoformat(record.created_at))
     return explanations_pb2.Explanation(
-        id=record.id, created_at=created_at, model=record.bundle, views=[view(rendered) for rendered in views]
+        id=record.id,
+        created_at=timestamp(record.created_at),
+        model=record.bundle,
+        views=[view(rendered) for rendered in views],
     )
 
 
 def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -> explanations_pb2.Explanation:
     """A whole record, with the views made of it."""
-    created_at = Timestamp()
-    created_at.FromDatetime(dt.datetime.fromisoformat(record.created_at))
     output = record.output
     found = explanations_pb2.Explanation(
         id=record.id,
-        created_at=created_at,
+        created_at=timestamp(record.created_at),
         model=record.bundle,
         model_version=record.bundle_version,
         digests=digests(record.digests),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from xaisvc.server.convert import figures, row_result, set_caveat
+from xaisvc.server.convert import figures, row_result, set_caveat, timestamp
 from xaisvc.server.convert_models import digests
 from xaisvc.v1 import explanations_pb2
 from xaisvc.wire import SPACE_TO_WIRE
@@ -33,14 +31,12 @@ def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamRespons
 
 def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
     frame, answers = batch.frame, batch.answers
-    created_at = Timestamp()
-    created_at.FromDatetime(dt.datetime.fromisoformat(batch.created_at))
     exact = [answer.exact for answer in answers]
     has_diagnostics = any(answer.diagnostics for answer in answers)
     return explanations_pb2.ExplanationBatch(
         indices=batch.indices,
         ids=batch.ids,
-        created_at=created_at,
+        created_at=timestamp(batch.created_at),
         model=frame.bundle,
         model_version=frame.bundle_version,
         digests=digests(frame.digests),

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from xaisvc.engine.commands import Feedback
 from xaisvc.errors import InvalidRequestError
+from xaisvc.server.convert import timestamp
 from xaisvc.v1 import feedback_pb2
 from xaisvc.wire import VERDICT_FROM_WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from google.protobuf.timestamp_pb2 import Timestamp
 
     from xaisvc.records.usage import AudienceUsage
 
@@ -45,9 +46,7 @@ def feedback(request: feedback_pb2.SubmitRequest) -> Feedback:
 
 def submit_response(entry_id: str, at: str) -> feedback_pb2.SubmitResponse:
     """What was stored."""
-    created_at = Timestamp()
-    created_at.FromDatetime(dt.datetime.fromisoformat(at))
-    return feedback_pb2.SubmitResponse(id=entry_id, created_at=created_at)
+    return feedback_pb2.SubmitResponse(id=entry_id, created_at=timestamp(at))
 
 
 def model_name(request: feedback_pb2.GetUsageRequest) -> str:
