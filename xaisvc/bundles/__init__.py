@@ -8,6 +8,7 @@ from xaisvc.bundles.findings import CheckReport, Finding
 from xaisvc.bundles.load import check_unchanged, load_bundle
 from xaisvc.bundles.manifest import parse_manifest
 from xaisvc.bundles.manifest_text import write_manifest
+from xaisvc.bundles.row_reader import RowReader
 from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.bundles.safety import ModelLimits, check_model
 from xaisvc.bundles.summary import describe_bundle
@@ -20,6 +21,7 @@ __all__ = [
     "Finding",
     "ModelLimits",
     "Reference",
+    "RowReader",
     "check_bundle",
     "check_model",
     "check_unchanged",

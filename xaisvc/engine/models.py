@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xaisvc.bundles import RowReader
 from xaisvc.engine.permissions import no_such_bundle, permitted_bundle
 from xaisvc.errors import BundleError
 from xaisvc.records import encode_description
@@ -49,6 +50,7 @@ class ServedModel:
         self.explainer = explainer
         self.description: BundleDescription = explainer.bundle.description
         self.encoded_description = encode_description(self.description)
+        self.rows = RowReader(self.description)
         self._lock = threading.Lock()
         self._frames: OrderedDict[Hashable, Framed] = OrderedDict()
 

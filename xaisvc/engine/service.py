@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution import METHODS
-from xaisvc.bundles import parse_each
 from xaisvc.engine.commands import (
     AnswerBatch,
     AudienceInfo,
@@ -16,11 +15,9 @@ from xaisvc.engine.commands import (
     RowOutcome,
     ServiceLimits,
 )
-from xaisvc.engine.costs import check_cost
 from xaisvc.engine.feedback import submit
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import (
-    check_command,
     check_numbers,
     is_of_tenant,
     permitted_audience,
@@ -28,6 +25,7 @@ from xaisvc.engine.permissions import (
     visible_audiences,
     visible_model,
 )
+from xaisvc.engine.reading import Requests
 from xaisvc.engine.recorded import Records
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.engine.stored import StoredExplanations
@@ -41,50 +39,35 @@ from xaisvc.types import LOCAL, Interest
 from xaisvc.views import FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from xaisvc.engine.answering import Answering
     from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
-    from xaisvc.engine.models import Framed, ServedModel, ServedModels
+    from xaisvc.engine.models import ServedModel, ServedModels
+    from xaisvc.engine.reading import Prepared
     from xaisvc.engine.recorded import Block
     from xaisvc.engine.stages import Stages
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
-    from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Table
+    from xaisvc.types import BundleDescription, Caller, ExplanationRecord
     from xaisvc.views import Audience
 
-STREAM_BATCH_ROWS = 1024
-STREAM_BATCH_MODEL_ROWS = 1_000_000
-"""About a second of work: results come as they come, and nobody else waits longer than that for a turn."""
-LEAST_STREAM_ROWS = 16
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A request whose rows have been read and whose cost is known and allowed.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a request, and when its records are durable: nothing may be told before.
 
     Attributes:
-        command: What was asked for.
-        model: The version of the model that answers.
-        framed: What all answers share.
-        table: The rows that fit the schema.
-        indices: Their positions among the rows of the request; intp.
-        failed: What became of the other rows, by position.
-        count: Number of rows in the request.
+        outcomes: One for each row, in order.
+        stored: Done when the records are durable, or could not be written.
+        told: To be called then.
     """
 
-    command: ExplainCommand
-    model: ServedModel
-    framed: Framed
-    table: Table
-    indices: NDArray[np.intp]
-    failed: Mapping[int, RowOutcome]
-    count: int
+    outcomes: tuple[RowOutcome, ...]
+    stored: Future[None]
+    told: Callable[[], None]
 
 
 class ExplanationService:
@@ -128,7 +111,7 @@ class ExplanationService:
         self.limits = limits or ServiceLimits()
         self._stages = stages or NoStages()
         self._clock = self._surroundings.clock
-        self._rates = Rates(self._surroundings.clock, processes)
+        self._requests = Requests(models, Rates(self._clock, processes), self._clock, self._stages)
         self._audiences_dir = audiences_dir
         audiences(audiences_dir)  # a folder with mistakes must stop the start, not a request
 
@@ -155,82 +138,50 @@ class ExplanationService:
             AbandonedError: If the caller has left.
             StoreError: If the records could not be written; then nothing is answered.
         """
+        answered = self.begin(command, caller=caller, interest=interest)
+        answered.stored.result()
+        answered.told()
+        return answered.outcomes
+
+    def begin(self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None) -> Answered:
+        """Explains every row of a command and does not wait until the records are durable; else as `explain`."""
         interest = interest or Interest()
-        prepared = self._prepare(command, caller, self.limits)
+        prepared = self._requests.read(command, caller, self.limits)
         self._check_views(command, prepared.count, caller)
         outcomes = dict(prepared.failed)
         block, places = self._answer(prepared, slice(0, len(prepared.table)), caller, interest, outcomes)
-        if block is not None:
-            records = [self._records.record(block, i) for i in range(len(places))]
-            began = self._clock()
-            views = [
-                tuple(self._render(record, prepared.model.description, view) for view in command.views)
-                for record in records
-            ]
-            rendered = self._clock()
-            stored = self._records.add(
-                block, prepared.model, caller, [(i, view) for i, found in enumerate(views) for view in found]
-            )
-            check_wanted(interest)
-            stored.result()
-            if command.views:
-                self._spent(Stage.RENDER, prepared, began, rendered)
-            self._spent(Stage.RECORD, prepared, rendered, self._clock())
-            for index, record, found in zip(places, records, views, strict=True):
-                outcomes[index] = RowOutcome(index=index, record=record, views=found)
-        return tuple(outcomes[index] for index in range(prepared.count))
+        if block is None:
+            stored: Future[None] = Future()
+            stored.set_result(None)
+            return Answered(tuple(outcomes[index] for index in range(prepared.count)), stored, lambda: None)
+        records = [self._records.record(block, i) for i in range(len(places))]
+        began = self._clock()
+        views = [
+            tuple(self._render(record, prepared.model.description, view) for view in command.views)
+            for record in records
+        ]
+        rendered = self._clock()
+        if command.views:
+            self._spent(Stage.RENDER, prepared, began, rendered)
+        stored = self._records.add(
+            block, prepared.model, caller, [(i, view) for i, found in enumerate(views) for view in found]
+        )
+        check_wanted(interest)
+        for index, record, found in zip(places, records, views, strict=True):
+            outcomes[index] = RowOutcome(index=index, record=record, views=found)
+        return Answered(
+            tuple(outcomes[index] for index in range(prepared.count)),
+            stored,
+            lambda: self._spent(Stage.RECORD, prepared, rendered, self._clock()),
+        )
 
     def prepare_stream(self, command: ExplainCommand, caller: Caller = LOCAL) -> Prepared:
         """Reads a request for many rows, to be answered by `explain_part`. Raises as `explain` does."""
         check_numbers(caller)
-        return self._prepare(command, caller, self.limits.of_stream())
-
-    def _prepare(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared:
-        """Reads a request: what it comes to, what it costs, and its rows. Nothing is computed yet."""
-        began = self._clock()
-        model = self.models.find(command.bundle, caller)
-        check_command(command, caller)
-        count = _count_rows(command.rows)
-        if count == 0:
-            raise InvalidRequestError.of("rows", "there are no rows; send at least one", "NO_ROWS")
-        if count > limits.max_rows:
-            raise LimitExceededError(
-                f"rows: {count} rows, but one request may hold {limits.max_rows}; split the request"
-            )
-        self._rates.take(caller, count)
-        framed = model.framed(command)
-        check_cost(limits, command, framed, count)
-        table, indices, violations = parse_each(model.description, command.rows)
-        failed = {
-            index: RowOutcome(
-                index=index, record=None, violations=found, error="the row does not fit the model's feature schema"
-            )
-            for index, found in violations.items()
-        }
-        prepared = Prepared(
-            command=command,
-            model=model,
-            framed=framed,
-            table=table,
-            indices=indices,
-            failed=failed,
-            count=count,
-        )
-        self._spent(Stage.PARSE, prepared, began, self._clock())
-        return prepared
+        return self._requests.read(command, caller, self.limits.of_stream())
 
     def _spent(self, stage: Stage, prepared: Prepared, start_s: float, end_s: float) -> None:
         self._stages.spent(stage, prepared.model.name, prepared.command.method, start_s, end_s)
-
-    def stream_rows(self, prepared: Prepared, wanted: int) -> int:
-        """How many rows a batch of a stream holds.
-
-        Args:
-            prepared: The request.
-            wanted: What the caller asks for; 0 for the service's choice.
-        """
-        affordable = max(LEAST_STREAM_ROWS, STREAM_BATCH_MODEL_ROWS // prepared.framed.model_rows)
-        return min(wanted or STREAM_BATCH_ROWS, STREAM_BATCH_ROWS, affordable)
 
     def explain_part(
         self, prepared: Prepared, start: int, stop: int, *, caller: Caller = LOCAL, interest: Interest | None = None
@@ -422,9 +373,3 @@ class ExplanationService:
 def _text_formats(audience: Audience) -> tuple[str, ...]:
     """The formats of an audience that a service can answer with; PDF is made by the library only."""
     return tuple(name for name in audience.formats if name in FORMATS)
-
-
-def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]) -> int:
-    if isinstance(rows, Mapping):
-        return max((len(column) for column in rows.values()), default=0)
-    return len(rows)

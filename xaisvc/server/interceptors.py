@@ -71,7 +71,7 @@ class Edge(grpc.aio.ServerInterceptor):
         max_message_bytes: int,
         traces: Traces | None = None,
     ) -> None:
-        self._logger = logger
+        self._logger = logger.bind()  # made once: an unbound one would be made anew for each line
         self._clock = clock
         self._new_id = new_id
         self._in_flight = in_flight

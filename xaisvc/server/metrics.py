@@ -6,6 +6,7 @@ a caller writes never becomes a label.
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _STAGE_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
+_MOST_KNOWN = 1024
+
 
 class CallMetrics:
     """Counts calls by method and code.
@@ -37,6 +40,9 @@ class CallMetrics:
         self._calls = Counter("xaisvc_calls", "Calls answered.", ("method", "code"), registry=registry)
         self._seconds = Histogram("xaisvc_call_seconds", "Time from call to answer.", ("method",), registry=registry)
         self._rows = Counter("xaisvc_request_rows", "Rows in requests.", ("method",), registry=registry)
+        self._calls_of = cache(self._calls.labels)  # methods and codes are few, looking up their numbers is slow
+        self._seconds_of = cache(self._seconds.labels)
+        self._rows_of = cache(self._rows.labels)
 
     def called(self, method: str, code: str, seconds: float, rows: int) -> None:
         """Counts one call.
@@ -47,10 +53,10 @@ class CallMetrics:
             seconds: Time it took.
             rows: Rows that it brought.
         """
-        self._calls.labels(method, code).inc()
-        self._seconds.labels(method).observe(seconds)
+        self._calls_of(method, code).inc()
+        self._seconds_of(method).observe(seconds)
         if rows:
-            self._rows.labels(method).inc(rows)
+            self._rows_of(method).inc(rows)
 
 
 class StageMetrics:
@@ -68,6 +74,7 @@ class StageMetrics:
             registry=registry,
             buckets=_STAGE_BOUNDS_S,
         )
+        self._seconds_of = lru_cache(maxsize=_MOST_KNOWN)(self._seconds.labels)
         of_model = ("bundle", "method")
         self._batches = Counter("xaisvc_model_batches", "Computations of a model.", of_model, registry=registry)
         self._rows = Counter("xaisvc_explained_rows", "Rows explained by computing.", of_model, registry=registry)
@@ -77,7 +84,7 @@ class StageMetrics:
     def spent(self, stage: Stage, bundle: str, method: str, start_s: float, end_s: float) -> None:
         """Counts one request's time in one stage."""
         del method
-        self._seconds.labels(stage.value, bundle).observe(max(0.0, end_s - start_s))
+        self._seconds_of(stage.value, bundle).observe(max(0.0, end_s - start_s))
 
     def computed(self, bundle: str, method: str, rows: int, model_rows: int) -> None:
         """Counts one computation."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import grpc
 
     from xaisvc.engine.commands import ServiceLimits
-    from xaisvc.engine.service import ExplanationService, Prepared
+    from xaisvc.engine.reading import Prepared
+    from xaisvc.engine.service import Answered, ExplanationService
     from xaisvc.server.workers import Workers
 
 
@@ -58,14 +59,17 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         del context
         call = current()
 
-        def work() -> explanations_pb2.ExplainResponse:
+        def work() -> tuple[explanations_pb2.ExplainResponse, Answered]:
             command = convert.explain_command(request, max_rows=self._limits.max_rows)
-            outcomes = self._service.explain(command, caller=call.caller, interest=call.interest)
-            if len(outcomes) != convert.row_count(request):
+            answered = self._service.begin(command, caller=call.caller, interest=call.interest)
+            if len(answered.outcomes) != convert.row_count(request):
                 raise RuntimeError("the engine answered another number of rows than it was asked for")
-            return convert.explain_response(outcomes, call.caller)
+            return convert.explain_response(answered.outcomes, call.caller), answered
 
-        return await self._run(work)
+        response, answered = await self._run(work)
+        await self._workers.landed(answered.stored)
+        answered.told()
+        return response
 
     async def ExplainStream(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.ExplainStreamRequest, context: grpc.ServicerContext
@@ -79,7 +83,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
             return self._service.prepare_stream(command, call.caller)
 
         prepared = await self._run(read)
-        size = self._service.stream_rows(prepared, request.batch_rows)
+        size = prepared.batch_rows(request.batch_rows)
         starts = iter(range(request.first_row, prepared.count, size))
 
         def begin(start: int) -> asyncio.Task[explanations_pb2.ExplainStreamResponse]:

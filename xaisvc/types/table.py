@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -82,8 +84,11 @@ class Table:
         is not zero, because a model may tell them apart. The code of a text is H16("s" + its UTF-8 bytes), that of a
         missing text H16("n").
         """
-        head = "\x1f".join(f"{_mark(values)}{name}" for name, values in self.columns.items()).encode()
-        codes = [np.frombuffer(hashlib.blake2b(head, digest_size=32).digest(), dtype=np.uint8)]
+        head = _head_code("\x1f".join(f"{_mark(values)}{name}" for name, values in self.columns.items()))
+        if len(self) == 1:  # numpy would cost more than the values do
+            row = head + b"".join([_code_of(values[0]) for values in self.columns.values()])
+            return (hashlib.blake2b(row, digest_size=32).digest(),)
+        codes = [np.frombuffer(head, dtype=np.uint8)]
         codes += [_code_bytes(values) for values in self.columns.values()]
         width = sum(code.shape[-1] for code in codes)
         matrix = np.empty((len(self), width), dtype=np.uint8)
@@ -133,6 +138,7 @@ class Table:
 
 
 _PAIR = 2
+_NUMBER = struct.Struct("<d")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without a pattern: the golden ratio times 2^64
 _HALF = np.uint64(32)
 _NUMBERS_AT_ONCE = 2**16
@@ -186,12 +192,28 @@ def _mark(values: Column) -> str:
     return "s" if values.dtype == np.object_ else "f"
 
 
+def _code_of(value: float | str | None) -> bytes:
+    """The code of one value."""
+    if value is None or isinstance(value, str):
+        return _text_code(value)
+    return _NUMBER.pack(value if value == value else np.nan)  # noqa: PLR0124 - only a NaN differs from itself
+
+
+@lru_cache(maxsize=4096)
+def _text_code(value: str | None) -> bytes:
+    return hashlib.blake2b(b"n" if value is None else b"s" + value.encode(), digest_size=16).digest()
+
+
+@lru_cache(maxsize=256)
+def _head_code(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=32).digest()
+
+
 def _code_bytes(values: Column) -> NDArray[np.uint8]:
     """The code of each value, see `Table.row_digests`; uint8, (n, 8) for numbers, (n, 16) for texts."""
     if values.dtype != np.object_:
         return _numbers(values).view(np.uint8).reshape(-1, 8)
     numbered = _Numbered()
     places = np.fromiter(map(numbered.__getitem__, values), dtype=np.intp, count=len(values))
-    texts = [b"n" if value is None else b"s" + str(value).encode() for value in numbered]
-    codes = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in texts)
+    codes = b"".join([_text_code(None if value is None else str(value)) for value in numbered])
     return np.frombuffer(codes, dtype=np.uint8).reshape(-1, 16)[places]

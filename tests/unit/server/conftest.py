@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 
 from xaisvc.config import Settings
 from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome, ServiceLimits
+from xaisvc.engine.service import Answered
 from xaisvc.errors import NotFoundError
 from xaisvc.server.app import start
 from xaisvc.server.entrance import open_entrance
@@ -102,11 +104,14 @@ class FakeService:
     caller: Caller | None = None
     limits: ServiceLimits = field(default_factory=ServiceLimits)
 
-    def explain(self, command: ExplainCommand, *, caller: Caller, interest: Interest) -> tuple[RowOutcome, ...]:
+    def begin(self, command: ExplainCommand, *, caller: Caller, interest: Interest) -> Answered:
         self.commands.append(command)
         self.interest, self.caller = interest, caller
-        if self.on_explain is not None:
-            return self.on_explain(command)
+        stored: Future[None] = Future()
+        stored.set_result(None)
+        return Answered((self.on_explain or self.answers)(command), stored, lambda: None)
+
+    def answers(self, command: ExplainCommand) -> tuple[RowOutcome, ...]:
         count = len(command.rows) if isinstance(command.rows, list) else len(next(iter(command.rows.values())))
         return tuple(
             RowOutcome(index=i, record=a_record(f"r{i}"), views=tuple(map(self._view, command.views)))

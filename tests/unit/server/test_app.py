@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 
 from xaisvc.config import Settings
 from xaisvc.engine.commands import ServiceLimits
+from xaisvc.engine.service import Answered
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
 from xaisvc.server.app import SERVICES, start
 from xaisvc.server.entrance import open_entrance
@@ -302,13 +304,37 @@ async def test_health_of_an_unknown_service_is_not_found(serving: Any, service: 
     assert served.events("failure") == []
 
 
+@pytest.mark.parametrize("failure", [None, StoreError("the disk is full")])
+async def test_nothing_is_told_before_it_is_durable(serving: Any, service: Any, failure: Exception | None) -> None:
+    stored: Future[None] = Future()
+    told: list[bool] = []
+    begin = service.begin
+    service.begin = lambda *words, **more: Answered(
+        begin(*words, **more).outcomes, stored, lambda: told.append(stored.done())
+    )
+    async with serving(service) as served:
+        call = asyncio.ensure_future(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
+        await eventually(lambda: len(service.commands) == 1)
+        await asyncio.sleep(0.05)
+        assert (call.done(), told) == (False, [])
+        if failure is None:
+            stored.set_result(None)
+            assert len((await call).results) == len(REQUEST.rows)
+        else:
+            stored.set_exception(failure)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+    assert told == ([True] if failure is None else [])
+
+
 async def test_a_stop_lets_calls_finish_refuses_new_ones_and_tells_watchers(
     serving: Any, service: Any, gate: threading.Event
 ) -> None:
     def wait(command: object) -> object:
         gate.wait(10)
-        service.on_explain = None
-        return service.explain(command, caller=service.caller, interest=service.interest)
+        return service.answers(command)
 
     service.on_explain = wait
     async with serving(service) as served:

@@ -36,13 +36,13 @@ async def test_a_call_is_one_span_below_the_callers_with_its_stages_below(
 ) -> None:
     traces = Traces(exporter, clock=lambda: 100.0, now=lambda: NOON)
     instruments = Instruments.make(traces)
-    answer = service.explain
+    answer = service.begin
 
     def explain(command: ExplainCommand, **more: Any) -> Any:
         instruments.spent(Stage.COMPUTE, "loans", "auto", 98.0, 99.0)
         return answer(command, **more)
 
-    service.explain = explain
+    service.begin = explain
     async with serving(service, instruments=instruments) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
         await stub.Explain(REQUEST, metadata=(("traceparent", PARENT),))

@@ -1,0 +1,87 @@
+"""Reads the rows of requests for one model: what can be prepared once for it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.bundles.columns import MAX_WHOLE, parse_column
+from xaisvc.bundles.rows import parse_each
+from xaisvc.types.schema import Kind
+from xaisvc.types.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from xaisvc.bundles.rows import Rows
+    from xaisvc.errors import FieldViolation
+    from xaisvc.types.schema import BundleDescription, Feature
+    from xaisvc.types.table import Column
+
+
+class RowReader:
+    """Reads rows as one bundle's schema wants them.
+
+    Args:
+        description: The schema.
+    """
+
+    def __init__(self, description: BundleDescription) -> None:
+        self._description = description
+        self._meanings = {feature.id: _meanings(feature) for feature in description.features}
+
+    def each(self, rows: Rows) -> tuple[Table, NDArray[np.intp], dict[int, tuple[FieldViolation, ...]]]:
+        """Reads rows one by one in effect; see `parse_each`, whose answer this is, sooner for a row alone.
+
+        Raises:
+            InvalidRowsError: If there are no rows, or `rows` has no form that rows can have.
+        """
+        if type(rows) is list and len(rows) == 1 and type(rows[0]) is dict:
+            table = self._plain(rows[0])
+            if table is not None:
+                return table, np.zeros(1, dtype=np.intp), {}
+        return parse_each(self._description, rows)
+
+    def _plain(self, row: Mapping[str, object]) -> Table | None:
+        """The table of a row in which nothing is wrong and nothing unusual; None for every other row."""
+        features = self._description.features
+        if len(row) != len(features):
+            return None
+        columns: dict[str, Column] = {}
+        for feature in features:
+            value = row.get(feature.id, self)
+            if feature.kind is Kind.CATEGORY:
+                meanings = self._meanings[feature.id]
+                if (type(value) is not str and value is not None) or value not in meanings:
+                    return None
+                columns[feature.id] = np.array([meanings[value]], dtype=np.object_)
+            elif feature.kind is Kind.DATE:
+                column, problems = parse_column(feature, np.fromiter((value,), dtype=np.object_, count=1))
+                if problems or value is self:
+                    return None
+                columns[feature.id] = column
+            else:
+                if not _is_plain(feature.kind, value):
+                    return None
+                columns[feature.id] = np.array([value], dtype=np.float64)
+        return Table(columns)
+
+
+def _meanings(feature: Feature) -> Mapping[str | None, str | None]:
+    """What a text, or its absence, means."""
+    found: dict[str | None, str | None] = {None: None, "": None} if feature.allow_missing else {}
+    return found | {category: category for category in feature.categories}
+
+
+def _is_plain(kind: Kind, value: object) -> bool:
+    """Whether a value is a number that a feature of this kind can have."""
+    if type(value) is not float and type(value) is not int:
+        return False
+    if not -MAX_WHOLE < value < MAX_WHOLE:  # no NaN either
+        return False
+    if kind is Kind.NUMERIC:
+        return True
+    return value in {0, 1} if kind is Kind.BOOLEAN else value == int(value)

@@ -1,0 +1,130 @@
+"""Reads requests: which model, what it comes to, what it costs, and its rows. Nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xaisvc.engine.commands import RowOutcome
+from xaisvc.engine.costs import check_cost
+from xaisvc.engine.permissions import check_command
+from xaisvc.engine.stages import Stage
+from xaisvc.errors import InvalidRequestError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xaisvc.engine.commands import ExplainCommand, ServiceLimits
+    from xaisvc.engine.models import Framed, ServedModel, ServedModels
+    from xaisvc.engine.stages import Stages
+    from xaisvc.rights import Rates
+    from xaisvc.types import Caller, Table
+
+STREAM_BATCH_ROWS = 1024
+STREAM_BATCH_MODEL_ROWS = 1_000_000
+"""About a second of work: results come as they come, and nobody else waits longer than that for a turn."""
+LEAST_STREAM_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request whose rows have been read and whose cost is known and allowed.
+
+    Attributes:
+        command: What was asked for.
+        model: The version of the model that answers.
+        framed: What all answers share.
+        table: The rows that fit the schema.
+        indices: Their positions among the rows of the request; intp.
+        failed: What became of the other rows, by position.
+        count: Number of rows in the request.
+    """
+
+    command: ExplainCommand
+    model: ServedModel
+    framed: Framed
+    table: Table
+    indices: NDArray[np.intp]
+    failed: Mapping[int, RowOutcome]
+    count: int
+
+    def batch_rows(self, wanted: int) -> int:
+        """How many rows a batch holds when the request is answered as a stream.
+
+        Args:
+            wanted: What the caller asks for; 0 for the service's choice.
+        """
+        affordable = max(LEAST_STREAM_ROWS, STREAM_BATCH_MODEL_ROWS // self.framed.model_rows)
+        return min(wanted or STREAM_BATCH_ROWS, STREAM_BATCH_ROWS, affordable)
+
+
+class Requests:
+    """Reads requests.
+
+    Args:
+        models: The models.
+        rates: Takes rows from what a caller may send in a minute.
+        clock: Monotonic clock in seconds.
+        stages: Told how long it takes.
+    """
+
+    def __init__(self, models: ServedModels, rates: Rates, clock: Callable[[], float], stages: Stages) -> None:
+        self._models = models
+        self._rates = rates
+        self._clock = clock
+        self._stages = stages
+
+    def read(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared:
+        """Reads a request.
+
+        Args:
+            command: What to explain, and how.
+            caller: Who asks.
+            limits: What it may ask for.
+
+        Raises:
+            NotFoundError: If the bundle or the output is not known to this caller.
+            NotAllowedError: If the caller may not have what they ask for.
+            InvalidRequestError: If a parameter is wrong.
+            LimitExceededError: If the request costs more than allowed.
+        """
+        began = self._clock()
+        model = self._models.find(command.bundle, caller)
+        check_command(command, caller)
+        count = _count_rows(command.rows)
+        if count == 0:
+            raise InvalidRequestError.of("rows", "there are no rows; send at least one", "NO_ROWS")
+        if count > limits.max_rows:
+            raise LimitExceededError(
+                f"rows: {count} rows, but one request may hold {limits.max_rows}; split the request"
+            )
+        self._rates.take(caller, count)
+        framed = model.framed(command)
+        check_cost(limits, command, framed, count)
+        table, indices, violations = model.rows.each(command.rows)
+        failed = {
+            index: RowOutcome(
+                index=index, record=None, violations=found, error="the row does not fit the model's feature schema"
+            )
+            for index, found in violations.items()
+        }
+        self._stages.spent(Stage.PARSE, model.name, command.method, began, self._clock())
+        return Prepared(
+            command=command,
+            model=model,
+            framed=framed,
+            table=table,
+            indices=indices,
+            failed=failed,
+            count=count,
+        )
+
+
+def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]) -> int:
+    if isinstance(rows, Mapping):
+        return max((len(column) for column in rows.values()), default=0)
+    return len(rows)
