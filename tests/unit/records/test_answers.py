@@ -99,10 +99,29 @@ def test_equal_answers_are_equal_bytes() -> None:
     assert encode_answer(an_answer()) != encode_answer(an_answer(adverse=None))
 
 
-@pytest.mark.parametrize("bad", [{"prediction": float("nan")}, {"values": np.array([np.inf, 0.0])}])
+def a_caveat(message: str = "", value: float = 0.5) -> Caveat:
+    return Caveat(kind="k", severity=Severity.CARE, players=("a",), message=message, evidence={"share": value})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"prediction": float("nan")},
+        {"values": np.array([np.inf, 0.0])},
+        {"caveats": (a_caveat(value=float("nan")),)},
+        {"caveats": (a_caveat(value=-float("inf")),)},
+        {"diagnostics": {"r2": float("inf")}},
+    ],
+)
 def test_numbers_that_are_not_finite_are_not_recorded(bad: dict[str, object]) -> None:
     with pytest.raises(StoreError, match="not finite"):
         encode_answer(an_answer(**bad))
+
+
+def test_texts_may_hold_the_names_of_numbers_that_are_not_finite() -> None:
+    answer = an_answer(caveats=(a_caveat("NaN and Infinity"),), detail="NaN")
+
+    assert decode_answer(encode_answer(answer)).caveats == answer.caveats
 
 
 @pytest.mark.parametrize(
