@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
@@ -291,17 +292,8 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
             the predictions, where there are any, within that and `LINK_ROUNDING`.
     """
     least = (sum_size(problem) if size is None else size) + _TINY
-    with np.errstate(invalid="ignore"):  # of infinite numbers, which are refused below
-        totals = values.sum(axis=1) + base
-        gap = np.abs(totals - outputs)
-        allowed = np.abs(values).sum(axis=1)
-        allowed += abs(base)
-        allowed = TOLERANCE * np.maximum(np.maximum(allowed, np.abs(outputs)), least)
-    # What is not finite makes a gap that is not: NaN is below nothing.
-    if not ((gap <= allowed) & (gap < np.inf)).all():
-        _refuse(values, base, outputs, gap, allowed)
-    if predictions is not None:
-        _check_link(totals, allowed, predictions)
+    if len(outputs) != 1 or not _clearly_adds_up(values[0], base, outputs[0], predictions, least):
+        _check_sums(values, base, outputs, predictions, least)
     return Attribution(
         values=values,
         base_values=np.full(len(outputs), base),
@@ -313,6 +305,42 @@ def finished(  # noqa: PLR0913 - the parts of an attribution, all by name
         detail=detail,
         predictions=predictions,
     )
+
+
+def _clearly_adds_up(
+    values: NDArray[np.float64], base: float, output: float, predictions: NDArray[np.float64] | None, least: float
+) -> bool:
+    """Whether one row passes with half of what `_check_sums` allows: numpy would cost more than the numbers do."""
+    row = values.tolist()
+    total = sum(row) + base
+    allowed = TOLERANCE * max(sum(map(abs, row)) + abs(base), abs(output), least) / 2
+    if not (abs(total - output) <= allowed < np.inf):  # NaN is below nothing
+        return False
+    if predictions is None:
+        return True
+    low, high = (0.5 + 0.5 * math.tanh(0.5 * end) for end in (total - allowed, total + allowed))
+    return bool(low - LINK_ROUNDING / 2 <= predictions[0] <= high + LINK_ROUNDING / 2)
+
+
+def _check_sums(
+    values: NDArray[np.float64],
+    base: float,
+    outputs: NDArray[np.float64],
+    predictions: NDArray[np.float64] | None,
+    least: float,
+) -> None:
+    """Refuses values that do not add up; see `finished`."""
+    with np.errstate(invalid="ignore"):  # of infinite numbers, which are refused below
+        totals = values.sum(axis=1) + base
+        gap = np.abs(totals - outputs)
+        allowed = np.abs(values).sum(axis=1)
+        allowed += abs(base)
+        allowed = TOLERANCE * np.maximum(np.maximum(allowed, np.abs(outputs)), least)
+    # What is not finite makes a gap that is not: NaN is below nothing.
+    if not ((gap <= allowed) & (gap < np.inf)).all():
+        _refuse(values, base, outputs, gap, allowed)
+    if predictions is not None:
+        _check_link(totals, allowed, predictions)
 
 
 def _refuse(

@@ -29,7 +29,7 @@ _SHOWN_CATEGORIES = 20
 _SECONDS_PER_DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_NUMBERS = frozenset({Kind.NUMERIC, Kind.INTEGER, Kind.BOOLEAN})
+NUMBERS = frozenset({Kind.NUMERIC, Kind.INTEGER, Kind.BOOLEAN})
 _WANTED = {
     Kind.NUMERIC: "a number",
     Kind.INTEGER: "a whole number",
@@ -118,7 +118,7 @@ def parse_plain(features: Sequence[Feature], columns: Mapping[str, NDArray[np.ge
     whole: list[bool] = []
     for feature in features:
         kind = feature.kind
-        values = columns.get(feature.id) if kind in _NUMBERS else None
+        values = columns.get(feature.id) if kind in NUMBERS else None
         if values is not None and (values.dtype.kind in "fiu" or _is_plain(feature, values)):
             names.append(feature.id)
             given.append(values)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.bundles.columns import MAX_WHOLE, parse_column
-from xaisvc.bundles.rows import parse_each
+from xaisvc.bundles.columns import FEW_ROWS, MAX_WHOLE, NUMBERS, parse_column
+from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.types.schema import Kind
 from xaisvc.types.table import Table
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from xaisvc.types.schema import BundleDescription, Feature
     from xaisvc.types.table import Column
 
+_MATRIX = 2
+
 
 class RowReader:
     """Reads rows as one bundle's schema wants them.
@@ -32,6 +34,23 @@ class RowReader:
     def __init__(self, description: BundleDescription) -> None:
         self._description = description
         self._meanings = {feature.id: _meanings(feature) for feature in description.features}
+        kinds = np.array([feature.kind for feature in description.features])
+        self._takes_arrays = bool(np.isin(kinds, [*NUMBERS]).all())
+        self._boolean = kinds == Kind.BOOLEAN
+        self._whole = self._boolean | (kinds == Kind.INTEGER)
+
+    def all(self, rows: Rows) -> Table:
+        """Reads rows that must all be right; see `parse_rows`, whose answer this is, sooner for few rows.
+
+        Raises:
+            InvalidRowsError: Lists everything that is wrong.
+        """
+        table = None
+        if type(rows) is list and len(rows) == 1 and type(rows[0]) is dict:
+            table = self._plain(rows[0])
+        elif type(rows) is np.ndarray:
+            table = self._plain_array(rows)
+        return parse_rows(self._description, rows) if table is None else table
 
     def each(self, rows: Rows) -> tuple[Table, NDArray[np.intp], dict[int, tuple[FieldViolation, ...]]]:
         """Reads rows one by one in effect; see `parse_each`, whose answer this is, sooner for a row alone.
@@ -68,6 +87,22 @@ class RowReader:
                     return None
                 columns[feature.id] = np.array([value], dtype=np.float64)
         return Table(columns)
+
+    def _plain_array(self, rows: NDArray[np.generic]) -> Table | None:
+        """The table of a small matrix of numbers in which nothing is wrong or missing; None for every other array."""
+        names = self._description.feature_ids
+        if not self._takes_arrays or rows.dtype != np.float64 or rows.ndim != _MATRIX or rows.shape[1] != len(names):
+            return None
+        if not 0 < len(rows) <= FEW_ROWS:
+            return None
+        columns = np.array(rows.T, dtype=np.float64, order="C")
+        if not (np.abs(columns) < MAX_WHOLE).all():  # no NaN either
+            return None
+        if self._whole.any():
+            whole, truth = columns[self._whole], columns[self._boolean]
+            if (whole != np.floor(whole)).any() or ((truth != 0) & (truth != 1)).any():
+                return None
+        return Table(dict(zip(names, columns, strict=True)))
 
 
 def _meanings(feature: Feature) -> Mapping[str | None, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaisvc.bundles import Bundle, load_bundle, parse_rows
+from xaisvc.bundles import Bundle, RowReader, load_bundle
 from xaisvc.engine.calls import Calls
 from xaisvc.engine.choices import Choices, check_positive
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
@@ -85,6 +85,7 @@ class Explainer:
         loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         threads = threads or usable_cpus()
         self._loaded = LoadedBundle(loaded, runtime or OrtRuntime(), device, threads=threads)
+        self._rows = RowReader(loaded.description)
         self._calls = Calls(
             self._loaded,
             surroundings or Surroundings(),
@@ -323,4 +324,4 @@ class Explainer:
         return self._loaded.scoring(target, target.tensor_space)(rows)
 
     def _parse(self, rows: Rows) -> Table:
-        return parse_rows(self.bundle.description, rows)
+        return self._rows.all(rows)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from xaisvc.attribution.linear import LinearMethod, players_of_columns
+from xaisvc.attribution.linear import LinearMethod, _check_sums, _clearly_adds_up, players_of_columns
+from xaisvc.attribution.observed import sigmoid
 from xaisvc.errors import AdditivityError, MethodNotApplicableError, ModelOutputError
 from xaisvc.types import AdditiveModel, AttributionMethod, LinearTerm, Players, Problem, Settings, Space, Table
 
@@ -128,3 +129,34 @@ def test_players_of_columns() -> None:
 def test_it_is_an_attribution_method() -> None:
     assert isinstance(LinearMethod(), AttributionMethod)
     assert (LinearMethod().name, LinearMethod().exact) == ("linear", True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_passes_a_row_alone_passes_among_others(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    passed = 0
+    for _ in range(200):
+        values = rng.normal(size=(1, 4)) * 10.0 ** rng.uniform(-9, 9)
+        base = float(rng.normal() * 10.0 ** rng.uniform(-9, 9))
+        size = np.abs(values).sum() + abs(base)
+        outputs = values.sum(axis=1) + base + size * 10.0 ** rng.uniform(-8, -4) * rng.choice([-1, 1])
+        outputs[rng.random(1) < 0.05] = rng.choice([np.nan, np.inf, -np.inf])
+        predictions = None
+        if rng.random() < 0.5:
+            predictions = sigmoid(outputs) + 10.0 ** rng.uniform(-8, -4) * rng.choice([-1, 1])
+        if _clearly_adds_up(values[0], base, outputs[0], predictions, 1e-12):
+            _check_sums(values, base, outputs, predictions, 1e-12)
+            passed += 1
+
+    assert 20 < passed < 180
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_row_alone_with_a_number_that_is_not_finite_never_passes_soon(broken: float) -> None:
+    good = np.array([1.0, 2.0])
+
+    assert _clearly_adds_up(good, 0.0, 3.0, None, 1.0)
+    assert not _clearly_adds_up(np.array([1.0, broken]), 0.0, 3.0, None, 1.0)
+    assert not _clearly_adds_up(good, broken, 3.0, None, 1.0)
+    assert not _clearly_adds_up(good, 0.0, broken, None, 1.0)
+    assert not _clearly_adds_up(good, 0.0, 3.0, np.array([broken]), 1.0)

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import xaisvc.bundles.row_reader as module
-from xaisvc.bundles import RowReader, parse_each
+from xaisvc.bundles import RowReader, parse_each, parse_rows
+from xaisvc.errors import InvalidRowsError
 from xaisvc.types import BundleDescription, Feature, Kind
 from xaisvc.types.schema import TensorColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from xaisvc.types import Table
 
 
 def _feature(name: str, kind: Kind, **more: Any) -> Feature:
@@ -91,3 +97,50 @@ def test_a_usual_row_takes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> Non
     table, places, violations = RowReader(DESCRIPTION).each([dict(ROW)])
 
     assert (len(table), places.tolist(), violations) == (1, [0], {})
+
+
+@pytest.mark.parametrize("name", list(ROW))
+@pytest.mark.parametrize("place", range(len(VALUES)))
+def test_a_row_that_must_be_right_is_read_or_refused_as_by_itself(name: str, place: int) -> None:
+    row = {**ROW, name: VALUES[place]}
+
+    assert _outcome(RowReader(DESCRIPTION).all, [row]) == _outcome(partial(parse_rows, DESCRIPTION), [row])
+
+
+@pytest.mark.parametrize("place", range(len(VALUES)))
+@pytest.mark.parametrize("column", range(3))
+@pytest.mark.parametrize("count", [1, 2, 65])
+def test_a_matrix_is_read_or_refused_as_by_itself(place: int, column: int, count: int) -> None:
+    numbers = replace(DESCRIPTION, features=DESCRIPTION.features[:3])
+    rows: np.ndarray[Any, Any] = np.tile([1.5, 12.0, 1.0], (count, 1)).astype(object)
+    rows[-1, column] = VALUES[place]
+    with suppress(ValueError, TypeError, OverflowError):
+        rows = rows.astype(float)
+
+    assert _outcome(RowReader(numbers).all, rows) == _outcome(partial(parse_rows, numbers), rows)
+
+
+def test_a_matrix_is_copied() -> None:
+    numbers = replace(DESCRIPTION, features=DESCRIPTION.features[:3])
+    rows = np.array([[1.5, 12.0, 1.0]])
+
+    table = RowReader(numbers).all(rows)
+    rows[0, 0] = 7.0
+
+    assert table.row(0) == {"amount": 1.5, "months": 12.0, "owner": 1.0}
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 3)), np.zeros((1, 2)), np.zeros(3), np.zeros((1, 3), dtype=bool)])
+def test_other_shapes_are_refused_as_by_themselves(rows: np.ndarray[Any, Any]) -> None:
+    numbers = replace(DESCRIPTION, features=DESCRIPTION.features[:3])
+
+    assert _outcome(RowReader(numbers).all, rows) == _outcome(partial(parse_rows, numbers), rows)
+
+
+def _outcome(read: Callable[..., Table], rows: object) -> object:
+    """What became of the rows: every value as text, or what is wrong."""
+    try:
+        table = read(rows)
+    except InvalidRowsError as error:
+        return str(error)
+    return {name: (values.dtype, list(map(repr, values.tolist()))) for name, values in table.columns.items()}
