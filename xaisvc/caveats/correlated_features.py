@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,8 @@ from xaisvc.caveats.coverage import LinkedSets
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xaisvc.caveats.base import CaveatContext
 
 CARE_ASSOCIATION = 0.7
@@ -40,27 +41,27 @@ class CorrelatedFeatures:
         return tuple(
             Finding(
                 shares[:, component].max(axis=1) >= MATERIAL_SHARE,
-                partial(self._caveat, context, component, association),
+                self._caveats(context, component, association),
             )
             for component, association in sets
         )
 
-    def _caveat(self, context: CaveatContext, component: list[int], association: float, row: int) -> Caveat:
+    def _caveats(self, context: CaveatContext, component: list[int], association: float) -> Callable[[int], Caveat]:
+        """What is said of a row: the same for all but for its numbers, so that it is put into words once."""
         names = tuple(context.players.names[i] for i in component)
-        return Caveat(
-            kind=self.kind,
-            severity=Severity.CARE if association >= CARE_ASSOCIATION else Severity.INFO,
-            players=names,
-            message=(
-                f"{', '.join(names)} are associated in the background (strongest association {association:.2f}), so "
-                "how credit is divided between them is not reliable; explain them as one player to see what they do "
-                "together"
-            ),
-            evidence={
-                "association": association,
-                "sum_of_values": float(context.attribution.values[row, component].sum()),
-            },
+        severity = Severity.CARE if association >= CARE_ASSOCIATION else Severity.INFO
+        message = (
+            f"{', '.join(names)} are associated in the background (strongest association {association:.2f}), so "
+            "how credit is divided between them is not reliable; explain them as one player to see what they do "
+            "together"
         )
+        sums = context.attribution.values[:, component].sum(axis=1).tolist()
+
+        def caveat(row: int) -> Caveat:
+            evidence = {"association": association, "sum_of_values": sums[row]}
+            return Caveat(kind=self.kind, severity=severity, players=names, message=message, evidence=evidence)
+
+        return caveat
 
 
 def _kept_sets(context: CaveatContext) -> tuple[tuple[list[int], float], ...]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xaisvc.errors import FieldViolation
-    from xaisvc.types import AnswerFrame, Budget, BundleDescription, Digests, ExplanationRecord, RowAnswer, Space
+    from xaisvc.types import AnswerColumns, AnswerFrame, Budget, BundleDescription, Digests, ExplanationRecord, Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class AnswerBatch:
         created_at: Time of the answers, ISO 8601 in UTC.
         indices: Position of each explained row in the request.
         ids: Id of each explanation.
-        answers: What was found for each row.
+        answers: What was found for these rows.
         failed: The rows of this batch that were not explained.
         next_row: Position behind the last row of this batch.
         rows: Number of rows in the request.
@@ -127,7 +127,7 @@ class AnswerBatch:
     created_at: str
     indices: Sequence[int]
     ids: Sequence[str]
-    answers: Sequence[RowAnswer]
+    answers: AnswerColumns
     failed: Sequence[RowOutcome]
     next_row: int
     rows: int

@@ -32,7 +32,7 @@ from xaisvc.engine.stored import StoredExplanations
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.engine.viewing import audiences, make_view
 from xaisvc.errors import InvalidRequestError, LimitExceededError, ModelOutputError
-from xaisvc.records.answers import decode_answer
+from xaisvc.records.answers import decode_answers
 from xaisvc.records.usage import USAGE_KINDS, usage
 from xaisvc.rights import Rates
 from xaisvc.types import LOCAL, Interest
@@ -207,7 +207,7 @@ class ExplanationService:
             created_at=self._records.now() if block is None else block.created_at,
             indices=places,
             ids=() if block is None else block.ids,
-            answers=() if block is None else [decode_answer(answer) for answer in block.answers],
+            answers=decode_answers(() if block is None else block.answers),
             failed=[failed[index] for index in sorted(failed)],
             next_row=stop,
             rows=prepared.count,

@@ -15,7 +15,7 @@ import numpy as np
 
 from xaisvc.errors import StoreError
 from xaisvc.records.codec import decode_json, encode_json
-from xaisvc.types import AnswerFrame, Caveat, RowAnswer, Severity
+from xaisvc.types import AnswerColumns, AnswerFrame, Caveat, RowAnswer, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +34,7 @@ _ROW_HEAD = struct.Struct("<BHI")
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _EXACT, _ADVERSE_KNOWN, _ADVERSE = 1, 2, 4
+_ADVERSE_OF = {0: None, _ADVERSE: None, _ADVERSE_KNOWN: False, _ADVERSE_KNOWN | _ADVERSE: True}
 
 
 def encode_frame(frame: AnswerFrame) -> bytes:
@@ -130,6 +131,90 @@ def decode_answer(stored: bytes) -> RowAnswer:
         detail=detail,
         diagnostics=diagnostics,
         caveats=caveats,
+    )
+
+
+def decode_answers(stored: Sequence[bytes]) -> AnswerColumns:
+    """The answers in these bytes as columns: what `decode_answer` finds in each, in a third of the time.
+
+    Raises:
+        StoreError: If one is no answer of a known version, or they have not the same number of players.
+    """
+    if not stored:
+        return _as_columns([])
+    _, flags, p, *_ = _HEAD.unpack_from(stored[0]) if len(stored[0]) >= _HEAD.size else (0, 0, 0)
+    exact = bool(flags & _EXACT)
+    form = _packed(p if exact else 2 * p)
+    size = form.itemsize
+    heads = b"".join([raw[:size] for raw in stored])
+    if len(heads) != size * len(stored):
+        return _as_columns(stored)
+    found = np.frombuffer(heads, dtype=form)
+    is_like = (found["version"] == ANSWER_VERSION_BYTE) & (found["p"] == p) & ((found["flags"] & _EXACT != 0) == exact)
+    if not is_like.all() or (size + found["text"].astype(np.int64) != [len(raw) for raw in stored]).any():
+        return _as_columns(stored)
+    try:
+        texts = [_read_text(raw[size:]) for raw in stored]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged("answer") from error
+    bands, details, diagnostics, caveats = zip(*texts, strict=True)
+    singles, numbers = found["singles"], found["numbers"]
+    return AnswerColumns(
+        predictions=singles[:, 0],
+        rank_shares=singles[:, 1],
+        base_values=singles[:, 2],
+        outputs=singles[:, 3],
+        values=numbers[:, :p],
+        standard_errors=None if exact else numbers[:, p:],
+        exact=[exact] * len(stored),
+        model_evaluations=found["evaluations"],
+        bands=bands,
+        adverse=[_ADVERSE_OF[flag & (_ADVERSE_KNOWN | _ADVERSE)] for flag in found["flags"].tolist()],
+        details=details,
+        diagnostics=diagnostics,
+        caveats=caveats,
+    )
+
+
+def _as_columns(stored: Sequence[bytes]) -> AnswerColumns:
+    """The answers in these bytes as columns, one by one: rows of several kinds, or damaged ones."""
+    found = [decode_answer(raw) for raw in stored]
+    players = {len(answer.values) for answer in found}
+    if len(players) > 1:
+        raise _damaged("answer")
+    shape = (len(found), players.pop() if players else 0)
+    return AnswerColumns(
+        predictions=np.array([answer.prediction for answer in found]),
+        rank_shares=np.array([answer.rank_share for answer in found]),
+        base_values=np.array([answer.base_value for answer in found]),
+        outputs=np.array([answer.output for answer in found]),
+        values=np.array([answer.values for answer in found]).reshape(shape),
+        standard_errors=None
+        if all(answer.exact for answer in found)
+        else np.array([answer.standard_errors for answer in found]).reshape(shape),
+        exact=[answer.exact for answer in found],
+        model_evaluations=np.array([answer.model_evaluations for answer in found], dtype=np.int64),
+        bands=[answer.band for answer in found],
+        adverse=[answer.adverse for answer in found],
+        details=[answer.detail for answer in found],
+        diagnostics=[answer.diagnostics for answer in found],
+        caveats=[answer.caveats for answer in found],
+    )
+
+
+@lru_cache(maxsize=64)
+def _packed(numbers: int) -> np.dtype[np.void]:
+    """The fixed part of an answer with so many numbers, as `_HEAD` and what follows it."""
+    return np.dtype(
+        [
+            ("version", "u1"),
+            ("flags", "u1"),
+            ("p", "<u2"),
+            ("text", "<u4"),
+            ("singles", "<f8", (4,)),
+            ("evaluations", "<i8"),
+            ("numbers", "<f8", (numbers,)),
+        ]
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from xaisvc.server.convert import figures, row_result, set_caveat, timestamp
 from xaisvc.server.convert_models import digests
 from xaisvc.v1 import explanations_pb2
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from xaisvc.engine.commands import AnswerBatch
-    from xaisvc.types import AnswerFrame, Caveat, RowAnswer
+    from xaisvc.types import AnswerFrame, Caveat
 
 
 def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamResponse:
@@ -23,16 +21,14 @@ def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamRespons
     found = explanations_pb2.ExplainStreamResponse(
         errors=[row_result(outcome) for outcome in batch.failed], next_row=batch.next_row, rows=batch.rows
     )
-    if batch.answers:
+    if len(batch.answers):
         found.batch.CopyFrom(_batch(batch))
-        _add_caveats(found.batch, batch.answers)
+        _add_caveats(found.batch, batch.answers.caveats)
     return found
 
 
 def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
     frame, answers = batch.frame, batch.answers
-    exact = [answer.exact for answer in answers]
-    has_diagnostics = any(answer.diagnostics for answer in answers)
     return explanations_pb2.ExplanationBatch(
         indices=batch.indices,
         ids=batch.ids,
@@ -51,19 +47,19 @@ def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
         players=_players(frame),
         seed=frame.seed,
         budget=frame.budget_text,
-        predictions=[answer.prediction for answer in answers],
-        rank_shares=[answer.rank_share for answer in answers],
-        base_values=[answer.base_value for answer in answers],
-        outputs=[answer.output for answer in answers],
-        values=np.concatenate([answer.values for answer in answers]).tolist(),
-        standard_errors=None if all(exact) else np.concatenate([answer.standard_errors for answer in answers]).tolist(),
-        exact=exact,
-        model_evaluations=[answer.model_evaluations for answer in answers],
-        bands=[answer.band for answer in answers],
-        adverse=None if answers[0].adverse is None else [bool(answer.adverse) for answer in answers],
-        details=_details(answers),
-        diagnostics=[explanations_pb2.BatchFigures(figures=figures(answer.diagnostics)) for answer in answers]
-        if has_diagnostics
+        predictions=answers.predictions.tolist(),
+        rank_shares=answers.rank_shares.tolist(),
+        base_values=answers.base_values.tolist(),
+        outputs=answers.outputs.tolist(),
+        values=answers.values.ravel().tolist(),
+        standard_errors=None if answers.standard_errors is None else answers.standard_errors.ravel().tolist(),
+        exact=answers.exact,
+        model_evaluations=answers.model_evaluations.tolist(),
+        bands=answers.bands,
+        adverse=None if answers.adverse[0] is None else map(bool, answers.adverse),
+        details=_details(answers.details),
+        diagnostics=[explanations_pb2.BatchFigures(figures=figures(one)) for one in answers.diagnostics]
+        if any(answers.diagnostics)
         else None,
         portfolio=explanations_pb2.Portfolio(
             rows=frame.portfolio_rows, mean_prediction=frame.portfolio_mean, adverse_share=frame.adverse_share
@@ -79,20 +75,20 @@ def _players(frame: AnswerFrame) -> list[explanations_pb2.BatchPlayer]:
     ]
 
 
-def _details(answers: Sequence[RowAnswer]) -> list[explanations_pb2.BatchText]:
+def _details(details: Sequence[str]) -> list[explanations_pb2.BatchText]:
+    if len(set(details)) == 1:
+        return [explanations_pb2.BatchText(text=details[0])]
     places: dict[str, list[int]] = {}
-    for place, answer in enumerate(answers):
-        places.setdefault(answer.detail, []).append(place)
-    if len(places) == 1:
-        return [explanations_pb2.BatchText(text=answers[0].detail)]
+    for place, detail in enumerate(details):
+        places.setdefault(detail, []).append(place)
     return [explanations_pb2.BatchText(text=text, places=found) for text, found in places.items()]
 
 
-def _add_caveats(message: explanations_pb2.ExplanationBatch, answers: Sequence[RowAnswer]) -> None:
+def _add_caveats(message: explanations_pb2.ExplanationBatch, caveats: Sequence[tuple[Caveat, ...]]) -> None:
     """Each caveat once, by what it says; for every row its own stand in order."""
     found: dict[Hashable, tuple[Caveat, list[int]]] = {}
-    for place, answer in enumerate(answers):
-        for rank, caveat in enumerate(answer.caveats):
+    for place, own in enumerate(caveats):
+        for rank, caveat in enumerate(own):
             # The rank is part of the name, so that the order in the message is an order for every row.
             key = (rank, caveat.kind, caveat.severity.value, caveat.message, caveat.players, *caveat.evidence.items())
             known = found.get(key)

@@ -1,6 +1,6 @@
 """Frozen values that travel between the layers. Imports nothing of ours but the errors."""
 
-from xaisvc.types.answers import AnswerFrame, RowAnswer
+from xaisvc.types.answers import AnswerColumns, AnswerFrame, RowAnswer
 from xaisvc.types.attribution import (
     AdditiveModel,
     Attribution,
@@ -69,6 +69,7 @@ __all__ = [
     "RAW_AUDIENCE",
     "AdditiveModel",
     "Adverse",
+    "AnswerColumns",
     "AnswerFrame",
     "Attribution",
     "AttributionMethod",

@@ -6,7 +6,7 @@ is what a cache keeps and a record holds. Both together make an `ExplanationReco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -99,3 +99,42 @@ class RowAnswer:
     detail: str
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerColumns:
+    """What was found for n rows with p players, column by column; each attribute as in `RowAnswer`.
+
+    Attributes:
+        predictions: float64, (n,).
+        rank_shares: float64, (n,).
+        base_values: float64, (n,).
+        outputs: float64, (n,).
+        values: float64, (n, p).
+        standard_errors: float64, (n, p); None if all rows are exact.
+        exact: One for each row.
+        model_evaluations: int64, (n,).
+        bands: One for each row.
+        adverse: One for each row.
+        details: One for each row.
+        diagnostics: One for each row.
+        caveats: One for each row.
+    """
+
+    predictions: NDArray[np.float64]
+    rank_shares: NDArray[np.float64]
+    base_values: NDArray[np.float64]
+    outputs: NDArray[np.float64]
+    values: NDArray[np.float64]
+    standard_errors: NDArray[np.float64] | None
+    exact: Sequence[bool]
+    model_evaluations: NDArray[np.int64]
+    bands: Sequence[str]
+    adverse: Sequence[bool | None]
+    details: Sequence[str]
+    diagnostics: Sequence[Mapping[str, float]]
+    caveats: Sequence[tuple[Caveat, ...]]
+
+    def __len__(self) -> int:
+        """Number of rows n."""
+        return len(self.predictions)

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as npst
 from xaisvc.errors import StoreError
 from xaisvc.records.answers import (
     decode_answer,
+    decode_answers,
     decode_frame,
     decode_row,
     encode_answer,
@@ -92,6 +93,65 @@ ANSWERS = st.builds(
 @given(ANSWERS)
 def test_an_answer_comes_back_as_it_was(answer: RowAnswer) -> None:
     assert same(decode_answer(encode_answer(answer)), answer)
+
+
+@given(st.lists(ANSWERS, max_size=6), st.booleans())
+def test_answers_come_back_as_columns_as_they_do_one_by_one(answers: list[RowAnswer], alike: bool) -> None:  # noqa: FBT001 - drawn
+    p = len(answers[0].values) if answers else 0
+    answers = [answer for answer in answers if len(answer.values) == p]
+    if alike:
+        answers = [answer for answer in answers if answer.exact == answers[0].exact]
+    stored = [encode_answer(answer) for answer in answers]
+
+    found = decode_answers(stored)
+
+    assert len(found) == len(answers)
+    for i, one in enumerate(map(decode_answer, stored)):
+        errors = np.zeros(p) if found.standard_errors is None else found.standard_errors[i]
+        again = RowAnswer(
+            prediction=found.predictions[i],
+            rank_share=found.rank_shares[i],
+            base_value=found.base_values[i],
+            output=found.outputs[i],
+            values=found.values[i],
+            standard_errors=errors,
+            exact=found.exact[i],
+            model_evaluations=found.model_evaluations[i],
+            band=found.bands[i],
+            adverse=found.adverse[i],
+            detail=found.details[i],
+            diagnostics=found.diagnostics[i],
+            caveats=found.caveats[i],
+        )
+        assert same(again, one)
+
+
+def test_answers_with_other_players_are_no_columns() -> None:
+    stored = [encode_answer(an_answer(values=np.zeros(p), standard_errors=np.zeros(p))) for p in (2, 3)]
+
+    with pytest.raises(StoreError, match="stored bytes are no answer of this version"):
+        decode_answers(stored)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw: raw[:-1],
+        lambda raw: raw + b"x",
+        lambda raw: b"\x02" + raw[1:],
+        lambda _: b"",
+        lambda raw: raw[:20],
+        lambda raw: raw[:-4] + b"nope",
+    ],
+    ids=["cut", "longer", "another version", "nothing", "half a head", "no JSON"],
+)
+def test_damage_to_one_of_several_answers_is_found(spoil: object, place: int) -> None:
+    stored = [encode_answer(an_answer()) for _ in range(2)]
+    stored[place] = spoil(stored[place])  # type: ignore[operator]
+
+    with pytest.raises(StoreError, match="stored bytes are no answer of this version"):
+        decode_answers(stored)
 
 
 def test_equal_answers_are_equal_bytes() -> None:
