@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -309,6 +310,9 @@ def serve(  # noqa: PLR0913 - one parameter per option
         "log_format": log_format,
         "log_level": log_level,
     }
+    # Requests are what runs at the same time here. Threads of the linear algebra would only get in their way: a solve
+    # that takes one of them a second takes five when two wait for each other on busy CPUs.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = load_settings(config, {name: value for name, value in flags.items() if value is not None})
     if settings.processes > 1:
         from xaisvc.server.processes import supervise  # noqa: PLC0415 - heavy: loaded when used

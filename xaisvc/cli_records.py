@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,29 +16,40 @@ import typer
 from xaisvc.errors import InvalidRequestError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from xaisvc.records import AudienceUsage, MasterKey, SqliteRecordStore, StoreKeys, VerifyReport
+    from xaisvc.config import Settings
+    from xaisvc.records import (
+        AudienceUsage,
+        Event,
+        MasterKey,
+        RecordFolder,
+        SqliteRecordStore,
+        StoreKeys,
+        VerifyReport,
+    )
 
 records_app = typer.Typer(
     help="Verify, export, erase and count what was recorded.", no_args_is_help=True, rich_markup_mode=None
 )
 
-MASTER_KEY_VARIABLE = "XAISVC_MASTER_KEY"
 _CALLER = "xaisvc records"
+_FOR_EVER_MONTHS = 12_000
 
-DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="Folder of the records.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings, as for `xaisvc serve`.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of the records, as for `xaisvc serve`.")
+]
 MasterKeyFile = Annotated[
     Path | None,
-    typer.Option("--master-key-file", metavar="FILE", help=f"The master key; or set {MASTER_KEY_VARIABLE}."),
+    typer.Option("--master-key-file", metavar="FILE", help="The master key; by default that of the settings."),
 ]
 SigningKeyFile = Annotated[
     Path | None, typer.Option("--signing-key-file", metavar="FILE", help="The signing key, if it is elsewhere.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_HERE = Path("xaisvc-data")
 
 
 @records_app.callback()
@@ -46,9 +58,10 @@ def _root() -> None:
 
 
 @records_app.command("verify")
-def verify(
+def verify(  # noqa: PLR0913 - one parameter per option
     *,
-    data_dir: DataDir = _HERE,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
     public_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Public key (PEM); signing.pub in the folder by default.")
     ] = None,
@@ -61,9 +74,10 @@ def verify(
     """Check that nothing recorded was changed, removed or added. Exit status 1 if something was."""
     from xaisvc.records import SIGNING_PUBLIC, Verifier, load_subject_keys, verify_store  # noqa: PLC0415 - heavy: loaded when used
 
-    paths = check_stores(data_dir)
-    verifier = Verifier.load(public_key or data_dir / SIGNING_PUBLIC)
-    tags, envelope = load_subject_keys(data_dir, master_key(master_key_file))
+    settings = record_settings(config, data_dir, master_key_file)
+    paths = check_stores(settings.data_dir)
+    verifier = Verifier.load(public_key or settings.data_dir / SIGNING_PUBLIC)
+    tags, envelope = load_subject_keys(settings.data_dir, master_key(settings))
     reports = [
         verify_store(path, verifier, tags=tags, envelope=envelope, kept=tuple(checkpoints or ())) for path in paths
     ]
@@ -76,31 +90,36 @@ def verify(
 
 
 @records_app.command("export")
-def export(
+def export(  # noqa: PLR0913 - one parameter per option
     *,
-    data_dir: DataDir = _HERE,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write; else standard output.")
     ] = None,
     bundle: Annotated[str, typer.Option(help="Only this bundle.")] = "",
-    about: Annotated[str, typer.Option(help="Only events about this explanation.")] = "",
+    about: Annotated[str, typer.Option(metavar="ID", help="Only this explanation, its views and feedback.")] = "",
+    raw: Annotated[bool, typer.Option("--raw", help="Contents as they are stored, in base64.")] = False,
     master_key_file: MasterKeyFile = None,
 ) -> None:
     """Write every event as one line of JSON. Contents of erased subjects are null."""
+    from xaisvc.engine.readable import ReadableParts  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.records import RecordFolder, export_events, load_subject_keys  # noqa: PLC0415 - heavy: loaded when used
 
-    check_stores(data_dir)
-    _, envelope = load_subject_keys(data_dir, master_key(master_key_file))
+    settings = record_settings(config, data_dir, master_key_file)
+    check_stores(settings.data_dir)
+    _, envelope = load_subject_keys(settings.data_dir, master_key(settings))
     with ExitStack() as stack:
-        folder = stack.enter_context(closing(RecordFolder(data_dir, envelope)))
-        events = folder.events(bundle=bundle, about=about)
+        folder = stack.enter_context(closing(RecordFolder(settings.data_dir, envelope)))
+        events = _events_about(folder, about, bundle) if about else folder.events(bundle=bundle)
+        decode = None if raw else ReadableParts(folder)
         if out is None:
-            export_events(events, sys.stdout)
+            export_events(events, sys.stdout, decode, explanation=about)
             return
         try:
             handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it holds what the store protects
             file = stack.enter_context(os.fdopen(handle, "w", encoding="utf-8"))
-            lines = export_events(events, file)
+            lines = export_events(events, file, decode, explanation=about)
         except StoreError:
             raise
         except OSError as error:
@@ -108,19 +127,35 @@ def export(
     typer.echo(f"Wrote {out}: {_plural(lines, 'event')}. It holds personal data; keep it as you keep the records.")
 
 
+def _events_about(folder: RecordFolder, explanation: str, bundle: str) -> Iterator[Event]:
+    """The event that holds an explanation, and those about it.
+
+    Raises:
+        NotFoundError: If there is no such explanation.
+    """
+    from xaisvc.engine.stored import StoredExplanations  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.types import LOCAL  # noqa: PLC0415 - heavy: loaded when used
+
+    own, _ = StoredExplanations(folder).event_of(explanation, LOCAL)
+    events = chain([own], folder.events(about=explanation))
+    return (event for event in events if not bundle or event.bundle == bundle)
+
+
 @records_app.command("erase")
-def erase(
+def erase(  # noqa: PLR0913 - one parameter per option
     subject: Annotated[str, typer.Argument(help="Who to erase, as named when the explanations were asked for.")],
     *,
-    data_dir: DataDir = _HERE,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
     master_key_file: MasterKeyFile = None,
     signing_key_file: SigningKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make everything recorded about one subject unreadable for good. The service may go on meanwhile."""
+    settings = record_settings(config, data_dir, master_key_file)
     erased = 0
     with ExitStack() as stack:
-        stores = list(_open_stores(stack, data_dir, master_key_file, signing_key_file))
+        stores = list(_open_stores(stack, settings, signing_key_file))
         explanations = [explanation for store in stores for explanation in store.explanations_of(subject)]
         for store in stores:
             erased += store.erase(subject, caller=_CALLER)
@@ -139,9 +174,10 @@ def erase(
 
 
 @records_app.command("usage")
-def usage_command(
+def usage_command(  # noqa: PLR0913 - one parameter per option
     *,
-    data_dir: DataDir = _HERE,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
     bundle: Annotated[str, typer.Option(help="Only this bundle.")] = "",
     since: Annotated[str, typer.Option(metavar="DATE", help="From this day on, for example 2026-01-31.")] = "",
     until: Annotated[str, typer.Option(metavar="DATE", help="Before this day.")] = "",
@@ -150,8 +186,9 @@ def usage_command(
     """Count per audience how often explanations were opened, by how many, and what became of them."""
     from xaisvc.records import USAGE_KINDS, RecordFolder, usage  # noqa: PLC0415 - heavy: loaded when used
 
-    check_stores(data_dir)
-    with closing(RecordFolder(data_dir)) as folder:
+    settings = record_settings(config, data_dir, None)
+    check_stores(settings.data_dir)
+    with closing(RecordFolder(settings.data_dir)) as folder:
         events = folder.events(kinds=USAGE_KINDS, bundle=bundle, with_parts=False)
         found = usage(events, since=_day("--since", since), until=_day("--until", until))
     if as_json:
@@ -165,8 +202,9 @@ def usage_command(
 @records_app.command("retain")
 def retain(  # noqa: PLR0913 - one parameter per option
     *,
-    data_dir: DataDir = _HERE,
-    months: Annotated[int | None, typer.Option(min=1, help="Months to keep; 25 by default.")] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    months: Annotated[int | None, typer.Option(min=1, help="Months to keep; by default those of the settings.")] = None,
     bundle_months: Annotated[
         list[str] | None, typer.Option("--bundle", metavar="NAME=MONTHS", help="For one bundle; may repeat.")
     ] = None,
@@ -175,13 +213,14 @@ def retain(  # noqa: PLR0913 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """Remove the contents of events that are older than they must be kept. The chain stays."""
-    from xaisvc.records import DEFAULT_MONTHS  # noqa: PLC0415 - heavy: loaded when used
-
-    by_bundle = dict(_bundle_months(text) for text in bundle_months or ())
+    settings = record_settings(config, data_dir, master_key_file)
+    kept = {name: count or _FOR_EVER_MONTHS for name, count in settings.retention.items()}
+    by_bundle = kept | dict(_bundle_months(text) for text in bundle_months or ())
+    default_months = months or settings.retention_months or _FOR_EVER_MONTHS
     removed: dict[str, int] = {}
     with ExitStack() as stack:
-        for store in _open_stores(stack, data_dir, master_key_file, signing_key_file):
-            found = store.retain(by_bundle, default_months=months or DEFAULT_MONTHS, caller=_CALLER)
+        for store in _open_stores(stack, settings, signing_key_file):
+            found = store.retain(by_bundle, default_months=default_months, caller=_CALLER)
             for name, count in found.items():
                 removed[name] = removed.get(name, 0) + count
     if as_json:
@@ -203,33 +242,42 @@ def check_stores(data_dir: Path) -> list[Path]:
 
     paths = store_paths(data_dir)
     if not paths:
-        raise NotFoundError(f"no records in '{data_dir}'; name their folder with --data-dir")
+        raise NotFoundError(f"no records in '{data_dir}'; name their folder with --data-dir, as for `xaisvc serve`")
     return paths
 
 
-def _open_stores(
-    stack: ExitStack, data_dir: Path, master_key_file: Path | None, signing_key_file: Path | None
-) -> list[SqliteRecordStore]:
+def _open_stores(stack: ExitStack, settings: Settings, signing_key_file: Path | None) -> list[SqliteRecordStore]:
     """Every store of the folder, opened beside the service that may have it."""
     from xaisvc.records import SqliteRecordStore, StoreKeys  # noqa: PLC0415 - heavy: loaded when used
 
-    paths = check_stores(data_dir)
-    keys: StoreKeys = StoreKeys.load(data_dir, master=master_key(master_key_file), signing_key=signing_key_file)
+    paths = check_stores(settings.data_dir)
+    keys: StoreKeys = StoreKeys.load(settings.data_dir, master=master_key(settings), signing_key=signing_key_file)
     return [stack.enter_context(closing(SqliteRecordStore(path, keys=keys, beside_service=True))) for path in paths]
 
 
-def master_key(file: Path | None) -> MasterKey | None:
-    """The master key in a file, or in the environment; None if there is none.
+def record_settings(config: Path | None, data_dir: Path | None, master_key_file: Path | None) -> Settings:
+    """The settings as the service has them: flags, then XAISVC_* variables, then the file, then defaults.
+
+    Raises:
+        InvalidInputError: If a name is not known or a value does not fit.
+    """
+    from xaisvc.config import load_settings  # noqa: PLC0415 - loaded when used
+
+    given = {"data_dir": data_dir, "master_key_file": master_key_file}
+    return load_settings(config, {name: value for name, value in given.items() if value is not None})
+
+
+def master_key(settings: Settings) -> MasterKey | None:
+    """The master key that the settings name; None if there is none.
 
     Raises:
         StoreError: If what is there is no master key.
     """
     from xaisvc.records import MasterKey  # noqa: PLC0415 - heavy: loaded when used
 
-    if file is not None:
-        return MasterKey.from_file(file)
-    text = os.environ.get(MASTER_KEY_VARIABLE, "")
-    return MasterKey.from_text(text) if text else None
+    if settings.master_key_file is not None:
+        return MasterKey.from_file(settings.master_key_file)
+    return MasterKey.from_text(settings.master_key) if settings.master_key else None
 
 
 def _day(option: str, text: str) -> str:

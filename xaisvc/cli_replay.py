@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  typer reads it from the annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from xaisvc.cli_records import DataDir, MasterKeyFile, check_stores, master_key
-from xaisvc.errors import NotFoundError
+from xaisvc.cli_records import ConfigFile, DataDir, MasterKeyFile, check_stores, master_key, record_settings
+from xaisvc.errors import InvalidRequestError, NotFoundError
 
 if TYPE_CHECKING:
     from xaisvc.engine.replay import Replay
@@ -23,10 +23,14 @@ DIFFERS = 1
 def replay(  # noqa: PLR0913 - one parameter per option
     record_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the explanation.")],
     models: Annotated[
-        list[Path], typer.Option("--models", "-m", metavar="DIR", help="A bundle or a folder of bundles.")
-    ],
+        list[Path] | None,
+        typer.Option(
+            "--models", "-m", metavar="DIR", help="A bundle or a folder of bundles; by default those of the settings."
+        ),
+    ] = None,
     *,
-    data_dir: DataDir = Path("xaisvc-data"),
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
     master_key_file: MasterKeyFile = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run the model.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -40,11 +44,15 @@ def replay(  # noqa: PLR0913 - one parameter per option
     from xaisvc.records import RecordFolder, load_subject_keys  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.types import LOCAL  # noqa: PLC0415 - heavy: loaded when used
 
-    check_stores(data_dir)
-    _, envelope = load_subject_keys(data_dir, master_key(master_key_file))
-    stored = StoredExplanations(RecordFolder(data_dir, envelope)).get(record_id, LOCAL)
+    settings = record_settings(config, data_dir, master_key_file)
+    folders = models or settings.models
+    if not folders:
+        raise InvalidRequestError.of("--models", "is missing: name the folder of the bundle that gave this explanation")
+    check_stores(settings.data_dir)
+    _, envelope = load_subject_keys(settings.data_dir, master_key(settings))
+    stored = StoredExplanations(RecordFolder(settings.data_dir, envelope)).get(record_id, LOCAL)
     name = stored.record.bundle
-    bundles = {bundle.description.name: bundle for bundle in map(load_bundle, bundle_folders(models))}
+    bundles = {bundle.description.name: bundle for bundle in map(load_bundle, bundle_folders(folders))}
     if name not in bundles:
         known = ", ".join(sorted(bundles))
         raise NotFoundError(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from xaisvc.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from xaisvc.config import Settings
     from xaisvc.rights import Token, TokenFile
@@ -49,15 +51,24 @@ def create(  # noqa: PLR0913 - one parameter per option
     ] = None,
     expires: Annotated[str, typer.Option("--expires", help="How long it is valid: days or hours, 90d or 12h.")] = "90d",
     tenant: Annotated[str, typer.Option("--tenant", help="Whose cached answers and records the bearer shares.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="New file that it is written to (mode 0600), not printed."),
+    ] = None,
     config: ConfigOption = None,
     data_dir: DataOption = None,
 ) -> None:
-    """Make a token and print it, this once, alone on standard output.
+    """Make a token and print it, this once, alone on standard output, or write it to a file of its own.
 
     The audience data_scientist covers raw attributions and all features; without it the bearer gets views only. From
     the first token on, the service answers only callers who bear one:
 
-        xaisvc token create --name advice-desk --bundle credit --audience customer > advice-desk.token
+        xaisvc token create --name advice-desk --bundle credit --audience customer --out advice-desk.token
+
+    Run it as the user that runs the service: what the service needs of the token is kept in the data folder, which that
+    user alone can read. The file is for you alone (mode 0600); hand it to the user that its bearer runs as:
+
+        sudo install -m 0400 -o advice advice-desk.token /etc/advice/xaisvc.token
     """
     from xaisvc.rights import Grant  # noqa: PLC0415 - loaded when used
 
@@ -73,11 +84,13 @@ def create(  # noqa: PLR0913 - one parameter per option
     )
     grant.check()
     _check_known(grant.audiences, grant.methods, settings)
-    token, text = _file(settings).create(grant, now=datetime.now(UTC), randomness=secrets.token_bytes)
-    typer.echo(text)
+    with _private_file(out) as file:
+        token, text = _file(settings).create(grant, now=datetime.now(UTC), randomness=secrets.token_bytes)
+        typer.echo(text, file=file)
+    where = "It is shown this once and kept nowhere" if out is None else f"It is in '{out}' and nowhere else"
     typer.echo(
-        f"Made token {token.id} for '{token.name}', valid until {token.expires.isoformat()}. It is shown this once and "
-        f"kept nowhere. Running services take it within a second; to end it: xaisvc token revoke {token.id}",
+        f"Made token {token.id} for '{token.name}', valid until {token.expires.isoformat()}. {where}. "
+        f"Running services take it within a second; to end it: xaisvc token revoke {token.id}",
         err=True,
     )
 
@@ -120,6 +133,32 @@ def revoke(
     token = _file(_settings(config, data_dir)).revoke(token_id, now=datetime.now(UTC))
     when = token.revoked.isoformat() if token.revoked else ""
     typer.echo(f"Token {token.id} of '{token.name}' is revoked since {when}.", err=True)
+
+
+@contextmanager
+def _private_file(path: Path | None) -> Iterator[IO[str] | None]:
+    """A new file that its owner alone can read, taken away again if the block fails; None for standard output.
+
+    Raises:
+        InvalidRequestError: If there is such a file, or it cannot be made.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise InvalidRequestError.of(
+            "--out", f"'{path}' is there already; name a new file, as others might read that one"
+        ) from None
+    except OSError as error:
+        raise InvalidRequestError.of("--out", f"'{path}' cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:

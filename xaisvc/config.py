@@ -61,6 +61,9 @@ class Settings:
         cache_username: User of the Redis access list; better in the environment than in a file.
         cache_password: Its password; better in the environment than in a file.
         cache_ca: Certificates (PEM) that the Redis certificate must descend from; None for those of the system.
+        cache_certificate: The service's own certificate (PEM), for a Redis that asks for one; None for none.
+        cache_certificate_key: Its private key (PEM); None if it stands in the same file.
+        cache_timeout_seconds: Seconds that one call of a Redis may take; whatever takes longer is computed instead.
         master_key: The 32-byte key, in hexadecimal or base64, under which the contents of records are encrypted per
             subject; better in the environment or in `master_key_file` than here. Empty for records in plain text.
         master_key_file: File of that key.
@@ -112,6 +115,9 @@ class Settings:
     cache_username: str = ""
     cache_password: str = field(default="", repr=False)
     cache_ca: Path | None = None
+    cache_certificate: Path | None = None
+    cache_certificate_key: Path | None = None
+    cache_timeout_seconds: float = 0.025
     master_key: str = field(default="", repr=False)
     master_key_file: Path | None = None
     retention_months: int = 25
@@ -150,6 +156,7 @@ _SMALLEST: Mapping[str, float] = {
     "cache_ttl_seconds": 1,
     "cache_bytes": 1024,
     "cache_file_bytes": 65536,
+    "cache_timeout_seconds": 0.001,
     "retention_months": 0,
     "grace_seconds": 0,
 }
@@ -161,6 +168,7 @@ _LARGEST: Mapping[str, float] = {
     "threads": 1024,
     "workers": 1024,
     "max_in_flight": 4096,
+    "cache_timeout_seconds": 1,
     "retention_months": 1200,
     "max_message_bytes": 1024 * _MIB,  # gRPC itself takes no more than 2 GiB
     "grace_seconds": 86400,

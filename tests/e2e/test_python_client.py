@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
 import xaisvc
+from xaisvc.client import Feedback
 from xaisvc.errors import (
     BudgetTooSmallError,
     InvalidRequestError,
@@ -154,6 +156,26 @@ def test_a_wrong_request_is_the_librarys_own_error(client: xaisvc.Client, applic
         call(client, applicants)
 
     assert type(caught.value) is error
+
+
+async def test_usage_is_counted_for_callers(service: Any, applicants: Rows) -> None:
+    begin = datetime.now(UTC)
+    with xaisvc.Client(service.target) as client:
+        (record,) = client.explain(MODEL, applicants[:1]).records
+        for reader in ("r1", "r1", "r2"):
+            client.render_view(record.id, "customer", "text", reader=reader)
+        client.submit_feedback(Feedback(explanation_id=record.id, audience="customer", verdict="agree"))
+        end = datetime.now(UTC) + timedelta(seconds=1)
+        found = client.get_usage(MODEL, since=begin, until=end)
+        with pytest.raises(NotFoundError, match="there is no model 'nope'"):
+            client.get_usage("nope")
+        assert client.get_usage(MODEL, until=begin - timedelta(days=1)) == ()
+    async with xaisvc.AsyncClient(service.target) as other:
+        assert await other.get_usage(MODEL, since=begin, until=end) == found
+
+    (one,) = found
+    assert (one.audience, one.opens, one.readers, one.returning_readers) == ("customer", 3, 2, 0)
+    assert (one.agreed, one.deviated, one.not_used, one.outcomes) == (1, 0, 0, 0)
 
 
 def test_a_time_limit_is_told(service: Any, applicants: Rows) -> None:

@@ -136,8 +136,7 @@ def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, app
 
         assert service.exit_code() == 0
         events = [event["event"] for event in service.events]
-        # The first call asks for health.
-        assert events == ["no_tokens", "serving", "call", "draining", "call", "stopped"]
+        assert events == ["no_tokens", "serving", "draining", "call", "stopped"]
         assert all(result.HasField("explanation") for result in response.results)
         assert len(response.results) == len(applicants)
 

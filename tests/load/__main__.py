@@ -1,6 +1,6 @@
 """Puts a real service under load and faults, on this machine alone.
 
-    python -m tests.load all --out benchmarks/service/results.json     # everything; about eleven minutes
+    python -m tests.load all --out benchmarks/service/results.json     # everything; about twelve minutes
     python -m tests.load hits_unary --seconds 10
     python -m tests.load kills --count 200
 

@@ -99,11 +99,12 @@ class _Load:
         await asyncio.gather(*(asyncio.wait_for(one.channel_ready(), ENDING_S) for one in channels))
         make = "unary_stream" if job.method == EXPLAIN_STREAM else "unary_unary"
         calls = [getattr(channel, make)(job.method) for channel in channels]
-        self._began_s = time.monotonic()
+        self._began_s, cpu_s = time.monotonic(), time.process_time()
         (self._folder / "began.part").write_text(str(self._began_s))
         (self._folder / "began.part").replace(self._folder / "began")
         await (self._open_loop(calls) if job.rate else self._closed_loop(calls))
         self.tally.seconds = time.monotonic() - self._began_s
+        self.tally.cpu_s = time.process_time() - cpu_s
         for channel in channels:
             await channel.close()
 

@@ -95,6 +95,7 @@ class Tally:
 
     Attributes:
         seconds: From the first call to the last answer.
+        cpu_s: Processor time of the generator itself in that time, in seconds.
         calls: Calls that were begun.
         rows: Rows that were answered rightly.
         refused: Code to number of calls that were refused with it, and told when to come again where it says so.
@@ -110,6 +111,7 @@ class Tally:
     """
 
     seconds: float = 0.0
+    cpu_s: float = 0.0
     calls: int = 0
     rows: int = 0
     refused: dict[str, int] = field(default_factory=dict)

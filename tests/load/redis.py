@@ -72,14 +72,29 @@ class RedisProcess:
 
 @dataclass(frozen=True)
 class Proxy:
-    """Stands between a service and its Redis, and holds every answer back for a while.
+    """Can stand between a service and its Redis, and hold every answer back for a while.
+
+    It is a program in Python, which takes longer over a command than Redis does: only who is to be held back should
+    come through it.
 
     Attributes:
-        socket: Where it listens.
+        socket: Where a service connects to; leads to Redis, past the proxy or through it.
     """
 
     socket: Path
+    _redis: RedisProcess
+    _own: Path
     _delay: Path
+
+    def stand_between(self, *, between: bool) -> None:
+        """Leads to Redis through the proxy, or past it; whoever is connected has to connect anew."""
+        from redis import Redis
+
+        new = self.socket.with_name("new")
+        new.symlink_to(self._own if between else self._redis.socket)
+        new.replace(self.socket)
+        with Redis(unix_socket_path=str(self._redis.socket), socket_timeout=START_S) as client:
+            client.client_kill_filter(_type="normal", skipme=True)
 
     def hold_back(self, seconds: float) -> None:
         """From now on every answer comes so much later."""
@@ -108,13 +123,15 @@ def redis_with_proxy(folder: Path) -> Iterator[tuple[RedisProcess, Proxy]]:
     """A Redis and a proxy before it, both ended at the end of the block."""
     redis = RedisProcess(folder)
     redis.start()
-    proxy = Proxy(folder / "proxy", folder / "delay")
+    own = folder / "proxy"
+    proxy = Proxy(folder / "road", redis, own, folder / "delay")
     proxy.hold_back(0.0)
-    words = [sys.executable, "-m", "tests.load.redis", str(proxy.socket), str(redis.socket), str(folder / "delay")]
+    proxy.stand_between(between=False)
+    words = [sys.executable, "-m", "tests.load.redis", str(own), str(redis.socket), str(folder / "delay")]
     process = subprocess.Popen(words)  # noqa: S603 - our own program
     try:
         end_s = time.monotonic() + START_S
-        while not proxy.socket.exists():
+        while not own.exists():
             if process.poll() is not None or time.monotonic() > end_s:
                 raise RuntimeError("the proxy does not start")
             time.sleep(0.01)

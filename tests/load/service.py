@@ -24,6 +24,7 @@ START_S = 90.0  # bounds a machine that is busy with others; the service answers
 STOP_S = 30.0
 BUNDLES = Path(xaisvc.__file__).parent / "demo" / "bundles"
 ROOT = Path(xaisvc.__file__).parents[1]
+BYTECODE = ROOT / "out" / "bytecode"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def launch(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XAISVC_")}
     environment |= {f"XAISVC_{name.upper()}": str(value) for name, value in settings.items()}
     environment["XAISVC_CACHE_DIR"] = ""
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode
+    environment["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)  # noqa: S603 - our own program

@@ -17,8 +17,9 @@ class Breakers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.breaker = Breaker(lambda: self.now, failures=5, probe_s=2.0)
+        self.breaker = Breaker(lambda: self.now, failures=5, probe_s=2.0, soon_s=0.1)
         self.in_a_row = 0
+        self.closed_at = -10.0  # long ago
         self.due_at: float | None = None  # of the next probe; None: closed
         self.probing = False
 
@@ -44,6 +45,14 @@ class Breakers(RuleBasedStateMachine):
             assert not opened
 
     @rule()
+    def a_call_fails_that_was_waited_for(self) -> None:
+        opened = self.breaker.failed(costly=True)
+        assert opened == (self.due_at is None)
+        if opened:
+            self.in_a_row += 1
+            self.due_at = self.now + (0.1 if self.now - self.closed_at >= 2.0 else 2.0)
+
+    @rule()
     def it_is_tripped(self) -> None:
         self.breaker.trip()
         if self.due_at is None:
@@ -61,6 +70,7 @@ class Breakers(RuleBasedStateMachine):
         self.breaker.probed(answered=answered)
         self.probing = False
         self.in_a_row = 0 if answered else self.in_a_row
+        self.closed_at = self.now if answered else self.closed_at
         self.due_at = None if answered else self.now + 2.0
 
     @precondition(lambda self: not self.probing)

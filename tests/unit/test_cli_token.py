@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -59,6 +60,49 @@ def test_create_prints_the_token_alone_and_it_works(folder: Path) -> None:
     assert caller_of(folder, text) == expected
     assert f"xaisvc token revoke {parts[0]}" in done.stderr
     assert parts[1] not in done.stderr
+
+
+def test_a_token_can_be_written_to_a_file_that_nobody_else_reads(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "desk.token"
+    before = os.umask(0)  # as on a machine that leaves files open to all
+    try:
+        done = run("create", *COVERS, "--out", str(out))
+    finally:
+        os.umask(before)
+
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert done.stdout == ""
+    assert f"It is in '{out}' and nowhere else" in done.stderr
+    assert caller_of(folder, out.read_text().removesuffix("\n")).id == "desk"
+
+
+def test_a_file_that_is_there_is_not_written_to_and_no_token_is_made(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name, message in (("mine", "is there already"), ("link", "is there already"), ("no/folder", "No such file")):
+        with pytest.raises(InvalidRequestError, match=f"--out: .*{message}"):
+            run("create", *COVERS, "--out", str(tmp_path / name))
+
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert not (tmp_path / "elsewhere").exists()
+    assert TokenFile(folder / TOKENS_FILE).read() is None
+
+
+def test_a_token_that_is_not_made_leaves_no_file(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (folder / TOKENS_FILE).write_text("damaged")
+    with pytest.raises(StoreError):
+        run("create", *COVERS, "--out", str(tmp_path / "desk.token"))
+
+    assert not (tmp_path / "desk.token").exists()
+
+
+def test_the_help_leaves_no_token_for_others_to_read() -> None:
+    shown = run("create", "--help").stdout
+
+    assert " > " not in shown
+    assert "--out advice-desk.token" in shown
+    assert "install -m 0400 -o advice" in shown
 
 
 def test_what_is_not_named_is_not_covered_and_a_star_covers_all(folder: Path) -> None:

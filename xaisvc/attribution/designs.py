@@ -24,6 +24,8 @@ import numpy as np
 from xaisvc.attribution.coalitions import coalitions_of_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 # Sizes with at most this many pairs are put in order once and for all, the rest is dealt until enough pairs differ.
@@ -47,6 +49,10 @@ MOST_SOLVED = 2304
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
+def nobody_leaves() -> None:
+    """The check of a plan that cannot be called off."""
+
+
 def n_pairs_of(p: int) -> int:
     """Complementary pairs of p players without the one of nobody and everybody."""
     return int(2 ** (p - 1) - 1)
@@ -57,13 +63,14 @@ def generator_of(seed: bytes, *stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([int.from_bytes(seed, "little"), *stream]))
 
 
-def pair_sequence(p: int, n_pairs: int, seed: bytes) -> NDArray[np.bool_]:
+def pair_sequence(p: int, n_pairs: int, seed: bytes, check: Callable[[], None] = nobody_leaves) -> NDArray[np.bool_]:
     """The first pairs of the sequence, one coalition of each; bool, (n_pairs, p).
 
     Args:
         p: Number of players.
         n_pairs: How many, at most `n_pairs_of(p)`.
         seed: The plan's 32 bytes.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
     """
     if n_pairs == 0:
         return np.zeros((0, p), dtype=np.bool_)
@@ -79,8 +86,12 @@ def pair_sequence(p: int, n_pairs: int, seed: bytes) -> NDArray[np.bool_]:
     starts = np.asarray((np.arange(1, len(sizes) + 1) * _GOLDEN) % 1.0, dtype=np.float64)
     taken = _arrived(left, counts, rates, starts)
     times = np.concatenate([(np.arange(n) + start) / rate for n, start, rate in zip(taken, starts, rates, strict=True)])
-    masks = np.concatenate([_class_pairs(p, size, n, seed) for size, n in zip(sizes.tolist(), taken, strict=True)])
+    masks = np.concatenate(
+        [_class_pairs(p, size, n, seed, check) for size, n in zip(sizes.tolist(), taken, strict=True)]
+    )
+    check()
     order = np.argsort(times, kind="stable")[:left]
+    check()
     return np.concatenate([singles, masks[order]])
 
 
@@ -103,7 +114,9 @@ def n_groups_of(n_background: int, p: int, n_pairs: int, *, in_stages: bool) -> 
     return max((n for n in range(2, most + 1) if n_background % n == 0), default=1)
 
 
-def grouped_sequence(p: int, n_pairs: int, n_groups: int, seed: bytes) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def grouped_sequence(
+    p: int, n_pairs: int, n_groups: int, seed: bytes, check: Callable[[], None] = nobody_leaves
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """The first pairs of a sequence for groups of the background, and the group of each.
 
     As `pair_sequence`, but a size whose pairs have all come starts anew, each pair with another group than before,
@@ -115,6 +128,7 @@ def grouped_sequence(p: int, n_pairs: int, n_groups: int, seed: bytes) -> tuple[
         n_pairs: How many, at most `n_groups * n_pairs_of(p)`.
         n_groups: Groups.
         seed: The plan's 32 bytes.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
 
     Returns:
         Bool, (n_pairs, p), and int64, (n_pairs,).
@@ -132,7 +146,7 @@ def grouped_sequence(p: int, n_pairs: int, n_groups: int, seed: bytes) -> tuple[
         begin = n_first if i == 0 else 0
         items = np.arange(begin + n)
         n_unlike = min(begin + n, count)
-        own = pair_sequence(p, n_unlike, seed) if i == 0 else _class_pairs(p, size, n_unlike, seed)
+        own = pair_sequence(p, n_unlike, seed, check) if i == 0 else _class_pairs(p, size, n_unlike, seed, check)
         dealt = _dealt_groups(n_groups, n_unlike, generator_of(seed, p, 9, size, n_groups))
         place, n_before = items % max(n_unlike, 1), items // max(n_unlike, 1)
         masks.append(own[place])
@@ -153,10 +167,18 @@ def group_rows(n_background: int, n_groups: int, seed: bytes) -> NDArray[np.int6
     return generator_of(seed, n_background, n_groups, 10).permutation(n_background).reshape(n_groups, -1)
 
 
-def background_sample(n_background: int, n_pairs: int, seed: bytes) -> NDArray[np.int64] | None:
+def background_sample(
+    n_background: int, n_pairs: int, seed: bytes, check: Callable[[], None] = nobody_leaves
+) -> NDArray[np.int64] | None:
     """Background rows of each pair of a design; int64, (n_pairs, ROWS_PER_PAIR), or None for all rows in every pair.
 
     Shuffled backgrounds are dealt out one after the other, so all rows are used equally often, up to one.
+
+    Args:
+        n_background: Rows of the background.
+        n_pairs: Pairs of the design.
+        seed: The plan's 32 bytes.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
     """
     if n_background <= FULL_BACKGROUND_ROWS:
         return None
@@ -166,6 +188,7 @@ def background_sample(n_background: int, n_pairs: int, seed: bytes) -> NDArray[n
     n_dealt = 0
     tail = np.empty(0, dtype=np.int64)
     while n_dealt < wanted:
+        check()
         # A pair must not see a row twice: what the shuffling before left over goes first, its rows last in this one.
         shuffled = rng.permutation(n_background)
         n_missing = -n_dealt % ROWS_PER_PAIR
@@ -197,7 +220,7 @@ def _arrived(wanted: int, counts: list[int], rates: NDArray[np.float64], starts:
     return by(high)
 
 
-def _class_pairs(p: int, size: int, n: int, seed: bytes) -> NDArray[np.bool_]:
+def _class_pairs(p: int, size: int, n: int, seed: bytes, check: Callable[[], None]) -> NDArray[np.bool_]:
     """The first n pairs of one size, in the order of its own stream; bool, (n, p)."""
     if n == 0:
         return np.zeros((0, p), dtype=np.bool_)
@@ -207,6 +230,7 @@ def _class_pairs(p: int, size: int, n: int, seed: bytes) -> NDArray[np.bool_]:
     n_dealt = min(n, count // 2) if count <= _MOST_LISTED else n
     seen: dict[bytes, None] = {}
     while len(seen) < n_dealt:
+        check()
         seen.update(dict.fromkeys(_dealt(p, size, rng)))
     keys = list(seen)[:n_dealt]
     if n == n_dealt:

@@ -9,7 +9,7 @@ all rows of a plan (see `designs`), so the fit is a matrix that is worked out on
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from xaisvc.attribution.active import active_players, for_all, inert_text, only
@@ -26,7 +26,7 @@ from xaisvc.attribution.designs import (
 from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
 from xaisvc.attribution.plain_games import PlainGames
 from xaisvc.attribution.projections import posterior_projection
-from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, games_of, sample
+from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, array_bytes, games_of, sample
 from xaisvc.types import Deadline, ErrorTarget
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
@@ -150,18 +150,19 @@ class KernelSampler:
         n_groups = self._n_groups(n_pairs)
         # Where all pairs fit nothing is left to chance, and the background is not sampled either.
         n_background = self._n_background if n_pairs < n_pairs_of(self._p) else 0
+        check = self._settings.check
 
         def make() -> CoalitionDesign:
             if n_groups > 1:
-                masks, groups = grouped_sequence(self._p, n_pairs * n_groups, n_groups, self._seed)
+                masks, groups = grouped_sequence(self._p, n_pairs * n_groups, n_groups, self._seed, check)
                 return CoalitionDesign(masks=masks, background=group_rows(n_background, n_groups, self._seed)[groups])
             return CoalitionDesign(
-                masks=pair_sequence(self._p, n_pairs, self._seed),
-                background=background_sample(n_background, n_pairs, self._seed),
+                masks=pair_sequence(self._p, n_pairs, self._seed, check),
+                background=background_sample(n_background, n_pairs, self._seed, check),
             )
 
         what = f"design of {n_pairs} times {n_groups} pairs"
-        return cast("CoalitionDesign", self._keep(what, make, _n_bytes))
+        return cast("CoalitionDesign", self._keep(what, make, array_bytes))
 
     def _n_groups(self, n_pairs: int) -> int:
         in_stages = isinstance(self._settings.budget, ErrorTarget | Deadline)
@@ -175,21 +176,22 @@ class KernelSampler:
             return None
         pilot = self._pilot(design)
         self.n_pilot_rows = pilot.n_model_rows if pilot else 0
+        check = self._settings.check
         known = "no pilot" if pilot is None else f"pilot of {pilot.n_model_rows} model rows"
 
         def make() -> Projection:
             prior = default_prior(self._p) if pilot is None else pilot.prior
             groups = None
             if n_groups > 1:
-                _, groups = grouped_sequence(self._p, len(design), n_groups, self._seed)
+                _, groups = grouped_sequence(self._p, len(design), n_groups, self._seed, check)
                 each = self._n_background // n_groups
                 prior = replace(prior, own=prior.own / each, slopes=prior.slopes / each)
             elif design.background is not None:
                 prior = replace(prior, noise=noise_of(pilot, self._n_background))
-            return posterior_projection(design.masks, prior, generator_of(self._seed, 5), groups)
+            return posterior_projection(design.masks, prior, generator_of(self._seed, 5), groups, check)
 
         what = f"projection of {len(design)} pairs, {n_groups} groups, {known}"
-        return cast("Projection", self._keep(what, make, _n_bytes))
+        return cast("Projection", self._keep(what, make, array_bytes))
 
     def _pilot(self, design: CoalitionDesign) -> Pilot | None:
         if isinstance(self._settings.budget, Deadline):
@@ -222,9 +224,3 @@ class KernelSampler:
 
     def _key(self, what: str) -> str:
         return f"kernel 2: {what}; {self._p} players, {self._n_background} rows, {self._about}, {self._seed.hex()}"
-
-
-def _n_bytes(kept: object) -> int:
-    """Size of the arrays of a frozen value."""
-    arrays = (getattr(kept, part.name) for part in fields(cast("CoalitionDesign | Projection", kept)))
-    return sum(array.nbytes for array in arrays if array is not None)

@@ -9,21 +9,29 @@ all rows of a plan, so the mean over them is a constant map of coalition values.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from xaisvc.attribution.active import active_players, for_all, inert_text, only
 from xaisvc.attribution.budgets import LARGEST_COALITIONS, BudgetRange
-from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, background_sample, generator_of, n_pairs_of
+from xaisvc.attribution.designs import (
+    FULL_BACKGROUND_ROWS,
+    background_sample,
+    generator_of,
+    n_pairs_of,
+    nobody_leaves,
+)
 from xaisvc.attribution.projections import normal_units
-from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, games_of, sample
+from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, array_bytes, games_of, sample
 from xaisvc.types.sampling import CoalitionDesign, Projection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from xaisvc.types import Attribution, Problem, Settings, Table
+    from xaisvc.types import Attribution, PlanStore, Problem, Settings, Table
 
 # Orders below which their scatter says nothing about the error.
 _MIN_ORDERS = 8
@@ -34,6 +42,7 @@ _MOST_GROUPS = 16
 _FEWEST_GROUPS = 2
 # Numbers of the map from values to scatter: 64 MB. Larger designs have fewer groups.
 _MOST_SPREAD = 8_000_000
+_SPREAD_AT_ONCE = 1_000_000  # numbers of it between two checks: some 20 ms
 # What the mean variance of all players counts against the scatter of one, in degrees of freedom. A player whose
 # contribution never showed in the orders drawn has no scatter, yet an error.
 _SHARED_DEGREES = 8
@@ -92,7 +101,9 @@ class PermutationMethod:
         allowed.check(settings.budget)
         active = active_players(problem)
         games = only(games_of(problem, settings), active, p)
-        sampler = PermutationSampler(len(active), len(problem.background), settings.plan_seed)
+        sampler = PermutationSampler(
+            len(active), len(problem.background), settings.plan_seed, settings.check, problem.plans
+        )
         found = for_all(sample(problem, games, rows, settings, allowed, sampler), active, p)
 
         def describe(some: Sampled) -> str:
@@ -119,8 +130,12 @@ class PermutationMethod:
 class PermutationSampler:
     """Shared orders, and the mean over them; see `Sampler`. Lives for one call."""
 
-    def __init__(self, p: int, n_background: int, seed: bytes) -> None:
+    def __init__(
+        self, p: int, n_background: int, seed: bytes, check: Callable[[], None], plans: PlanStore | None = None
+    ) -> None:
         self._p = p
+        self._check = check
+        self._plans = plans
         self._n_background = n_background
         self._seed = seed
 
@@ -131,26 +146,44 @@ class PermutationSampler:
 
     def design(self, n_coalitions: int) -> CoalitionDesign:
         """The distinct pairs of the orders that a budget pays for."""
-        masks = self._walk(n_coalitions).masks
-        exact = self._p <= 2  # noqa: PLR2004 - as above
-        return CoalitionDesign(
-            masks=masks,
-            background=None if exact else background_sample(self._n_background, len(masks), self._seed),
-        )
+
+        def make() -> CoalitionDesign:
+            masks = self._walk(n_coalitions).masks
+            if self._p <= 2:  # noqa: PLR2004 - as above
+                return CoalitionDesign(masks=masks)
+            stand_ins = background_sample(self._n_background, len(masks), self._seed, self._check)
+            return CoalitionDesign(masks=masks, background=stand_ins)
+
+        return cast("CoalitionDesign", self._keep(f"design of {self._orders(n_coalitions)} orders", make))
 
     def projection(self, n_coalitions: int) -> Projection | None:
         """The mean over orders; None where they have met all coalitions over the whole background."""
         if self._p <= 2:  # noqa: PLR2004 - as above
             return None
-        walked = self._walk(n_coalitions)
-        if self._n_background <= FULL_BACKGROUND_ROWS and len(walked.masks) == n_pairs_of(self._p):
+        if self._n_background <= FULL_BACKGROUND_ROWS and len(self.design(n_coalitions)) == n_pairs_of(self._p):
             return None
-        return order_projection(walked, generator_of(self._seed, 6))
+
+        def make() -> Projection:
+            return order_projection(self._walk(n_coalitions), generator_of(self._seed, 6), self._check)
+
+        return cast("Projection", self._keep(f"projection of {self._orders(n_coalitions)} orders", make))
+
+    def _keep(self, what: str, make: Callable[[], object]) -> object:
+        """What orders alone decide, for any model of as many players; worked out once where there is a store."""
+        if self._plans is None:
+            return make()
+        key = f"permutation 1: {what}; {self._p} players, {self._n_background} rows, {self._seed.hex()}"
+        return self._plans.keep(key, make, array_bytes)
+
+    def _orders(self, n_coalitions: int) -> int:
+        """Orders that a budget pays for."""
+        return n_coalitions // (2 * (self._p - 1)) if self._p > 1 else 0
 
     def _walk(self, n_coalitions: int) -> Walk:
-        n_orders = n_coalitions // (2 * (self._p - 1)) if self._p > 1 else 0
+        n_orders = self._orders(n_coalitions)
         # Where pairs see samples of the background, orders must not share them, or their scatter would miss that error.
-        return walk(random_orders(self._p, n_orders, self._seed), merge=self._n_background <= FULL_BACKGROUND_ROWS)
+        orders = random_orders(self._p, n_orders, self._seed, self._check)
+        return walk(orders, merge=self._n_background <= FULL_BACKGROUND_ROWS, check=self._check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,27 +203,40 @@ class Walk:
     signs: NDArray[np.float64]
 
 
-def random_orders(p: int, n_orders: int, seed: bytes) -> NDArray[np.int64]:
-    """The first orders of an endless sequence; int64, (n_orders, p)."""
+def random_orders(p: int, n_orders: int, seed: bytes, check: Callable[[], None] = nobody_leaves) -> NDArray[np.int64]:
+    """The first orders of an endless sequence, with a check before each block; int64, (n_orders, p)."""
     rng = generator_of(seed, p, 7)
-    blocks = [
-        rng.permuted(np.tile(np.arange(p, dtype=np.int64), (_BLOCK_ORDERS, 1)), axis=1)
-        for _ in range(-(-n_orders // _BLOCK_ORDERS))
-    ]
+    blocks = []
+    for _ in range(-(-n_orders // _BLOCK_ORDERS)):
+        check()
+        blocks.append(rng.permuted(np.tile(np.arange(p, dtype=np.int64), (_BLOCK_ORDERS, 1)), axis=1))
     return np.concatenate([np.empty((0, p), dtype=np.int64), *blocks])[:n_orders]
 
 
-def walk(orders: NDArray[np.int64], *, merge: bool = True) -> Walk:
-    """The coalitions of orders; with `merge`, those that come up again and complements are one pair."""
+def walk(orders: NDArray[np.int64], *, merge: bool = True, check: Callable[[], None] = nobody_leaves) -> Walk:
+    """The coalitions of orders; with `merge`, those that come up again and complements are one pair.
+
+    Args:
+        orders: int64, (o, p).
+        merge: Whether pairs are told apart by what they hold and not by where they come up.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
+    """
     n_orders, p = orders.shape
     places = np.argsort(orders, axis=1)
     before = (places[:, None, :] <= np.arange(p - 1)[None, :, None]).reshape(-1, p)
     if not merge:
         pairs = np.arange(len(before), dtype=np.int64).reshape(n_orders, p - 1)
         return Walk(orders=orders, masks=before, pairs=pairs, signs=np.ones(pairs.shape))
+    check()
     with_first = before[:, 0]
     packed = np.packbits(before ^ ~with_first[:, None], axis=1)
-    _, first, pairs = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    check()
+    if p <= 64:  # noqa: PLR2004 - bits of one number, which sorts several times as fast as a row of bytes
+        numbers = np.pad(packed, ((0, 0), (0, 8 - packed.shape[1]))).view(np.uint64)[:, 0]
+        _, first, pairs = np.unique(numbers, return_index=True, return_inverse=True)
+    else:
+        _, first, pairs = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    check()
     by_place = np.argsort(first)
     rank = np.empty_like(by_place)
     rank[by_place] = np.arange(len(by_place))
@@ -200,7 +246,7 @@ def walk(orders: NDArray[np.int64], *, merge: bool = True) -> Walk:
     return Walk(orders=orders, masks=masks, pairs=pairs.reshape(n_orders, p - 1), signs=signs.reshape(n_orders, p - 1))
 
 
-def order_projection(walked: Walk, rng: np.random.Generator) -> Projection:
+def order_projection(walked: Walk, rng: np.random.Generator, check: Callable[[], None] = nobody_leaves) -> Projection:
     """The mean contribution over orders as a map of y = (v(S) - v(not S)) / 2, and its errors.
 
     The mean of the forward and the backward contribution of the player at place k is y(first k) - y(first k - 1), where
@@ -210,7 +256,9 @@ def order_projection(walked: Walk, rng: np.random.Generator) -> Projection:
     Args:
         walked: The orders.
         rng: Draws the sketch of the energy map.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
     """
+    check()
     n_orders, p = walked.orders.shape
     q = len(walked.masks)
     n_groups = max(_FEWEST_GROUPS, min(n_orders, _MOST_GROUPS, _MOST_SPREAD // (p * q)))
@@ -221,22 +269,32 @@ def order_projection(walked: Walk, rng: np.random.Generator) -> Projection:
     groups = np.repeat(group, p - 1)
     pairs, signs = walked.pairs.reshape(-1), walked.signs.reshape(-1)
     np.add.at(by_group, (groups, walked.orders[:, :-1].reshape(-1), pairs), signs)
+    check()
     np.add.at(by_group, (groups, walked.orders[:, 1:].reshape(-1), pairs), -signs)
     np.add.at(share, (group, walked.orders[:, 0]), 0.5)
     np.add.at(share, (group, walked.orders[:, -1]), 0.5)
+    check()
     weights, mean_share = by_group.sum(axis=0) / n_orders, share.sum(axis=0) / n_orders
     fraction = (counts / n_orders)[:, None]
     inflate = np.sqrt(n_groups / (n_groups - 1)) * normal_units(n_groups - 1 + _SHARED_DEGREES)
-    spread = (by_group / n_orders - fraction[..., None] * weights) * inflate
     spread_share = (share / n_orders - fraction * mean_share) * inflate
+    check()
     own = (n_groups - 1) / (n_groups - 1 + _SHARED_DEGREES)
     sketch = (rng.integers(2, size=(_ENERGY_ROWS, n_groups * p)) * 2.0 - 1.0) / np.sqrt(_ENERGY_ROWS * p)
+    spread, energy = by_group, np.empty((_ENERGY_ROWS, q))  # the sums of groups are not needed any more
+    step = max(1, _SPREAD_AT_ONCE // (n_groups * p))
+    for start in range(0, q, step):
+        check()
+        block = slice(start, start + step)
+        part = (by_group[..., block] / n_orders - fraction[..., None] * weights[:, block]) * inflate
+        energy[:, block] = sketch @ part.reshape(n_groups * p, -1)
+        spread[..., block] = part * np.sqrt(own)
     return Projection(
         weights=weights,
         share=mean_share,
-        spread=spread * np.sqrt(own),
+        spread=spread,
         spread_share=spread_share * np.sqrt(own),
         scale=np.full(p, np.sqrt(1.0 - own)),
-        energy=sketch @ spread.reshape(n_groups * p, q),
+        energy=energy,
         energy_share=sketch @ spread_share.reshape(n_groups * p),
     )

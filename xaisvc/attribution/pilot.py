@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.designs import FULL_BACKGROUND_ROWS, ROWS_PER_PAIR, generator_of, n_pairs_of, pair_sequence
+from xaisvc.attribution.designs import (
+    FULL_BACKGROUND_ROWS,
+    ROWS_PER_PAIR,
+    generator_of,
+    n_pairs_of,
+    nobody_leaves,
+    pair_sequence,
+)
 from xaisvc.attribution.odd_kernel import OddKernel
 from xaisvc.attribution.projections import Prior, posterior_projection
 from xaisvc.types.sampling import CoalitionDesign
@@ -134,10 +141,11 @@ def run_pilot(  # noqa: PLR0913, PLR0917 - all that a pilot depends on
     found = values(np.tile(np.concatenate([masks, nobody]), (n_stand_ins, 1)), np.repeat(stand_ins, each)[:, None])
     on, off = (side.reshape(N_ROWS, n_stand_ins, each) for side in (found.on, found.off))
     odd, total = (on - off)[..., :-1] / 2.0, found.outputs[:, None] - on[..., -1]
-    fitted = fit_prior(masks, odd.mean(axis=1), total.mean(axis=1))
+    fitted = fit_prior(masks, odd.mean(axis=1), total.mean(axis=1), check)
     if fitted is None:
         return None
     prior, scale_squared = fitted
+    check()
     own, slopes = fit_own(masks, odd, total, prior)
     prior = replace(prior, own=own, slopes=slopes)
     n_model_rows = N_ROWS * (2 * (len(masks) + 1) * n_stand_ins + 1)
@@ -151,7 +159,10 @@ def run_pilot(  # noqa: PLR0913, PLR0917 - all that a pilot depends on
 
 
 def fit_prior(
-    masks: NDArray[np.bool_], odd: NDArray[np.float64], total: NDArray[np.float64]
+    masks: NDArray[np.bool_],
+    odd: NDArray[np.float64],
+    total: NDArray[np.float64],
+    check: Callable[[], None] = nobody_leaves,
 ) -> tuple[Prior, float] | None:
     """The prior under which the values of some rows are most likely, each row with a scale of its own.
 
@@ -159,6 +170,7 @@ def fit_prior(
         masks: One coalition of each pair; bool, (q, p).
         odd: y of each row; float64, (r, q).
         total: f(x) - v0 of each; float64, (r,).
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
 
     Returns:
         The prior, and the mean squared scale of the rows; None if there is nothing to fit.
@@ -179,6 +191,7 @@ def fit_prior(
     effects = np.sqrt(((odd @ start.weights.T + total[:, None] * start.share) ** 2).mean(axis=0))
     best = (-np.inf, default_prior(p), 1.0)
     for rho in _candidates(effects):
+        check()
         spectrum, vectors = np.linalg.eigh(rest.T @ OddKernel(rho).between(signs, signs) @ rest)
         squares = (left @ vectors) ** 2
         for white in _WHITES:

@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.designs import MOST_SOLVED
+from xaisvc.attribution.designs import MOST_SOLVED, nobody_leaves
 from xaisvc.attribution.odd_kernel import OddKernel, value_weights, value_weights_squared
 from xaisvc.types.sampling import Projection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 # Rows of the energy map: a random sketch of that many rows estimates a sum of squares to sqrt(2 / 256) = 9 %, its root
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 _MOST_ENERGY_ROWS = 256
 _FEWEST_ENERGY_ROWS = 32
 _MOST_ENERGY_NUMBERS = 8_000_000  # of the energy map of a very large design: 64 MB
+# Up to this size a matrix is made and factorised in one go, some 50 ms of one core; larger ones in blocks, so that the
+# work can be called off in between.
+_AT_ONCE = 1200
+_BLOCK = 512
 _JITTER = 1e-10  # of the prior variance: keeps the factorisation going where two coalitions are all but the same
 
 
@@ -60,7 +66,11 @@ class Prior:
 
 
 def posterior_projection(
-    masks: NDArray[np.bool_], prior: Prior, rng: np.random.Generator, groups: NDArray[np.int64] | None = None
+    masks: NDArray[np.bool_],
+    prior: Prior,
+    rng: np.random.Generator,
+    groups: NDArray[np.int64] | None = None,
+    check: Callable[[], None] = nobody_leaves,
 ) -> Projection:
     """The posterior mean and deviation of the Shapley values as a map of a design's values.
 
@@ -74,6 +84,7 @@ def posterior_projection(
         rng: Draws the sketch of the energy map of a large design.
         groups: Group of the background that each pair sees, numbered from 0, all of them met; int64, (q,). A pair may
             come once for each. None if every pair sees all rows.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
     """
     if groups is None:
         groups, prior = np.zeros(len(masks), dtype=np.int64), replace(prior, own=0.0, slopes=0.0)
@@ -82,13 +93,13 @@ def posterior_projection(
     room = max(MOST_SOLVED - p, p)
     n_parts = -(-(q - p) // room) if q > MOST_SOLVED else 1
     if n_parts == 1:
-        return _solve(masks, groups, n_groups, prior, rng, _MOST_ENERGY_ROWS)
+        return _solve(masks, groups, n_groups, prior, rng, _MOST_ENERGY_ROWS, check)
     n_rows = max(_FEWEST_ENERGY_ROWS, min(_MOST_ENERGY_ROWS, _MOST_ENERGY_NUMBERS // q))
     weights, share, variance = np.zeros((p, q)), np.zeros(p), np.zeros(p)
     energy, energy_share = np.zeros((n_rows, q)), np.zeros(n_rows)
     for part in range(n_parts):
         members = np.concatenate([np.arange(p), np.arange(p + part, q, n_parts)])
-        found = _solve(masks[members], groups[members], n_groups, prior, rng, n_rows)
+        found = _solve(masks[members], groups[members], n_groups, prior, rng, n_rows, check)
         weights[:, members] += found.weights / n_parts
         share += found.share / n_parts
         variance += found.scale**2 / n_parts**2
@@ -113,13 +124,14 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
     prior: Prior,
     rng: np.random.Generator,
     most_energy_rows: int,
+    check: Callable[[], None],
 ) -> Projection:
     """The projection of a design that is solved as a whole."""
     q, p = masks.shape
     known = np.concatenate([masks, np.ones((1, p), dtype=np.bool_)])
     signs = np.where(known, 1.0, -1.0)
     kernel = OddKernel(prior.rho)
-    covariance = kernel.between(signs, signs)
+    covariance = _between(kernel, signs, check)
     diagonal = np.full(q + 1, prior.white * (1.0 + prior.own) + prior.noise + _JITTER)
     # Nobody and everybody: over the whole background always, of whose own parts each group's is 1 / n.
     joint = 1.0 + prior.own / n_groups
@@ -127,21 +139,26 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
     if n_groups > 1:
         in_common = np.full((q + 1, q + 1), 1.0 / n_groups)
         in_common[:q, :q] = groups[:, None] == groups
+        check()
         covariance *= 1.0 + prior.own * in_common
+        check()
         covariance += in_common * ((signs * prior.slopes) @ signs.T)
+        check()
         # The white part that groups share is that of the coalition, in whichever of them it comes.
         _, coalition = np.unique(np.packbits(known, axis=1), axis=0, return_inverse=True)
         first, second = np.nonzero(coalition.reshape(-1)[:, None] == coalition.reshape(-1))
         apart = first != second
         covariance[first[apart], second[apart]] += prior.white
     covariance[np.diag_indices(q + 1)] += diagonal
-    factor = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
+    factor = _factorised(covariance, check)
+    check()
     with_values = joint * (kernel.with_values(signs) + prior.white * value_weights(known))
     with_values += 2.0 / n_groups * (signs * prior.slopes).T
     reduced = _forward(factor, np.column_stack([signs, with_values.T]))
     trend, cross = reduced[:, :p], reduced[:, p:]
     # Least squares of the whitened data on the whitened trend gives the slopes a; a Shapley value is twice its slope,
     # and what the kernel makes of the rest.
+    check()
     basis, triangle = np.linalg.qr(trend)
     gap = np.linalg.solve(triangle.T, 2.0 * np.eye(p) - trend.T @ cross)
     weights = _backward(factor, cross + basis @ gap).T
@@ -154,6 +171,7 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
     else:
         residual = np.eye(q + 1) - basis @ basis.T
     degrees = q + 1 - p
+    check()
     energy = _backward(factor, residual.T).T / np.sqrt(max(degrees, 1))
 
     share = weights[:, q] / 2.0
@@ -166,6 +184,40 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
         energy=np.ascontiguousarray(energy[:, :q]),
         energy_share=energy[:, q] / 2.0,
     )
+
+
+def _between(kernel: OddKernel, signs: NDArray[np.float64], check: Callable[[], None]) -> NDArray[np.float64]:
+    """The kernel's covariance of all coalitions, a block of rows at a time where there are many; float64, (m, m)."""
+    m = len(signs)
+    if m <= _AT_ONCE:
+        return kernel.between(signs, signs)
+    found = np.empty((m, m))
+    for start in range(0, m, _BLOCK):
+        check()
+        block = slice(start, start + _BLOCK)
+        found[block] = kernel.between(signs[block], signs)
+    return found
+
+
+def _factorised(matrix: NDArray[np.float64], check: Callable[[], None]) -> NDArray[np.float64]:
+    """The lower triangular L with L L' = matrix, block column by block column where it is large; float64, (m, m).
+
+    Raises:
+        numpy.linalg.LinAlgError: If the matrix is not positive definite.
+    """
+    m = len(matrix)
+    if m <= _AT_ONCE:
+        return np.linalg.cholesky(matrix).astype(np.float64, copy=False)
+    factor = np.zeros((m, m))
+    for start in range(0, m, _BLOCK):
+        end = min(start + _BLOCK, m)
+        check()
+        column = matrix[start:, start:end] - factor[start:, :start] @ factor[start:end, :start].T
+        check()
+        corner = np.linalg.cholesky(column[: end - start]).astype(np.float64, copy=False)
+        factor[start:end, start:end] = corner
+        factor[end:, start:end] = _forward(corner, column[end - start :].T).T
+    return factor
 
 
 def normal_units(degrees: int) -> float:

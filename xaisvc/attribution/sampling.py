@@ -5,8 +5,8 @@ A method brings its `Sampler`, which decides on coalitions and on what to make o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -101,9 +101,9 @@ class Sampled:
     def _own(self, describe: Callable[[Sampled], str], allowed: BudgetRange) -> tuple[tuple[bool, str], ...]:
         """Each row's own detail, so that a row's answer does not tell of the rows around it; empty if all are alike."""
         treated = np.stack((self.n_coalitions, self.model_evaluations, self.exact, self.missed))
-        unlike, first, kind = np.unique(treated, axis=1, return_index=True, return_inverse=True)
-        if unlike.shape[1] <= 1:
+        if (treated == treated[:, :1]).all():
             return ()
+        _, first, kind = np.unique(treated, axis=1, return_index=True, return_inverse=True)
         told = [(bool(self.exact[i]), _told(self._row(i), describe, allowed)) for i in first]
         return tuple(told[k] for k in kind.ravel())
 
@@ -141,6 +141,12 @@ def _told(some: Sampled, describe: Callable[[Sampled], str], allowed: BudgetRang
         + (late if some.late else "")
         + (f" {some.game}" if some.game else "")
     )
+
+
+def array_bytes(kept: object) -> int:
+    """Size of the arrays of a design or a projection, in bytes."""
+    arrays = (getattr(kept, part.name) for part in fields(cast("CoalitionDesign | Projection", kept)))
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def games_of(problem: Problem, settings: Settings) -> CoalitionGames:

@@ -96,7 +96,7 @@ class TreePlan:
         from xaisvc.attribution.tree_lookup import look_up  # noqa: PLC0415 (heavy: loaded when used)
 
         if self.trees and len(matrix):
-            ranks = _ranks(matrix, self.arrays["columns"], self.arrays["start"], self.arrays["edges"])
+            ranks = ranks_of(matrix, self.arrays["columns"], self.arrays["start"], self.arrays["edges"])
             few = len(matrix) <= FEW_ROWS
             look: Callable[..., None] = look_up_few if few else look_up
             look(ranks, len(matrix), *(self._few if few else self._all), values)
@@ -145,8 +145,8 @@ def make_arrays(  # noqa: PLR0913 (what a plan is made of)
     cells = read_cells(trees, double=double)
     test: Callable[..., None] = test_nodes
     tests = (cells.place, cells.first, cells.span, cells.table, cells.holds)
-    ranks = _ranks(background, cells.columns, cells.start, cells.edges)
-    fixed = _fixed(trees, players, ranks, tests)
+    ranks = ranks_of(background, cells.columns, cells.start, cells.edges)
+    fixed = fixed_outcomes(trees, players, ranks, tests)
     widest = lanes_for(np.unique(players[players >= 0]).size)
     laid, walked = lay_out_all(trees, players, fixed, cells, most_bytes, widest)
     if len(leaf_values) > 1 and len(leaf_values) * table_bytes(laid, widest) > most_bytes:
@@ -219,7 +219,7 @@ def _aligned(size: int, dtype: type[Number]) -> NDArray[Number]:
     return buffer[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
 
-def _ranks(
+def ranks_of(
     matrix: NDArray[np.float64], columns: NDArray[np.generic], start: NDArray[np.generic], edges: NDArray[np.generic]
 ) -> NDArray[np.uint16]:
     """Ranks of n rows' values; uint16, (u, n rounded up to whole vectors), the rest 0."""
@@ -234,7 +234,7 @@ def _ranks(
     return ranks
 
 
-def _fixed(
+def fixed_outcomes(
     trees: TreeEnsemble,
     players: NDArray[np.int64],
     ranks: NDArray[np.uint16],

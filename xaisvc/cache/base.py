@@ -25,7 +25,7 @@ class CacheOptions:
         max_file_bytes: What the file of a cache on disk may hold; a server bounds itself.
         max_value_bytes: Largest value that is kept and read.
         timeout_s: Seconds that one call of a server, or connecting to it, may take. A cache that needs longer than this
-            costs more than it saves.
+            costs more than it saves, and is left alone for a while.
         secret: At least 32 random bytes that authenticate what lies outside this process. All processes that share
             entries share it. See `xaisvc.cache.secret`.
         username: User of the server's access list; goes before one in the address.
@@ -40,7 +40,7 @@ class CacheOptions:
     max_bytes: int = 64 * 2**20
     max_file_bytes: int = 512 * 2**20
     max_value_bytes: int = 2**20
-    timeout_s: float = 0.05
+    timeout_s: float = 0.025
     secret: bytes = field(default=b"", repr=False)
     username: str = ""
     password: str = field(default="", repr=False)
@@ -77,6 +77,10 @@ class ExplanationCache(Protocol):
         """Keeps values under their keys, each instead of what was there."""
         ...
 
+    def near(self) -> ExplanationCache:
+        """The part of the cache that lies in this process's memory; the cache itself where it has no such part."""
+        ...
+
     def counts(self) -> CacheCounts:
         """What was found, missed and lost since the cache was opened."""
         ...
@@ -104,6 +108,8 @@ class SharedFlights(Protocol):
 
     def try_lead(self, keys: Sequence[bytes], seconds: float) -> tuple[bool, ...]:
         """Whether this process is to compute each of the values; True wherever that cannot be agreed upon.
+
+        False where another process is computing the value, or has put it by now: `wait_for` finds it.
 
         Args:
             keys: Digests of cache keys, 32 bytes each.

@@ -10,6 +10,7 @@ from xaisvc.cache.counts import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
     from xaisvc.cache.base import CacheOptions
     from xaisvc.cache.counts import CacheCounts
@@ -68,6 +69,10 @@ class MemoryCache:
                 self._size_bytes += size
         if dropped or evictions:
             self._tally.add(dropped=dropped, evictions=evictions)
+
+    def near(self) -> Self:
+        """Itself."""
+        return self
 
     def counts(self) -> CacheCounts:
         """What was found, missed and lost since the cache was opened."""

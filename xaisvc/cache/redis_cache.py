@@ -17,6 +17,7 @@ from xaisvc.cache.seal import SEALED_BYTES, Seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Self
 
     from xaisvc.cache.base import CacheOptions, SharedFlights
     from xaisvc.cache.counts import CacheCounts
@@ -30,7 +31,10 @@ _CLOSE_S = 1.0
 
 _SENT_BYTES = 256 * 1024
 _SENT_COMMANDS = 256
-"""What is written in one call, so that a call on a slow network keeps its time."""
+"""What is sent in one call, so that a call of a busy server or on a slow network keeps its time."""
+
+_NOT_ASKED = Loss("NotAsked")
+"""The reply to what was not sent, because what went before it was lost."""
 
 _ENTRY_BYTES = 300
 """What an entry that waits to be written takes beside its value, about."""
@@ -45,7 +49,8 @@ class RedisCache:
     """Entries under a keyed digest of their key, each value behind its seal.
 
     Reading asks Redis within one timeout; writing is left to a thread, which keeps the order of what is put and
-    released. After a few failures in a row Redis is not asked at all until a probe is answered. Commands have one key
+    released. After a call that timed out, or a few failures in a row, Redis is not asked at all until a probe is
+    answered, so that a request waits for one timeout and no more. Commands have one key
     each, so a Redis Cluster serves as well; they are GETRANGE, SET, EXISTS, EVAL and, on a cluster, CLUSTER SLOTS.
     Values are read by GETRANGE because that bounds what a swollen entry can send us.
     """
@@ -91,7 +96,7 @@ class RedisCache:
         """The value of each key, in the order of the keys; None where there is none, or none with a right seal."""
         if not keys or self._closed:
             return (None,) * len(keys)
-        replies = self._ask([self._read(key) for key in keys], len(keys) * self._max_value_bytes)
+        replies = self._ask_for([self._read(key) for key in keys])
         if replies is None:
             values: tuple[bytes | None, ...] = (None,) * len(keys)
         else:
@@ -109,6 +114,10 @@ class RedisCache:
         dropped = len(values) - (len(kept) if added else 0)
         if dropped:
             self._tally.add(dropped=dropped)
+
+    def near(self) -> Self:
+        """Itself: it has no part in memory."""
+        return self
 
     def counts(self) -> CacheCounts:
         """What was found, missed and lost since the cache was opened."""
@@ -152,13 +161,15 @@ class RedisCache:
             )
         return None
 
-    def _ask(self, commands: Sequence[Command], size_bytes: int, *, writing: bool = False) -> Sequence[Reply] | None:
+    def _ask(
+        self, commands: Sequence[Command], size_bytes: int, *, writing: bool = False, patient: bool = False
+    ) -> Sequence[Reply] | None:
         """Sends commands, unless the breaker is open; a call that fails counts towards opening it."""
         if not self._breaker.closed:
             if self._breaker.claim_probe():
                 threading.Thread(target=self._probe, name="xaisvc-cache-probe", daemon=True).start()
             return None
-        replies = self._servers.ask(commands, size_bytes)
+        replies = self._servers.ask(commands, size_bytes, patient=patient)
         reason = next(filter(None, map(_trouble, replies)), None)
         if reason is None:
             self._breaker.succeeded()
@@ -166,14 +177,26 @@ class RedisCache:
         self._tally.add(failures=1)
         # A server that refuses to keep things, because it is full for example, can be read all the same.
         counts = not writing or any(isinstance(reply, Loss) for reply in replies)
-        if counts and self._breaker.failed():
+        if counts and self._breaker.failed(costly=any(isinstance(reply, Loss) and reply.late for reply in replies)):
             # Whole texts: the service's log leaves out the arguments of libraries' messages, which may hold values.
             told = f"cache: Redis does not answer ({reason}); going on without it"
             _log.warning(told)
         return replies
 
+    def _ask_for(self, commands: Sequence[Command], *, writing: bool = False) -> Sequence[Reply] | None:
+        """Sends commands that read values, some at a time, and no more after one that is lost."""
+        replies: list[Reply] = []
+        for part in _parts(commands):
+            found = self._ask(part, len(part) * self._max_value_bytes, writing=writing)
+            if found is None and not replies:
+                return None
+            replies += found or []
+            if found is None or any(isinstance(reply, Loss) for reply in found):
+                break
+        return replies + [_NOT_ASKED] * (len(commands) - len(replies))
+
     def _ask_for_flights(self, commands: Sequence[Command]) -> Sequence[Reply] | None:
-        return None if self._closed else self._ask(commands, len(commands) * self._max_value_bytes, writing=True)
+        return None if self._closed else self._ask_for(commands, writing=True)
 
     def _probe(self) -> None:
         answered = (not self._servers.clustered or self._servers.learn()) and not any(
@@ -188,7 +211,7 @@ class RedisCache:
 
     def _write(self, items: Sequence[_Item]) -> None:
         for part in _parts(self._commands(items)):
-            replies = self._ask(part, 0, writing=True)
+            replies = self._ask(part, 0, writing=True, patient=True)
             puts = sum(command.words[0] == b"SET" for command in part)
             kept = 0 if replies is None else replies.count(b"OK")
             if kept < puts:

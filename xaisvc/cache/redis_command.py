@@ -49,9 +49,11 @@ class Loss:
 
     Attributes:
         reason: Name of what happened, for example `TimeoutError`; fit for a log.
+        late: Whether a server that we are connected to let the time pass: it is of no use to ask it more.
     """
 
     reason: str
+    late: bool = False
 
 
 Reply: TypeAlias = bytes | int | list["Reply"] | Refusal | Loss | None

@@ -28,7 +28,7 @@ class RedisOperations(NamedTuple):
     """What flights need of the cache.
 
     Attributes:
-        ask: Sends commands; None if Redis is not to be asked now. Bounded in time by the cache's timeout.
+        ask: Sends commands; None if Redis is not to be asked now. Given up at the first call that takes too long.
         name: The name in Redis of a key's entry.
         read: The command that reads a key's entry.
         open: The value in the reply to that command; None if there is none, or none with a right seal.
@@ -59,18 +59,30 @@ class RedisFlights:
         self._closed = threading.Event()
 
     def try_lead(self, keys: Sequence[bytes], seconds: float) -> tuple[bool, ...]:
-        """Whether this process is to compute each of the values; True wherever that cannot be agreed upon."""
+        """Whether this process is to compute each of the values; True wherever that cannot be agreed upon.
+
+        With the lock comes a look at the value: it may have been put since the caller found none.
+        """
         if not keys or self._redis.doubtful():
             return (True,) * len(keys)
         token = secrets.token_hex(16).encode("ascii")
         milliseconds = b"%d" % max(1, round(seconds * 1000))
-        locks = [self._lock_name(key) for key in keys]
         ends = self._clock() + seconds
-        replies = self._redis.ask([Command(lock, (b"SET", lock, token, b"NX", b"PX", milliseconds)) for lock in locks])
+        commands = []
+        for key in keys:
+            lock = self._lock_name(key)
+            commands += [Command(lock, (b"SET", lock, token, b"NX", b"PX", milliseconds)), self._redis.read(key)]
+        replies = self._redis.ask(commands)
         if replies is None:
             return (True,) * len(keys)
-        self._remember({key: (token, ends) for key, reply in zip(keys, replies, strict=True) if reply == b"OK"})
-        return tuple(reply is not None for reply in replies)  # None: somebody has the lock
+        self._remember({key: (token, ends) for key, reply in zip(keys, replies[::2], strict=True) if reply == b"OK"})
+        found = [
+            taken is not None and self._redis.open(key, reply) is not None
+            for key, taken, reply in zip(keys, replies[::2], replies[1::2], strict=True)
+        ]
+        self.release([key for key, there in zip(keys, found, strict=True) if there])
+        # No reply to taking the lock: somebody has it.
+        return tuple(taken is not None and not there for taken, there in zip(replies[::2], found, strict=True))
 
     def release(self, keys: Sequence[bytes]) -> None:
         """Gives up leading, after what was put so far. Keys that this process does not lead are let be."""

@@ -6,10 +6,12 @@ import math
 import ssl
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from xaisvc.cache.redis_command import Loss, Refusal, pack
 
@@ -205,12 +207,19 @@ class Link:
                 except ResponseError as error:
                     replies.append(_refusal(error))
         except Exception as error:  # noqa: BLE001  a server may answer anything, and a parser fail in any way
-            replies += [Loss(type(error).__name__)] * (len(commands) - len(replies))
+            # Connecting may take longer than a call: names, certificates and signing in. It goes on for the next call.
+            late = connection is not None and isinstance(error, TimeoutError | RedisTimeoutError)
+            replies += [Loss(type(error).__name__, late=late)] * (len(commands) - len(replies))
             if connection is not None:
                 self._discard(connection)
         else:
             self._give(connection)
         return replies
+
+    def make_ready(self, deadline: float) -> None:
+        """Connects unless a connection is free; if that fails, the next call says why."""
+        with suppress(Exception):  # as in `ask`
+            self._give(self._take(deadline))
 
     def close(self) -> None:
         """Closes all connections; those in use are closed when they come back."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _LEARN_S = 1.0
 """Shortest time between two readings of a cluster's layout."""
 
+_PATIENT_TIMEOUTS = 4
+"""Timeouts that connecting and writing may take where nobody waits for it."""
+
 _MAX_SERVERS = 1000
 _LAYOUT_BYTES = 2**20
 
@@ -43,17 +46,18 @@ class RedisServers:
         self._learn_at = clock()
         self._closed = False
 
-    def ask(self, commands: Sequence[Command], size_bytes: int) -> list[Reply]:
+    def ask(self, commands: Sequence[Command], size_bytes: int, *, patient: bool = False) -> list[Reply]:
         """Sends each command to the server that holds its key; all replies share one deadline.
 
         Args:
             commands: In the order of the replies.
             size_bytes: Bound on all values in the replies of one server.
+            patient: Whether it may take longer, as no request waits for it.
 
         Returns:
             A reply for each command.
         """
-        deadline = self._clock() + self._timeout_s
+        deadline = self._clock() + self._timeout_s * (_PATIENT_TIMEOUTS if patient else 1)
         holders = self._holders
         if not holders:
             replies = self._seed.ask(commands, deadline, size_bytes)
@@ -69,16 +73,24 @@ class RedisServers:
         return replies
 
     def ask_all(self, command: Command) -> list[Reply]:
-        """The replies of all servers that are known to hold keys."""
+        """The replies of all servers that are known to hold keys; they have as long for it as a request gives them.
+
+        Connecting before that may take longer, as no request waits for it.
+        """
         links = list(dict.fromkeys(link for link in self._holders if link is not None)) or [self._seed]
-        return [link.ask([command], self._clock() + self._timeout_s, 0)[0] for link in links]
+        replies = []
+        for link in links:
+            link.make_ready(self._clock() + self._timeout_s * _PATIENT_TIMEOUTS)
+            replies += link.ask([command], self._clock() + self._timeout_s, 0)
+        return replies
 
     def learn(self) -> bool:
         """Reads the layout of the cluster from the first server that tells it; False if none does."""
         with self._lock:
             links = list(self._links.items())
         for (host, _), link in links:
-            reply = link.ask([_WHO_HOLDS_WHAT], self._clock() + self._timeout_s, _LAYOUT_BYTES)[0]
+            deadline = self._clock() + self._timeout_s * _PATIENT_TIMEOUTS
+            reply = link.ask([_WHO_HOLDS_WHAT], deadline, _LAYOUT_BYTES)[0]
             layout = _read_layout(reply, host)
             if layout is not None:
                 self._settle(layout)

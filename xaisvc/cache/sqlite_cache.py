@@ -20,6 +20,7 @@ from xaisvc.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Self
 
     from xaisvc.cache.base import CacheOptions
     from xaisvc.cache.counts import CacheCounts
@@ -118,6 +119,10 @@ class SqliteCache:
         dropped = len(values) - (len(kept) if added else 0)
         if dropped:
             self._tally.add(dropped=dropped)
+
+    def near(self) -> Self:
+        """Itself: it has no part in memory."""
+        return self
 
     def counts(self) -> CacheCounts:
         """What was found, missed and lost since the cache was opened."""

@@ -57,6 +57,10 @@ class TieredCache:
         self._front.put_many(values)
         self._behind.put_many(values)
 
+    def near(self) -> ExplanationCache:
+        """The cache in front."""
+        return self._front
+
     def counts(self) -> CacheCounts:
         """Both together: a key that either served is a hit, one that both lack is a miss."""
         front, behind = self._front.counts(), self._behind.counts()

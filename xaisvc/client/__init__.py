@@ -5,6 +5,7 @@ from xaisvc.client.asynchronous import AsyncClient
 from xaisvc.client.batches import StreamedBatch
 from xaisvc.client.blocking import Client
 from xaisvc.client.credentials import Access
+from xaisvc.client.usage import AudienceUsage
 from xaisvc.engine.commands import Feedback
 
-__all__ = ["Access", "AsyncClient", "Client", "ExplainReply", "Feedback", "RowReply", "StreamedBatch"]
+__all__ = ["Access", "AsyncClient", "AudienceUsage", "Client", "ExplainReply", "Feedback", "RowReply", "StreamedBatch"]

@@ -16,6 +16,7 @@ from xaisvc.client.credentials import Access, open_async_channel
 from xaisvc.client.failures import failures_told
 from xaisvc.client.requests import explain_request, feedback_request, stream_request
 from xaisvc.client.settings import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, DEFAULT_TIMEOUT_S, POLL_S, channel_options
+from xaisvc.client.usage import audience_usage, usage_request
 from xaisvc.errors import ServiceUnreachableError
 from xaisvc.v1 import (
     audiences_pb2,
@@ -28,11 +29,13 @@ from xaisvc.v1 import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import AsyncIterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from xaisvc.client.requests import Rows
+    from xaisvc.client.usage import AudienceUsage
     from xaisvc.engine.commands import AudienceInfo, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
@@ -55,9 +58,11 @@ class AsyncClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
+        access = access or Access()
         self._target = target
         self._timeout_s = timeout_s
-        self._channel = open_async_channel(target, access or Access(), channel_options(max_message_bytes))
+        self._encrypted = access.encrypted
+        self._channel = open_async_channel(target, access, channel_options(max_message_bytes))
         self._explanations = explanations_pb2_grpc.ExplanationServiceStub(self._channel)
         self._models = models_pb2_grpc.ModelServiceStub(self._channel)
         self._audiences = audiences_pb2_grpc.AudienceServiceStub(self._channel)
@@ -109,7 +114,7 @@ class AsyncClient:
             language=language,
             subjects=subjects,
         )
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._explanations.Explain(request, timeout=self._timeout_s)
         return reply(response)
 
@@ -162,7 +167,7 @@ class AsyncClient:
             first_row=first_row,
             batch_rows=batch_rows,
         )
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             async for message in self._explanations.ExplainStream(request, timeout=self._timeout_s):
                 yield streamed_batch(message)
 
@@ -174,14 +179,23 @@ class AsyncClient:
             InvalidRequestError: If nothing is said, or too much.
         """
         request = feedback_request(feedback)
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._feedback.Submit(request, timeout=self._timeout_s)
         return response.id
+
+    async def get_usage(
+        self, model: str, *, since: dt.datetime | None = None, until: dt.datetime | None = None
+    ) -> tuple[AudienceUsage, ...]:
+        """How much the explanations of a model are used; see `Client.get_usage`."""
+        request = usage_request(model, since, until)
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
+            response = await self._feedback.GetUsage(request, timeout=self._timeout_s)
+        return tuple(audience_usage(one) for one in response.audiences)
 
     async def get_explanation(self, record_id: str) -> ExplanationRecord:
         """A stored explanation; see `Client.get_explanation`."""
         request = explanations_pb2.GetExplanationRequest(id=record_id)
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._explanations.GetExplanation(request, timeout=self._timeout_s)
         return record(response.explanation)
 
@@ -198,25 +212,25 @@ class AsyncClient:
         request = explanations_pb2.RenderViewRequest(
             id=record_id, audience=audience, format=format, language=language, reader=reader
         )
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._explanations.RenderView(request, timeout=self._timeout_s)
         return view(response.view)
 
     async def list_models(self) -> tuple[ModelInfo, ...]:
         """Every model that is served."""
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._models.ListModels(models_pb2.ListModelsRequest(), timeout=self._timeout_s)
         return tuple(model_info(model) for model in response.models)
 
     async def get_model(self, name: str) -> ModelInfo:
         """One model; see `Client.get_model`."""
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._models.GetModel(models_pb2.GetModelRequest(name=name), timeout=self._timeout_s)
         return model_info(response.model)
 
     async def list_audiences(self) -> tuple[AudienceInfo, ...]:
         """Every audience that views can be written for."""
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._audiences.ListAudiences(
                 audiences_pb2.ListAudiencesRequest(), timeout=self._timeout_s
             )

@@ -14,6 +14,7 @@ from xaisvc.client.credentials import Access, open_channel
 from xaisvc.client.failures import failures_told
 from xaisvc.client.requests import explain_request, feedback_request, stream_request
 from xaisvc.client.settings import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, DEFAULT_TIMEOUT_S, POLL_S, channel_options
+from xaisvc.client.usage import audience_usage, usage_request
 from xaisvc.errors import ServiceUnreachableError
 from xaisvc.v1 import (
     audiences_pb2,
@@ -26,11 +27,13 @@ from xaisvc.v1 import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from xaisvc.client.requests import Rows
+    from xaisvc.client.usage import AudienceUsage
     from xaisvc.engine.commands import AudienceInfo, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
@@ -58,9 +61,11 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
+        access = access or Access()
         self._target = target
         self._timeout_s = timeout_s
-        self._channel = open_channel(target, access or Access(), channel_options(max_message_bytes))
+        self._encrypted = access.encrypted
+        self._channel = open_channel(target, access, channel_options(max_message_bytes))
         self._explanations = explanations_pb2_grpc.ExplanationServiceStub(self._channel)
         self._models = models_pb2_grpc.ModelServiceStub(self._channel)
         self._audiences = audiences_pb2_grpc.AudienceServiceStub(self._channel)
@@ -132,7 +137,7 @@ class Client:
             language=language,
             subjects=subjects,
         )
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._explanations.Explain(request, timeout=self._timeout_s)
         return reply(response)
 
@@ -185,7 +190,7 @@ class Client:
             first_row=first_row,
             batch_rows=batch_rows,
         )
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             for message in self._explanations.ExplainStream(request, timeout=self._timeout_s):
                 yield streamed_batch(message)
 
@@ -197,9 +202,28 @@ class Client:
             InvalidRequestError: If nothing is said, or too much.
         """
         request = feedback_request(feedback)
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._feedback.Submit(request, timeout=self._timeout_s)
         return response.id
+
+    def get_usage(
+        self, model: str, *, since: dt.datetime | None = None, until: dt.datetime | None = None
+    ) -> tuple[AudienceUsage, ...]:
+        """How much the explanations of a model are used: one entry for each audience, in alphabetical order.
+
+        Args:
+            model: Name of the model.
+            since: Beginning of the period, with its time zone; None for the first record.
+            until: End of the period, not included; None for now.
+
+        Raises:
+            NotFoundError: If the model is not served to this caller.
+            InvalidRequestError: If a time says no time zone.
+        """
+        request = usage_request(model, since, until)
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
+            response = self._feedback.GetUsage(request, timeout=self._timeout_s)
+        return tuple(audience_usage(one) for one in response.audiences)
 
     def get_explanation(self, record_id: str) -> ExplanationRecord:
         """A stored explanation.
@@ -208,7 +232,7 @@ class Client:
             NotFoundError: If there is none with this id.
         """
         request = explanations_pb2.GetExplanationRequest(id=record_id)
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._explanations.GetExplanation(request, timeout=self._timeout_s)
         return record(response.explanation)
 
@@ -237,13 +261,13 @@ class Client:
         request = explanations_pb2.RenderViewRequest(
             id=record_id, audience=audience, format=format, language=language, reader=reader
         )
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._explanations.RenderView(request, timeout=self._timeout_s)
         return view(response.view)
 
     def list_models(self) -> tuple[ModelInfo, ...]:
         """Every model that is served."""
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._models.ListModels(models_pb2.ListModelsRequest(), timeout=self._timeout_s)
         return tuple(model_info(model) for model in response.models)
 
@@ -253,13 +277,13 @@ class Client:
         Raises:
             NotFoundError: If it is not served.
         """
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._models.GetModel(models_pb2.GetModelRequest(name=name), timeout=self._timeout_s)
         return model_info(response.model)
 
     def list_audiences(self) -> tuple[AudienceInfo, ...]:
         """Every audience that views can be written for."""
-        with failures_told(self._target, self._timeout_s):
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._audiences.ListAudiences(audiences_pb2.ListAudiencesRequest(), timeout=self._timeout_s)
         return tuple(audience_info(audience) for audience in response.audiences)
 

@@ -17,14 +17,22 @@ if TYPE_CHECKING:
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
+# What gRPC says where two sides do not understand each other; where a later release says something else, the client
+# says that nothing answers.
+_NO_TLS = "WRONG_VERSION_NUMBER"
+_NOT_VOUCHED_FOR = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed", "is not in peer certificate")
+_NOT_CONNECTED = "failed to connect to all addresses"
+_HUNG_UP = "Socket closed"
+
 
 @contextmanager
-def failures_told(target: str, timeout_s: float) -> Iterator[None]:
+def failures_told(target: str, timeout_s: float, *, encrypted: bool = False) -> Iterator[None]:
     """Turns gRPC's errors into the library's.
 
     Args:
         target: Whom the client asks.
         timeout_s: How long it waits, in seconds.
+        encrypted: Whether its connection uses TLS.
     """
     try:
         yield
@@ -32,15 +40,14 @@ def failures_told(target: str, timeout_s: float) -> Iterator[None]:
         metadata = dict(cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ()))
         details = metadata.get(_DETAILS_KEY)
         restored = _restored(details) if isinstance(details, bytes) else None
-        raise restored or _judged(error.code(), target, timeout_s) from None
+        raise restored or _judged(error, target, timeout_s, encrypted=encrypted) from None
 
 
-def _judged(code: grpc.StatusCode, target: str, timeout_s: float) -> errors.XaisvcError:
-    """The error for a status that gRPC itself gave: nobody there, too late, too large."""
+def _judged(error: grpc.RpcError, target: str, timeout_s: float, *, encrypted: bool) -> errors.XaisvcError:
+    """The error for a status that gRPC itself gave: nobody there, no understanding, too late, too large."""
+    code = error.code()
     if code is grpc.StatusCode.UNAVAILABLE:
-        return errors.ServiceUnreachableError(
-            f"nothing answers at {target}; start the service there with `xaisvc serve`, or give its address as target"
-        )
+        return errors.ServiceUnreachableError(_unreachable(error.details() or "", target, encrypted=encrypted))
     if code is grpc.StatusCode.CANCELLED:  # not by us: a caller who cancels does not wait for an answer
         return errors.ServiceUnreachableError(f"{target} shut down before it answered; try again in a moment")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -55,6 +62,31 @@ def _judged(code: grpc.StatusCode, target: str, timeout_s: float) -> errors.Xais
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.ServiceError(f"what listens at {target} does not know this call: is it xaisvc of this version?")
     return errors.ServiceError(f"the call to {target} failed with {code.name}")
+
+
+def _unreachable(details: str, target: str, *, encrypted: bool) -> str:
+    """Why there is no connection, so far as what gRPC says of it tells; never its own words."""
+    if encrypted and _NO_TLS in details:
+        return (
+            f"what listens at {target} speaks no TLS: leave out tls, ca, certificate and key, or start the service "
+            "with --tls-certificate and --tls-key"
+        )
+    if encrypted and any(text in details for text in _NOT_VOUCHED_FOR):
+        return (
+            f"the certificate of {target} comes from no authority that this client trusts, is not for this name or is "
+            "out of date; name the file of its authority as ca, and the host as the certificate has it"
+        )
+    if _NOT_CONNECTED in details and _HUNG_UP in details:
+        if encrypted:
+            return (
+                f"what listens at {target} ended the connection before it was encrypted; if it asks its clients for a "
+                "certificate, give certificate and key, of an authority that it trusts"
+            )
+        return (
+            f"what listens at {target} ends connections without TLS; if it is xaisvc with a certificate, say tls=True, "
+            "or name the file of its authority as ca"
+        )
+    return f"nothing answers at {target}; start the service there with `xaisvc serve`, or give its address as target"
 
 
 def _restored(details: bytes) -> errors.XaisvcError | None:

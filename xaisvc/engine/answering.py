@@ -34,6 +34,9 @@ RowResult: TypeAlias = bytes | ModelOutputError
 MOST_INTERACTIVE_ROWS = 64
 """Requests of more rows wait behind smaller ones."""
 
+_KEEPING_S = 1e-4
+"""What it costs to write an answer to a file or a server and to read it again, in seconds."""
+
 _MOST_NAMES = 1024
 _SECONDS_PER_MODEL_ROW = 2e-6
 _LEAST_LEAD_S, _MOST_LEAD_S = 1.0, 60.0
@@ -94,14 +97,14 @@ class Answering:
             AbandonedError: If the caller has left.
             ModelOutputError: If no row of this model can be explained.
         """
-        question = _Question(model, framed, command, caller, interest)
+        question = _Question(model, framed, command, caller, interest, self._cache_for(framed, table))
         if isinstance(framed.frame.budget, Deadline):  # depends on the time it is given: nobody else can use it
             return self._compute(question, table, object())
         keys = row_names(self._shared_name(framed, caller.tenant), table.row_digests())
         places: dict[bytes, int] = {}
         for place, key in enumerate(keys):
             places.setdefault(key, place)
-        found = self._cached(list(places))
+        found = _cached(question.cache, list(places))
         missing = [key for key in places if key not in found]
         if missing:
             found |= self._flights.share(missing, interest, lambda lead: self._lead(question, table, lead, places))
@@ -120,19 +123,20 @@ class Answering:
     def _make_shared_name(self, framed: Framed, tenant: str) -> bytes:
         return cache_key(framed.frame).shared(tenant_salt(self._secret, tenant))
 
-    def _cached(self, keys: Sequence[bytes]) -> dict[bytes, RowResult]:
-        return {key: value for key, value in zip(keys, self.cache.get_many(keys), strict=True) if value is not None}
+    def _cache_for(self, framed: Framed, table: Table) -> ExplanationCache:
+        """Where answers are looked for and kept: only in memory what is computed sooner than written and read."""
+        is_quick = len(table) > MOST_INTERACTIVE_ROWS and framed.pace.row_s < _KEEPING_S
+        return self.cache.near() if is_quick else self.cache
 
     def _lead(
         self, question: _Question, table: Table, keys: Sequence[bytes], places: Mapping[bytes, int]
     ) -> dict[bytes, RowResult]:
         """Computes rows that nobody else in this process is computing, unless another process is."""
-        found = self._cached(keys)  # somebody may have landed them a moment ago
+        others = question.cache.shared_flights()
+        # Somebody may have landed them a moment ago. What lies behind memory is not asked again, but by `try_lead`.
+        found = _cached(question.cache.near(), keys)
         keys = [key for key in keys if key not in found]
-        if not keys:
-            return found
-        others = self.cache.shared_flights()
-        if others is None:
+        if others is None or not keys:
             return found | self._computed(question, table, keys, places)
         seconds = len(keys) * question.framed.model_rows * _SECONDS_PER_MODEL_ROW
         leads = others.try_lead(keys, min(max(_LEAST_LEAD_S, 2 * seconds), _MOST_LEAD_S))
@@ -157,7 +161,7 @@ class Answering:
         rows = table.take([places[key] for key in keys])
         batch_key = (id(question.model), *choices_key(question.command))
         found = dict(zip(keys, self._compute(question, rows, batch_key), strict=True))
-        self.cache.put_many({key: value for key, value in found.items() if isinstance(value, bytes)})
+        question.cache.put_many({key: value for key, value in found.items() if isinstance(value, bytes)})
         return found
 
     def _compute(self, question: _Question, rows: Table, key: Hashable) -> list[RowResult]:
@@ -179,6 +183,7 @@ class Answering:
                 part.began.append(now)
             together = parts[0].table if len(parts) == 1 else Table.concat([part.table for part in parts])
             answers = iter(_explain(model.explainer, command, together, cancel, stages))
+            question.framed.pace.computed(len(together), clock() - now)
             return [[next(answers) for _ in range(len(part))] for part in parts]
 
         submitted = clock()
@@ -198,6 +203,11 @@ class _Question:
     command: ExplainCommand
     caller: Caller
     interest: Interest
+    cache: ExplanationCache
+
+
+def _cached(cache: ExplanationCache, keys: Sequence[bytes]) -> dict[bytes, RowResult]:
+    return {key: value for key, value in zip(keys, cache.get_many(keys), strict=True) if value is not None}
 
 
 def cache_key(frame: AnswerFrame) -> CacheKey:

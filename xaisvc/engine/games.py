@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
 from xaisvc.attribution.plain_games import PlainPairs, project
+from xaisvc.attribution.sum_tables import SumTable
 from xaisvc.engine.graph_pairs import GraphPairs
 from xaisvc.engine.layout import MOST_KEPT_BYTES
 from xaisvc.engine.link_pairs import LinkPairs, LinkTable
 from xaisvc.engine.network import NetworkDesign
 from xaisvc.engine.network_pairs import NetworkPairs
+from xaisvc.engine.sum_pairs import SumPairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,8 @@ class GraphSource:
     Attributes:
         ready: Makes the graph for one row ready, for designs whose coalitions have background rows of their own or not.
         none: v0.
+        is_sum: Whether the model's reading as a sum holds for coalitions too, and designs go through it.
+        sums: Tables of designs for models that are sums; None where one is no sum or its table too large.
         network: The network compiled, where the model is one and goes through it on the CPU; else None.
         networks: Designs laid out for it.
         layouts: Designs laid out for the graph.
@@ -60,6 +64,8 @@ class GraphSource:
 
     ready: Callable[[bool], Readied]
     none: Callable[[], float]
+    is_sum: Callable[[], bool]
+    sums: Kept[SumTable | None]
     network: Callable[[], NetworkModel | None]
     networks: Kept[NetworkDesign]
     layouts: Kept[Layout]
@@ -90,6 +96,11 @@ class GraphGames:
     def evaluate(self, design: CoalitionDesign) -> PairFunction:
         """Makes a design ready; see `CoalitionGames`."""
         source = self._source
+        if len(design) and self._problem.additive is not None and source.is_sum():
+            problem, most = self._problem, MOST_KEPT_BYTES
+            table = source.sums.get(self._key(design), lambda: SumTable.of(problem, design, most))
+            if table is not None:
+                return SumPairs(problem=problem, design=design, table=table, threads=source.threads)
         network = source.network() if len(design) and self._each(design) <= MOST_BACKGROUND_ROWS else None
         if network is None:
             return self._in_graph(design)

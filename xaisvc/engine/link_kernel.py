@@ -17,28 +17,6 @@ _TABLE_NUMBERS = 2**17
 """Factors that are gone through for all rows before the next: they stay in the second-level cache."""
 
 
-@compiled()
-def add_parts(parts, masks, totals):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
-    """totals[i, k] += sum of the parts of row i that coalition k holds, player after player.
-
-    Args:
-        parts: float64, (n, p).
-        masks: 1 where a coalition holds a player; float64, (p, m).
-        totals: Added to; float64, (n, m).
-    """
-    players = masks.shape[0]
-    for row in range(parts.shape[0]):
-        total, own = totals[row], parts[row]
-        for i in range(0, players - 3, 4):
-            a, b, c, d = own[i], own[i + 1], own[i + 2], own[i + 3]
-            first, second, third, fourth = masks[i], masks[i + 1], masks[i + 2], masks[i + 3]
-            for k in range(total.size):
-                total[k] = total[k] + first[k] * a + second[k] * b + third[k] * c + fourth[k] * d
-        for i in range(players // 4 * 4, players):
-            for k in range(total.size):
-                total[k] += masks[i, k] * own[i]
-
-
 @compiled(fastmath={"contract"}, numpy_errors=True)
 def link_means(own, factors, means):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """means[i, k] = mean over z of 1 / (1 + own[i, k] * factors[z, k]).

@@ -128,7 +128,8 @@ class LinkTable:
             parts: See `parts`; float64, (n, p).
             found: Written to; float64, (n, m).
         """
-        from xaisvc.engine.link_kernel import FARTHEST, add_parts, link_means  # noqa: PLC0415 (heavy: loaded when used)
+        from xaisvc.attribution.sum_kernel import add_parts  # noqa: PLC0415 (heavy: loaded when used)
+        from xaisvc.engine.link_kernel import FARTHEST, link_means  # noqa: PLC0415 (heavy: loaded when used)
 
         totals = np.zeros_like(found)
         add_parts(parts, self.masks, totals)

@@ -20,7 +20,7 @@ from xaisvc.engine.keeping import Kept
 from xaisvc.engine.layout import KEPT_LAYOUT_BYTES
 from xaisvc.engine.linked import read_linked
 from xaisvc.engine.plan_store import BundlePlans, default_folder
-from xaisvc.engine.readying import Readied, make_ready, ready_network, taken_apart
+from xaisvc.engine.readying import Readied, is_sum, make_ready, ready_network, taken_apart
 from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel, copied_input
 from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.engine.tree_graph import TreeGraphs
@@ -201,6 +201,14 @@ class LoadedBundle:
             ("network", output.id, space), lambda: ready_network(self.bundle, space, scoring, self._runtime)
         )
 
+    def is_sum(self, output: Output, space: Space) -> bool:
+        """Whether coalitions of an output are those of its reading as a sum; see `readying.is_sum`."""
+        additive = self.additive(output, space).model
+        if additive is None or self.device == "cuda":
+            return False
+        scoring = self.scoring(output, space)
+        return self._once(("sum", output.id, space), lambda: is_sum(self.bundle, space, scoring, additive))
+
     def none(self, output: Output, space: Space) -> float:
         """v0: the mean of the explained number over the background."""
         scoring = self.scoring(output, space)
@@ -223,6 +231,8 @@ class LoadedBundle:
             return GraphSource(
                 ready=lambda own_rows: self.ready(output, space, own_rows=own_rows),
                 none=lambda: self.none(output, space),
+                is_sum=lambda: self.is_sum(output, space),
+                sums=Kept(KEPT_LAYOUT_BYTES, lambda table: 0 if table is None else table.n_bytes),
                 network=lambda: self.network(output, space),
                 networks=Kept(KEPT_LAYOUT_BYTES, lambda design: design.held_bytes),
                 layouts=Kept(KEPT_LAYOUT_BYTES, lambda layout: layout.held_bytes),

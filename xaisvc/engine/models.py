@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xaisvc.bundles import RowReader
@@ -23,6 +23,26 @@ if TYPE_CHECKING:
 MOST_FRAMES = 256
 """Frames kept per model: one for each combination of output, method, players, budget and seed in use."""
 
+_MANY_ROWS = 64
+"""Below this, what a call costs whatever its rows is most of its time."""
+
+
+class Pace:
+    """How long answers of one kind take, as they were last computed. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._row_s = float("inf")
+
+    @property
+    def row_s(self) -> float:
+        """Seconds for each row of the last batch of many; infinite before there was one."""
+        return self._row_s
+
+    def computed(self, rows: int, seconds: float) -> None:
+        """Takes note of a batch."""
+        if rows >= _MANY_ROWS:
+            self._row_s = seconds / rows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Framed:
@@ -32,11 +52,13 @@ class Framed:
         frame: What all its answers share.
         encoded: The frame as records keep it.
         model_rows: Most model rows that one row can cost.
+        pace: How long a row takes.
     """
 
     frame: AnswerFrame
     encoded: bytes
     model_rows: int
+    pace: Pace = field(default_factory=Pace)
 
 
 class ServedModel:

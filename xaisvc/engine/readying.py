@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
 from xaisvc.attribution.plain_games import PlainPairs
+from xaisvc.attribution.sum_tables import SumTable
 from xaisvc.engine.graph_pairs import GraphPairs
 from xaisvc.engine.guards import check_repeats, probe_design, why_unlike
+from xaisvc.engine.layout import MOST_KEPT_BYTES
 from xaisvc.engine.link_pairs import LinkPairs, LinkTable
 from xaisvc.engine.mixed_model import take_apart
 from xaisvc.engine.network import NetworkDesign, compile_network
 from xaisvc.engine.network_pairs import NetworkPairs
+from xaisvc.engine.sum_pairs import SumPairs
 from xaisvc.errors import ModelOutputError, XaisvcError
 from xaisvc.graphs import UncutError, read_additive
 from xaisvc.types import Players, Problem, Space
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.network import NetworkModel
     from xaisvc.engine.scoring import ScoringModel
     from xaisvc.graphs import AdditiveGraph, NotAdditive
-    from xaisvc.types import Output, PairFunction, Runtime
+    from xaisvc.types import AdditiveModel, Output, PairFunction, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,38 @@ def ready_network(bundle: Bundle, space: Space, scoring: ScoringModel, runtime: 
         # As for graphs: what cannot be read must not stop an explanation that needs no reading of it.
         return None
     return network
+
+
+def is_sum(bundle: Bundle, space: Space, scoring: ScoringModel, additive: AdditiveModel) -> bool:
+    """Checks coalitions of a model that was read as a sum against the plain way on a few of them.
+
+    Args:
+        bundle: The bundle.
+        space: Unit of the explained number.
+        scoring: The model in this space.
+        additive: The model read as a sum.
+
+    Returns:
+        Whether all numbers are the same; not where the sum cannot be taken apart by features.
+    """
+    ids = bundle.description.feature_ids
+    players = Players(names=ids, members=tuple((name,) for name in ids))
+    problem = Problem(model=scoring, background=bundle.background, players=players, space=space, additive=additive)
+    size, unit = len(bundle.background), 0.0 if space is Space.RAW else 1.0
+    rows = bundle.background.take(sorted({0, size // 2, size - 1}))
+    try:
+        for own_rows in (False, True):
+            design = probe_design(len(ids), size, own_rows=own_rows)
+            table = SumTable.of(problem, design, MOST_KEPT_BYTES)
+            if table is None:
+                return False
+            plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, 1)
+            if why_unlike(SumPairs(problem=problem, design=design, table=table), plain, rows, unit=unit):
+                return False
+    except (XaisvcError, ValueError, KeyError, IndexError, TypeError, OverflowError):
+        # As for graphs: what cannot be read must not stop an explanation that needs no reading of it.
+        return False
+    return True
 
 
 def _as_is(pairs: PairFunction) -> PairFunction:

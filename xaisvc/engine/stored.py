@@ -89,7 +89,23 @@ class StoredExplanations:
             NotFoundError: If there is none for this caller, or its content is no longer there.
             StoreError: If the store cannot be read.
         """
-        event, place = self._find(record_id, caller)
+        return self.read(*self._find(record_id, caller))
+
+    def event_of(self, record_id: str, caller: Caller) -> tuple[Event, int]:
+        """The event that holds a stored explanation, and the place of its part in there.
+
+        Raises:
+            NotFoundError: If there is no such explanation for this caller.
+        """
+        return self._find(record_id, caller)
+
+    def read(self, event: Event, place: int) -> Stored:
+        """The explanation at a place of an event.
+
+        Raises:
+            NotFoundError: If its content is no longer there.
+            StoreError: If it cannot be read.
+        """
         part = event.parts[place]
         if part is None:
             raise NotFoundError(
@@ -99,6 +115,7 @@ class StoredExplanations:
         description = self._description(frame.digests.schema)
         texts = {feature.id: feature.kind in _TEXT_KINDS for feature in description.features}
         row, answer = decode_row(part.content, texts)
+        record_id = f"{event.id}-{place}"
         record = record_of(frame, decode_answer(answer), row, record_id=record_id, created_at=event.at)
         return Stored(
             record=record, description=description, frame=frame, method=str(event.head.get("method", frame.method))

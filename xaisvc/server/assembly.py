@@ -193,5 +193,8 @@ def _cache_options(settings: Settings, secret: bytes) -> CacheOptions:
         username=settings.cache_username,
         password=settings.cache_password,
         ca_file=settings.cache_ca,
+        cert_file=settings.cache_certificate,
+        key_file=settings.cache_certificate_key,
+        timeout_s=settings.cache_timeout_seconds,
         clock=time.monotonic,
     )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 
 OWN_PREFIX = "/xaisvc."
+_HEALTH_PREFIX = "/grpc.health.v1.Health/"
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -179,7 +180,9 @@ class Edge(grpc.aio.ServerInterceptor):
         seconds = self._clock() - line.started_s
         self._metrics.called(method, line.code.name, seconds, line.sizes.get("rows", 0))
         caller = {} if line.call is None else {"caller": line.call.caller.id}
-        self._logger.info(
+        is_well = line.code is grpc.StatusCode.OK and method.startswith(_HEALTH_PREFIX)
+        log = self._logger.debug if is_well else self._logger.info  # monitors ask for health every few seconds
+        log(
             Event.CALL,
             method=method,
             code=line.code.name,

@@ -25,10 +25,9 @@ MOST_SPREAD = 3.0
 CASES = (
     (LOGISTIC, Question(method="kernel", budget=512), 1600, True),
     (LOGISTIC, Question(method="permutation", budget=512), 1600, True),
-    (BOOSTING, Question(method="kernel", budget=512), 48, False),
+    (BOOSTING, Question(method="kernel", budget=512), 1600, True),
 )
-"""Bundle, method, more rows than are answered in a second, and whether batching can make it so much faster: where a
-row takes 70 ms of computing by itself, the gain is the number of cores."""
+"""Bundle, method, more rows than are answered in a second, and whether batching is to make it so much faster."""
 
 
 def run(folder: Path, *, seconds: float = 6.0, cases: Sequence[Case] = CASES, flags: tuple[str, ...] = ()) -> Report:
@@ -58,7 +57,10 @@ def _measure(
     part = len(requests) // 3
     tallies = []
     with running(folder, *flags) as service:
-        for callers, rows in ((1, slice(0, part)), (CALLERS, slice(part, None))):
+        # The first call of a method makes its plan, which all others find: it is part of neither figure.
+        first = Job(target=service.target, in_flight=1, tolerance=TOLERANCE)
+        report.check_answers(generator.run(first, folder / "first", requests[-1:], expected[-1:]))
+        for callers, rows in ((1, slice(0, part)), (CALLERS, slice(part, -1))):
             job = Job(target=service.target, seconds=seconds, in_flight=callers, tolerance=TOLERANCE)
             tally = generator.run(job, folder / f"{callers}", requests[rows], expected[rows])
             report.check_answers(tally)

@@ -31,7 +31,7 @@ LONGEST_S = 0.08
 REACHED_S = 0.1
 QUESTION = Question(method="kernel", budget=1024)
 LONG = Question(method="kernel", budget=2048)
-LONG_ROWS = 64  # some ten seconds of work
+LONG_ROWS = 1000  # more than a second of work
 TIMEOUT_S = 60.0
 STOPPED_WITHIN_S = 0.1
 BUSY_SHARE = 0.3

@@ -40,4 +40,5 @@ def run(folder: Path, *, seconds: float = 30.0, rows: int = ROWS, flags: tuple[s
     report.figure("rows per second", tally.rows_per_s, "rows/s", at_least=ROWS_PER_S)
     report.latencies(tally)
     report.figure("processor time of the service for one row", 1000 * cpu_s / max(tally.rows, 1), "ms")
+    report.figure("processor time of the load generator for one row", 1000 * tally.cpu_s / max(tally.rows, 1), "ms")
     return report

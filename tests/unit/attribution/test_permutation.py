@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tests.unit.attribution.games import matrix_problem, n_model_rows, normal, settings, table, twisted
-from xaisvc.attribution import METHODS
+from xaisvc.attribution import METHODS, permutation
 from xaisvc.attribution.permutation import order_projection, random_orders, walk
 from xaisvc.types import Deadline, ErrorTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xaisvc.types import Budget
 
 SEED = bytes(32)
+
+
+class Store:
+    """A plan store without bounds, for what is worth no file."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, object] = {}
+
+    def keep(self, key: str, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
+        if key not in self.kept:
+            self.kept[key] = make()
+            assert n_bytes(self.kept[key]) > 0
+        return self.kept[key]
 
 
 @pytest.mark.parametrize(("p", "n_orders"), [(3, 8), (5, 20), (9, 40)])
@@ -40,6 +56,28 @@ def test_the_map_is_the_mean_contribution_over_orders_and_their_reverses(p: int,
     assert len({min(code, 2**p - 1 - code) for code in codes.tolist()}) == len(codes)
 
 
+@pytest.mark.parametrize("p", [3, 64, 65])
+def test_pairs_are_told_apart_in_the_order_of_their_appearance(p: int) -> None:
+    """As a walk with a dictionary finds them; 64 players are the most whose coalition is one number."""
+    orders = np.concatenate([random_orders(p, 12, SEED)] * 2)
+    known: dict[bytes, int] = {}
+    pairs, masks = [], []
+    for order in orders.tolist():
+        mask = np.zeros(p, dtype=np.bool_)
+        for player in order[:-1]:
+            mask[player] = True
+            key = min(mask.tobytes(), (~mask).tobytes())
+            if key not in known:
+                known[key] = len(known)
+                masks.append(mask.copy())
+            pairs.append(known[key])
+
+    found = walk(orders)
+
+    assert found.pairs.ravel().tolist() == pairs
+    assert (found.masks == np.array(masks)).all()
+
+
 def test_a_larger_budget_goes_on_from_a_smaller_one() -> None:
     many, few = walk(random_orders(9, 40, SEED)), walk(random_orders(9, 11, SEED))
 
@@ -57,6 +95,34 @@ def test_a_player_whose_contribution_never_showed_has_an_error_all_the_same() ->
     silent = np.abs(found.values[0]) < 1e-12
     assert silent.sum() >= 24
     assert (np.abs(found.values[0] - 1 / 40) <= 1.96 * found.standard_errors[0])[silent].all()
+
+
+@pytest.mark.parametrize("n_background", [40, 300])
+def test_a_kept_plan_is_made_once_and_changes_no_bit(n_background: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, store = matrix_problem(twisted(12), normal(1, n_background, 12)), Store()
+    keeping = replace(problem, plans=store)  # type: ignore[arg-type] # no files
+    rows, others = table(normal(2, 2, 12)), table(normal(3, 2, 12))
+    expected = METHODS["permutation"].attribute(problem, others, settings(others, budget=400))
+    METHODS["permutation"].attribute(keeping, rows, settings(rows, budget=400))
+    assert len(store.kept) == 2  # design and projection
+    monkeypatch.setattr(permutation, "random_orders", None)  # would be called if something were made again
+
+    found = METHODS["permutation"].attribute(keeping, others, settings(others, budget=400))
+
+    assert (found.values == expected.values).all()
+    assert (found.standard_errors == expected.standard_errors).all()
+    assert len(store.kept) == 2
+
+
+def test_plans_of_other_budgets_players_backgrounds_and_seeds_are_apart() -> None:
+    store = Store()
+    for players, n_background, budget, seed in ((12, 40, 400, 0), (12, 40, 300, 0), (11, 40, 400, 0), (12, 40, 400, 1)):
+        made = matrix_problem(twisted(players), normal(1, n_background, players))
+        problem = replace(made, plans=store)  # type: ignore[arg-type] # as above
+        rows = table(normal(2, 1, players))
+        METHODS["permutation"].attribute(problem, rows, settings(rows, budget=budget, seed=seed))
+
+    assert len(store.kept) == 4 * 2
 
 
 def test_orders_share_no_sample_of_the_background() -> None:
@@ -92,7 +158,7 @@ def test_orders_that_met_all_coalitions_give_the_shapley_value_itself(budget: Bu
 
 def test_a_stage_that_meets_no_new_coalition_evaluates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders that never meet one pair go on to the cap, and pay for the others once."""
-    monkeypatch.setattr("xaisvc.attribution.permutation.random_orders", lambda p, n, _: np.tile(np.arange(p), (n, 1)))
+    monkeypatch.setattr("xaisvc.attribution.permutation.random_orders", lambda p, n, *_: np.tile(np.arange(p), (n, 1)))
     monkeypatch.setattr("xaisvc.attribution.permutation.MAX_COALITIONS", 400)
     problem, rows = matrix_problem(twisted(4), normal(1, 5, 4)), table(normal(2, 1, 4))
 

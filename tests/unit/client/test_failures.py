@@ -24,6 +24,9 @@ class FailedCall(grpc.RpcError):
     def code(self) -> grpc.StatusCode:
         return self._code
 
+    def details(self) -> str:
+        return "library text"
+
     def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         return self._metadata
 

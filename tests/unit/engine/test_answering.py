@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from xaisvc.cache import MemoryCache
+from xaisvc.cache import MemoryCache, TieredCache
 from xaisvc.cache.base import CacheOptions
 from xaisvc.engine.commands import ExplainCommand
 from xaisvc.engine.loading import Capacity, build_service
+from xaisvc.engine.models import Pace
 from xaisvc.errors import AbandonedError, BusyError, NotAllowedError, NotFoundError, TooLateError
 from xaisvc.records import EventKind, MemoryRecordStore
 from xaisvc.types import LOCAL, Caller, Deadline, ErrorTarget, Interest
@@ -251,6 +252,33 @@ def test_a_broken_cache_costs_time_and_nothing_else(bundle_dir: Path) -> None:
     assert service.answering.scheduler.state().batch_rows == 4
 
 
+@pytest.mark.parametrize(("count", "row_s", "kept"), [(65, 1e-6, 0), (64, 1e-6, 64), (65, 1e-2, 65)])
+def test_many_rows_that_are_computed_sooner_than_kept_stay_in_memory(
+    bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, count: int, row_s: float, kept: int
+) -> None:
+    behind = MemoryCache(CacheOptions())
+    cache = TieredCache(MemoryCache(CacheOptions()), behind)
+    service = build_service([bundle_dir], record_store=MemoryRecordStore(), device="cpu", cache=cache)
+    monkeypatch.setattr(Pace, "row_s", row_s)
+    rows = [{"a": 1.0 + i / 100, "b": 0.5} for i in range(count)]
+
+    first = attributions(service.explain(command(rows, method="auto")))
+    assert behind.counts().misses == kept  # looking again goes to memory alone
+    batches = service.answering.scheduler.state().batches
+
+    assert attributions(service.explain(command(rows, method="auto"))) == first
+    assert service.answering.scheduler.state().batches == batches
+    assert len(behind._entries) == kept
+
+
+def test_the_pace_of_a_model_is_that_of_its_last_batch_of_many() -> None:
+    pace = Pace()
+    assert pace.row_s == float("inf")
+    pace.computed(100, 0.5)
+    pace.computed(63, 63.0)
+    assert pace.row_s == 0.005
+
+
 def test_a_part_of_a_stream_is_the_same_as_the_whole(service: ExplanationService) -> None:
     rows = [*ROWS[:5], {"a": "x", "b": 1.0}, {"a": -1.0, "b": 0.0}, *ROWS[5:8]]
     whole = service.explain(command(rows))
@@ -262,11 +290,12 @@ def test_a_part_of_a_stream_is_the_same_as_the_whole(service: ExplanationService
     assert [index for batch in batches for index in batch.indices] == [0, 1, 2, 3, 4, 7, 8, 9]
     assert [outcome.index for batch in batches for outcome in batch.failed] == [5, 6]
     for batch in batches:
-        for index, record_id, answer in zip(batch.indices, batch.ids, batch.answers, strict=True):
+        rows = zip(batch.indices, batch.ids, batch.answers.values, batch.answers.caveats, strict=True)
+        for index, record_id, values, caveats in rows:
             record = whole[index].record
             assert record is not None
-            assert [player.value for player in record.attribution.players] == answer.values.tolist()
-            assert record.caveats == answer.caveats
+            assert [player.value for player in record.attribution.players] == values.tolist()
+            assert record.caveats == caveats
             assert service.get_explanation(record_id).attribution == record.attribution
 
 

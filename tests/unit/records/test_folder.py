@@ -100,10 +100,8 @@ def test_every_event_is_exported_as_one_line_of_json(tmp_path: Path) -> None:
 def test_a_decoder_says_what_is_exported_of_the_contents() -> None:
     out = io.StringIO()
 
-    export_events(
-        [make_event("a", b"1", b"2", frame=b"f")], out, lambda event: [event.frame.decode(), len(event.parts)]
-    )
+    export_events([make_event("a", b"1", b"2", frame=b"f")], out, lambda event, place: [event.frame.decode(), place])
 
     line = json.loads(out.getvalue())
-    assert line["parts"] == ["f", 2]
+    assert line["parts"] == [["f", 0], ["f", 1]]
     assert "frame" not in line

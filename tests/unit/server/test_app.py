@@ -304,6 +304,19 @@ async def test_health_of_an_unknown_service_is_not_found(serving: Any, service: 
     assert served.events("failure") == []
 
 
+async def test_health_is_logged_only_where_it_fails(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        health = health_pb2_grpc.HealthStub(served.channel)
+        await health.Check(health_pb2.HealthCheckRequest())
+        assert served.events("call") == []
+        with pytest.raises(grpc.aio.AioRpcError):
+            await health.Check(health_pb2.HealthCheckRequest(service="nothing-here"))
+
+    assert [(event["method"], event["code"]) for event in served.events("call")] == [
+        ("/grpc.health.v1.Health/Check", "NOT_FOUND")
+    ]
+
+
 @pytest.mark.parametrize("failure", [None, StoreError("the disk is full")])
 async def test_nothing_is_told_before_it_is_durable(serving: Any, service: Any, failure: Exception | None) -> None:
     stored: Future[None] = Future()

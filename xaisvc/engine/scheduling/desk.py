@@ -17,7 +17,7 @@ from xaisvc.engine.scheduling.waiting import wait_limit
 from xaisvc.errors import AbandonedError, BusyError, TooLateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from xaisvc.engine.scheduling.entry import Piece
     from xaisvc.engine.scheduling.gauges import SchedulerState
@@ -54,7 +54,9 @@ class Desk(Generic[RowsT, Answer]):
         self._limits = limits
         self._clock = clock
         self._lock = threading.Lock()
-        self._ready = threading.Condition(self._lock)  # something waits, or all is over
+        self._ready = threading.Condition(self._lock)  # something waits and nobody lingers over it, or all is over
+        self._gathered = threading.Condition(self._lock)  # nobody is missing any more
+        self._is_lingering = False  # one thread at most waits for company
         self._empty = threading.Condition(self._lock)  # nothing is open
         self._waiting: WaitingLanes[RowsT, Answer] = WaitingLanes(limits.bulk_every)
         self._open: set[Entry[RowsT, Answer]] = set()  # every entry that is not done
@@ -94,7 +96,10 @@ class Desk(Generic[RowsT, Answer]):
             self._waiting.add(entry)
             self._open.add(entry)
             self._counts.submitted += 1
-            self._ready.notify()
+            if not self._is_lingering:
+                self._ready.notify()
+            elif self._linger_s(now) <= 0:  # a thread that is woken for every task costs more than the tasks
+                self._gathered.notify()
         return entry
 
     def leave(self, entry: Entry[RowsT, Answer]) -> None:
@@ -109,22 +114,28 @@ class Desk(Generic[RowsT, Answer]):
         """Waits for work and takes a batch; None once all is over."""
         while True:
             with self._lock:
-                while not len(self._waiting) and not self._is_over:
+                while not self._is_over and (self._is_lingering or not len(self._waiting)):
                     self._ready.wait()
             now = self._clock()
             self._sweep(now)
             with self._lock:
                 if self._is_over:
                     return None
-                if not len(self._waiting):
+                if self._is_lingering or not len(self._waiting):
                     continue
                 linger_s = self._linger_s(now)
                 if linger_s > 0:
-                    self._ready.wait(wait_limit(linger_s))
+                    self._is_lingering = True
+                    try:
+                        self._gathered.wait(wait_limit(linger_s))
+                    finally:
+                        self._is_lingering = False
                     continue
                 pieces = self._waiting.pick(self._limits.max_batch_cost)
                 batch = Batch(pieces, now, sum(p.entry.estimate_s * p.cost / p.entry.task.cost for p in pieces))
                 self._running.add(batch)
+                key = pieces[0].entry.task.key
+                self._pace.meet(key, self._running_under(key))
                 self._counts.count_batch(
                     tasks=len(pieces), rows=sum(map(len, pieces)), cost=sum(piece.cost for piece in pieces)
                 )
@@ -150,7 +161,7 @@ class Desk(Generic[RowsT, Answer]):
         key = pieces[0].entry.task.key
         try:
             with self._lock:
-                self._pace.observe(key, sum(piece.cost for piece in pieces), seconds, len(pieces))
+                self._pace.observe(key, sum(piece.cost for piece in pieces), seconds)
                 self._counts.computed_s += seconds
                 for piece, answers in zip(pieces, found, strict=True):
                     entry = piece.entry
@@ -202,7 +213,8 @@ class Desk(Generic[RowsT, Answer]):
         end = self._clock() + grace_s
         with self._lock:
             self._is_closing = True
-            self._ready.notify_all()  # nobody lingers any more
+            self._ready.notify_all()
+            self._gathered.notify_all()  # nobody lingers any more
             while self._open and (left := end - self._clock()) > 0:
                 self._empty.wait(wait_limit(left))
             dropped = [entry for entry in list(self._open) if self._end(entry)]
@@ -253,9 +265,16 @@ class Desk(Generic[RowsT, Answer]):
             return 0.0
         lane = self._waiting.due()
         head = lane.head()
-        if lane.cost_of(head.task.key) >= self._limits.max_batch_cost or not self._pace.shares(head.task.key):
+        key = head.task.key
+        if head.task.lane is Lane.BULK or lane.cost_of(key) >= self._limits.max_batch_cost:
             return 0.0
+        if lane.tasks_under(key) + self._running_under(key) >= self._pace.company(key):
+            return 0.0  # nobody is missing
         return head.submitted_at + self._limits.linger_s - now
+
+    def _running_under(self, key: Hashable) -> int:
+        """Tasks of a key in running batches."""
+        return sum(len(batch.pieces) for batch in self._running if batch.pieces[0].entry.task.key == key)
 
     def _sweep(self, now: float) -> None:
         """Ends whatever waits although its deadline has passed."""

@@ -76,6 +76,10 @@ class WaitingLane(Generic[RowsT, Answer]):
         """Model rows that wait under one key."""
         return self._key_cost.get(key, 0)
 
+    def tasks_under(self, key: Hashable) -> int:
+        """Number of tasks that wait under one key."""
+        return sum(len(line.by_key[key]) for line in self._by_key.get(key, {}).values())
+
     def add(self, entry: Entry[RowsT, Answer]) -> None:
         """Lets an entry wait, behind what its caller has waiting already."""
         key, caller = entry.task.key, entry.task.caller

@@ -18,7 +18,8 @@ class SchedulerLimits:
         max_batch_cost: Model rows in one batch; what an urgent task may have to let go before it.
         bounds: How much may wait.
         bulk_every: Where both lanes wait, one batch in so many is a bulk one; at least 2.
-        linger_s: Longest wait for more tasks of a key whose last batch held several. Who is alone never waits.
+        linger_s: Longest wait of an interactive task for others of its key, while fewer are there than lately were at
+            the same time. Who is alone never waits.
         start_s_per_cost: Seconds per model row before anything was measured.
     """
 

@@ -13,17 +13,16 @@ _MAX_KEYS = 1024
 
 
 class _Figures:
-    __slots__ = ("cost", "seconds", "tasks")
+    __slots__ = ("company", "cost", "seconds")
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.cost = 0.0
-        self.tasks = 0
+        self.company = 1.0
 
-    def observe(self, cost: int, seconds: float, tasks: int) -> None:
+    def observe(self, cost: int, seconds: float) -> None:
         self.seconds = _KEPT * self.seconds + seconds
         self.cost = _KEPT * self.cost + cost
-        self.tasks = tasks
 
 
 class Pace:
@@ -43,16 +42,27 @@ class Pace:
 
     def seconds(self, key: Hashable, cost: int) -> float:
         """Seconds that work of this cost is thought to take on one thread."""
-        figures = self._keys.get(key, self._all)
+        figures = self._keys.get(key)
+        figures = figures if figures is not None and figures.cost else self._all
         return cost * (figures.seconds / figures.cost if figures.cost else self._start_s)
 
-    def shares(self, key: Hashable) -> bool:
-        """Whether the last batch of this key held several tasks, so that another may be on its way."""
+    def company(self, key: Hashable) -> int:
+        """How many tasks of this key lately ran at the same time; 1 if that is not known."""
         figures = self._keys.get(key)
-        return figures is not None and figures.tasks > 1
+        return 1 if figures is None else int(figures.company)
 
-    def observe(self, key: Hashable, cost: int, seconds: float, tasks: int) -> None:
+    def meet(self, key: Hashable, tasks: int) -> None:
+        """Learns how many tasks of a key run now; a larger number is forgotten batch by batch."""
+        figures = self._of(key)
+        figures.company = max(float(tasks), _KEPT * figures.company)
+
+    def observe(self, key: Hashable, cost: int, seconds: float) -> None:
         """Learns from one batch."""
+        self._of(key).observe(cost, seconds)
+        self._all.observe(cost, seconds)
+
+    def _of(self, key: Hashable) -> _Figures:
+        """The figures of a key, as the one used last."""
         figures = self._keys.get(key)
         if figures is None:
             figures = self._keys[key] = _Figures()
@@ -60,5 +70,4 @@ class Pace:
                 self._keys.popitem(last=False)
         else:
             self._keys.move_to_end(key)
-        figures.observe(cost, seconds, tasks)
-        self._all.observe(cost, seconds, tasks)
+        return figures

@@ -15,16 +15,16 @@ def test_the_start_value_serves_until_something_is_known() -> None:
 
 def test_an_unknown_key_has_the_pace_of_all() -> None:
     pace = Pace(0.5)
-    pace.observe("one", 10, 1.0, 1)
+    pace.observe("one", 10, 1.0)
 
     assert pace.seconds("other", 10) == pytest.approx(1.0, rel=CLOSE)
 
 
 def test_each_key_has_its_own_pace_and_large_batches_weigh_more() -> None:
     pace = Pace(0.5)
-    pace.observe("slow", 1, 10.0, 1)
-    pace.observe("fast", 1, 1.0, 1)
-    pace.observe("fast", 100, 1.0, 1)
+    pace.observe("slow", 1, 10.0)
+    pace.observe("fast", 1, 1.0)
+    pace.observe("fast", 100, 1.0)
 
     assert pace.seconds("slow", 1) == pytest.approx(10.0, rel=CLOSE)
     assert pace.seconds("fast", 1) == pytest.approx((0.8 + 1.0) / (0.8 + 100), rel=CLOSE)
@@ -32,30 +32,42 @@ def test_each_key_has_its_own_pace_and_large_batches_weigh_more() -> None:
 
 def test_the_past_fades() -> None:
     pace = Pace(0.5)
-    pace.observe("key", 1, 1000.0, 1)
+    pace.observe("key", 1, 1000.0)
     for _ in range(60):
-        pace.observe("key", 1, 1.0, 1)
+        pace.observe("key", 1, 1.0)
 
     assert pace.seconds("key", 1) == pytest.approx(1.0, rel=1e-2)  # 1000 * 0.8^60 / 5 is 3e-4
 
 
-def test_company_is_what_the_last_batch_had() -> None:
+def test_company_is_the_most_that_lately_ran_at_the_same_time() -> None:
     pace = Pace(0.5)
-    assert not pace.shares("key")
-    pace.observe("key", 1, 1.0, 2)
-    assert pace.shares("key")
-    pace.observe("key", 1, 1.0, 1)
-    assert not pace.shares("key")
+    assert pace.company("key") == 1
+    pace.meet("key", 5)
+    assert pace.company("key") == 5
+    pace.meet("key", 1)
+    assert pace.company("key") == 4
+    for _ in range(6):
+        pace.meet("key", 1)
+    assert pace.company("key") == 1
+    assert pace.company("other") == 1
+
+
+def test_a_key_that_was_met_and_not_measured_has_the_pace_of_all() -> None:
+    pace = Pace(0.5)
+    pace.observe("one", 10, 1.0)
+    pace.meet("two", 3)
+
+    assert pace.seconds("two", 10) == pytest.approx(1.0, rel=CLOSE)
 
 
 def test_the_least_recently_used_keys_are_forgotten() -> None:
     pace = Pace(0.5)
-    pace.observe("first", 1, 1.0, 2)
-    pace.observe("kept", 1, 1.0, 2)
+    pace.meet("first", 2)
+    pace.meet("kept", 2)
     for place in range(2000):
-        pace.observe(place, 1, 1.0, 1)
-        pace.observe("kept", 1, 1.0, 2)
+        pace.observe(place, 1, 1.0)
+        pace.meet("kept", 2)
 
     assert len(pace._keys) == 1024
-    assert not pace.shares("first")
-    assert pace.shares("kept")
+    assert pace.company("first") == 1
+    assert pace.company("kept") == 2

@@ -437,23 +437,49 @@ def test_a_future_may_ask_for_more_when_it_ends(make_scheduler: Make) -> None:
     assert more == [[], [4]]
 
 
-def test_company_is_waited_for_where_there_was_some(make_scheduler: Make) -> None:
-    clock = Clock()
-    scheduler, gate = make_scheduler(clock=clock, linger_s=SOON_S), Gated()
+def with_company(scheduler: Scheduler[Values, int], gate: Gated, lane: Lane = Lane.INTERACTIVE) -> None:
+    """Two tasks of the key "key" computed together."""
     occupy(scheduler, gate)
-    first = [scheduler.submit(task(value), gate) for value in (1, 2)]
+    pair = [scheduler.submit(task(value, lane=lane), gate) for value in (1, 2)]
     gate.let_end(2)
-    assert [result(future) for future in first] == [[2], [4]]
+    assert [result(future) for future in pair] == [[2], [4]]
+
+
+def test_company_is_waited_for_until_it_is_there(make_scheduler: Make) -> None:
+    scheduler, gate = make_scheduler(clock=Clock(), linger_s=1e6), Gated()
+    with_company(scheduler, gate)
 
     one = scheduler.submit(task(3), gate)
     assert not one.done()
     assert len(gate.calls) == 2
-    clock.now += SOON_S  # the wait is over by the clock; another submission makes the thread look
     two = scheduler.submit(task(4), gate)
     gate.let_end()
 
     assert (result(one), result(two)) == ([6], [8])
     assert gate.calls[2] == [[3], [4]]
+
+
+def test_company_that_stays_away_is_waited_for_no_longer_than_that(make_scheduler: Make) -> None:
+    clock = Clock()
+    scheduler, gate = make_scheduler(clock=clock, linger_s=SOON_S), Gated()
+    with_company(scheduler, gate)
+
+    one = scheduler.submit(task(3), gate)
+    assert not one.done()
+    clock.now += SOON_S
+    other = scheduler.submit(task(4, key="other"), gate)  # makes the thread look
+    gate.let_end(2)
+
+    assert (result(one), result(other)) == ([6], [8])
+    assert gate.calls[2:] == [[[3]], [[4]]]
+
+
+def test_bulk_tasks_wait_for_no_company(make_scheduler: Make) -> None:
+    scheduler, gate = make_scheduler(clock=Clock(), linger_s=1e6), Gated()
+    with_company(scheduler, gate, Lane.BULK)
+    gate.let_end()
+
+    assert result(scheduler.submit(task(3, lane=Lane.BULK), gate)) == [6]
 
 
 def test_the_gauges_add_up(make_scheduler: Make) -> None:
