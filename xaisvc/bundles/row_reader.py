@@ -47,7 +47,7 @@ class RowReader:
         """
         table = None
         if type(rows) is list and len(rows) == 1 and type(rows[0]) is dict:
-            table = self._plain(rows[0])
+            table = self.plain(rows[0])
         elif type(rows) is np.ndarray:
             table = self._plain_array(rows)
         return parse_rows(self._description, rows) if table is None else table
@@ -59,12 +59,12 @@ class RowReader:
             InvalidRowsError: If there are no rows, or `rows` has no form that rows can have.
         """
         if type(rows) is list and len(rows) == 1 and type(rows[0]) is dict:
-            table = self._plain(rows[0])
+            table = self.plain(rows[0])
             if table is not None:
                 return table, np.zeros(1, dtype=np.intp), {}
         return parse_each(self._description, rows)
 
-    def _plain(self, row: Mapping[str, object]) -> Table | None:
+    def plain(self, row: Mapping[str, object]) -> Table | None:
         """The table of a row in which nothing is wrong and nothing unusual; None for every other row."""
         features = self._description.features
         if len(row) != len(features):

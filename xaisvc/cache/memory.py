@@ -49,6 +49,17 @@ class MemoryCache:
         self._tally.found(values)
         return values
 
+    def glance_many(self, keys: Sequence[bytes]) -> tuple[bytes, ...] | None:
+        """The value of each key if there is one for all of them; else None, counted as nothing: somebody asks again."""
+        now = self._options.clock()
+        with self._lock:
+            values = [self._get(key, now) for key in keys]
+        found = tuple(value for value in values if value is not None)
+        if len(found) < len(values):
+            return None
+        self._tally.found(found)
+        return found
+
     def put_many(self, values: Mapping[bytes, bytes]) -> None:
         """Keeps values under their keys; a value larger than allowed, or than the whole cache, is not kept."""
         expires = self._options.clock() + self._options.ttl_s

@@ -81,6 +81,15 @@ class ServedModel:
         """The model's name."""
         return self.description.name
 
+    def known(self, command: ExplainCommand) -> Framed | None:
+        """What a request comes to, if one like it was asked before."""
+        key = choices_key(command)
+        with self._lock:
+            found = self._frames.get(key)
+            if found is not None:
+                self._frames.move_to_end(key)
+        return found
+
     def framed(self, command: ExplainCommand) -> Framed:
         """What a request comes to; kept for the next like it.
 
@@ -88,12 +97,9 @@ class ServedModel:
             InvalidRequestError: If a parameter does not fit.
             NotFoundError: If there is no such output.
         """
-        key = choices_key(command)
-        with self._lock:
-            known = self._frames.get(key)
-            if known is not None:
-                self._frames.move_to_end(key)
-                return known
+        known = self.known(command)
+        if known is not None:
+            return known
         frame, model_rows = self.explainer.frame(
             method=command.method,
             output=command.output,
@@ -104,7 +110,7 @@ class ServedModel:
         )
         made = Framed(frame=frame, encoded=encode_frame(frame), model_rows=model_rows)
         with self._lock:
-            self._frames[key] = made
+            self._frames[choices_key(command)] = made
             while len(self._frames) > MOST_FRAMES:
                 self._frames.popitem(last=False)
         return made

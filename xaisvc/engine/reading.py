@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from xaisvc.engine.commands import RowOutcome
 from xaisvc.engine.costs import check_cost
 from xaisvc.engine.permissions import check_command
@@ -15,7 +17,6 @@ from xaisvc.errors import InvalidRequestError, LimitExceededError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from xaisvc.engine.commands import ExplainCommand, ServiceLimits
@@ -102,7 +103,7 @@ class Requests:
             raise LimitExceededError(
                 f"rows: {count} rows, but one request may hold {limits.max_rows}; split the request"
             )
-        self._rates.take(caller, count)
+        self.take(caller, count)
         framed = model.framed(command)
         check_cost(limits, command, framed, count)
         table, indices, violations = model.rows.each(command.rows)
@@ -122,6 +123,38 @@ class Requests:
             failed=failed,
             count=count,
         )
+
+    def glance(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared | None:
+        """Reads a usual request of one row that is right, of a kind that was read before; None for every other.
+
+        Nothing is taken from the caller's rows: `take` does that. Raises as `read` does.
+        """
+        rows = command.rows
+        if isinstance(rows, Mapping) or len(rows) != 1:
+            return None
+        began = self._clock()
+        model = self._models.find(command.bundle, caller)
+        check_command(command, caller)
+        framed = model.known(command)
+        if framed is None:
+            return None
+        check_cost(limits, command, framed, 1)
+        table = model.rows.plain(rows[0])
+        if table is None:
+            return None
+        self._stages.spent(Stage.PARSE, model.name, command.method, began, self._clock())
+        return Prepared(command=command, model=model, framed=framed, table=table, indices=_FIRST, failed={}, count=1)
+
+    def take(self, caller: Caller, rows: int) -> None:
+        """Takes rows from what a caller may send in a minute.
+
+        Raises:
+            BusyError: If there are too few left; says when to come back.
+        """
+        self._rates.take(caller, rows)
+
+
+_FIRST = np.zeros(1, dtype=np.intp)
 
 
 def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]) -> int:

@@ -39,7 +39,7 @@ from xaisvc.types import LOCAL, Interest
 from xaisvc.views import FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from xaisvc.engine.answering import Answering
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
-    from xaisvc.types import BundleDescription, Caller, ExplanationRecord
+    from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Table
     from xaisvc.views import Audience
 
 
@@ -154,6 +154,36 @@ class ExplanationService:
             stored: Future[None] = Future()
             stored.set_result(None)
             return Answered(tuple(outcomes[index] for index in range(prepared.count)), stored, lambda: None)
+        return self._answered(prepared, block, places, outcomes, caller, interest)
+
+    def begin_at_once(self, command: ExplainCommand, *, caller: Caller = LOCAL) -> Answered | None:
+        """As `begin` for a single row whose answer lies in memory; None for every other request.
+
+        Waits for nothing and takes less than a millisecond, so that the thread of an event loop may do it.
+        """
+        if command.views:
+            return None
+        prepared = self._requests.glance(command, caller, self.limits)
+        if prepared is None:
+            return None
+        found = self.answering.at_once(prepared.framed, prepared.table, caller)
+        if found is None:
+            return None
+        self._requests.take(caller, prepared.count)
+        block = self._block(prepared, prepared.table, found, command.subjects)
+        return self._answered(prepared, block, [0], {}, caller, Interest())
+
+    def _answered(  # noqa: PLR0913, PLR0917 - one request in its parts
+        self,
+        prepared: Prepared,
+        block: Block,
+        places: Sequence[int],
+        outcomes: dict[int, RowOutcome],
+        caller: Caller,
+        interest: Interest,
+    ) -> Answered:
+        """Records the answers, and the views that were asked for with them."""
+        command = prepared.command
         records = [self._records.record(block, i) for i in range(len(places))]
         began = self._clock()
         views = [
@@ -231,14 +261,18 @@ class ExplanationService:
         if not good:
             return None, []
         subjects = prepared.command.subjects
-        block = self._records.new_block(
-            prepared.framed,
+        block = self._block(
+            prepared,
             table if len(good) == len(table) else table.take(good),
             [answer for answer in found if isinstance(answer, bytes)],
-            subjects=[subjects[places[i]] for i in good] if subjects else (),
-            method=prepared.command.method,
+            [subjects[places[i]] for i in good] if subjects else (),
         )
         return block, [places[i] for i in good]
+
+    def _block(self, prepared: Prepared, table: Table, answers: Sequence[bytes], subjects: Sequence[str]) -> Block:
+        return self._records.new_block(
+            prepared.framed, table, answers, subjects=subjects, method=prepared.command.method
+        )
 
     def get_explanation(self, record_id: str, caller: Caller = LOCAL) -> ExplanationRecord:
         """The record with this id, exactly as it was answered.

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = 60_000
-STREAMED = 20_000
-STREAMS = 2
+STREAMED = 5_000
+CASES = ("xgb", "rf")
+"""XGBoost (300 trees of depth 6) and a random forest (100 trees), both slower by the row than the demo's model."""
+
+STREAMS = 4
+PROCESSES = 2
 THREADS = 2
 LEAST_SHARE = 0.5
 REPEATS = 3
@@ -29,9 +33,10 @@ REPEATS = 3
 def run(folder: Path, *, count: int = ROWS, flags: tuple[str, ...] = ()) -> Report:
     """Explains distinct rows with the library, and then with the service."""
     report = Report(
-        "misses_streamed", f"{count:,} distinct rows in streams of {STREAMED:,}, {STREAMS} at a time; none is cached"
+        "misses_streamed",
+        f"{count:,} distinct rows in streams of {STREAMED:,}, {STREAMS} at a time, {PROCESSES} processes; none cached",
     )
-    for bundle in (BOOSTING, _large_bundle(folder)):
+    for bundle in (BOOSTING, *(_large_bundle(folder, case) for case in CASES)):
         _measure(report, folder / bundle.name, Subject.of(bundle, count), flags)
     return report
 
@@ -42,16 +47,26 @@ def _measure(report: Report, folder: Path, subject: Subject, flags: tuple[str, .
     library_rows_per_s, expected = _alone(subject)
     cuts = [(start, min(start + STREAMED, n)) for start in range(0, n, STREAMED)]
     requests = [pb.ExplainStreamRequest(request=subject.packed(*cut)).SerializeToString() for cut in cuts]
-    with running(_made(folder), *flags, models=[subject.bundle]) as service:
-        job = Job(target=service.target, method=EXPLAIN_STREAM, in_flight=STREAMS, tolerance=TOLERANCE, timeout_s=300.0)
+    with running(_made(folder), "--processes", str(PROCESSES), *flags, models=[subject.bundle]) as service:
+        job = Job(
+            target=service.target,
+            method=EXPLAIN_STREAM,
+            in_flight=STREAMS,
+            channels=STREAMS,
+            tolerance=TOLERANCE,
+            timeout_s=300.0,
+        )
         warm = pb.ExplainStreamRequest(request=first.packed(0, len(first.rows))).SerializeToString()
         report.check_answers(generator.run(job, folder / "warm", [warm], [first.expected()]))
+        before_s = service.cpu_s()
         tally = generator.run(job, folder / "load", requests, [expected[slice(*cut)] for cut in cuts])
+        cpu_s = service.cpu_s() - before_s
         report.check("the service still runs", service.process.poll() is None)
     report.check_answers(tally)
     report.check("every row was answered once", tally.rows == n, f"{tally.rows} of {n}")
     report.figure(f"{subject.name}: service", tally.rows_per_s, "rows/s")
     report.figure(f"{subject.name}: library, {THREADS} threads", library_rows_per_s, "rows/s")
+    report.figure(f"{subject.name}: processor time of the service for 1,000 rows", 1e6 * cpu_s / n, "ms")
     share = tally.rows_per_s / library_rows_per_s
     report.figure(f"{subject.name}: share of the library", share, "", at_least=LEAST_SHARE)
 
@@ -69,12 +84,12 @@ def _alone(subject: Subject) -> tuple[float, NDArray[np.float64]]:
     return len(subject.rows) / min(seconds), expected
 
 
-def _large_bundle(folder: Path) -> Path:
-    """XGBoost, 300 trees of depth 6, 30 features, 100 background rows: the models of `benchmarks/performance`."""
-    from benchmarks.performance.cases import CASES, build, folder_of
+def _large_bundle(folder: Path, name: str) -> Path:
+    """A model of `benchmarks/performance` with 30 features and 100 background rows."""
+    from benchmarks.performance import cases
 
-    build(CASES["xgb"], folder / "work", (100,))
-    return folder_of(CASES["xgb"], folder / "work") / "b100"
+    cases.build(cases.CASES[name], folder / "work", (100,))
+    return cases.folder_of(cases.CASES[name], folder / "work") / "b100"
 
 
 def _made(folder: Path) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from xaisvc.cache import MemoryCache, TieredCache
 from xaisvc.cache.base import CacheOptions
-from xaisvc.engine.commands import ExplainCommand
+from xaisvc.engine.commands import ExplainCommand, ViewRequest
 from xaisvc.engine.loading import Capacity, build_service
 from xaisvc.engine.models import Pace
 from xaisvc.errors import AbandonedError, BusyError, NotAllowedError, NotFoundError, TooLateError
@@ -269,6 +269,67 @@ def test_many_rows_that_are_computed_sooner_than_kept_stay_in_memory(
     assert attributions(service.explain(command(rows, method="auto"))) == first
     assert service.answering.scheduler.state().batches == batches
     assert len(behind._entries) == kept
+
+
+def test_a_single_row_in_memory_is_answered_at_once_and_recorded(
+    service: ExplanationService, store: MemoryRecordStore
+) -> None:
+    asked = command(ROWS[:1], subjects=("someone",))
+    assert service.begin_at_once(asked) is None
+    first = service.explain(asked)
+    misses = service.answering.cache.counts().misses
+
+    answered = service.begin_at_once(asked)
+
+    assert answered is not None
+    assert answered.stored.result() is None
+    answered.told()
+    assert attributions(answered.outcomes) == attributions(first)
+    assert answered.outcomes[0].record is not None
+    assert service.get_explanation(answered.outcomes[0].record.id) == answered.outcomes[0].record
+    assert stored_parts(store)[0] == stored_parts(store)[1]
+    assert service.answering.cache.counts().misses == misses
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        command(ROWS[1:2]),
+        command(ROWS[:1], seed=1),
+        command([ROWS[0], ROWS[0]]),
+        command({"a": [ROWS[0]["a"]], "b": [ROWS[0]["b"]]}),  # type: ignore[arg-type]
+        command([{"a": "x", "b": 1.0}]),
+        command([{"a": 1.0}]),
+        command(ROWS[:1], views=(ViewRequest(audience="data_scientist", format="text"),)),
+        command(ROWS[:1], budget=Deadline(0.05)),
+    ],
+    ids=["unknown", "another seed", "two", "columns", "wrong", "less", "viewed", "a deadline"],
+)
+def test_what_takes_longer_is_not_answered_at_once(
+    service: ExplanationService, store: MemoryRecordStore, asked: ExplainCommand
+) -> None:
+    service.explain(command(ROWS[:1]))
+    service.explain(command(ROWS[:1], budget=Deadline(0.05)))
+    stored = len(stored_parts(store))
+    misses = service.answering.cache.counts().misses
+
+    assert service.begin_at_once(asked) is None
+    assert len(stored_parts(store)) == stored
+    assert service.answering.cache.counts().misses == misses
+
+
+def test_what_is_answered_at_once_obeys_the_same_rights(service: ExplanationService) -> None:
+    service.explain(command(ROWS[:1]))
+    few = Caller(id="few", rows_per_minute=1)
+    service.explain(command(ROWS[:1]), caller=few)
+
+    with pytest.raises(BusyError, match="1 rows a minute"):
+        service.begin_at_once(command(ROWS[:1]), caller=few)
+    with pytest.raises(NotFoundError):
+        service.begin_at_once(command(ROWS[:1]), caller=Caller(id="other", bundles=frozenset({"else"})))
+    with pytest.raises(NotAllowedError):
+        service.begin_at_once(command(ROWS[:1]), caller=Caller(id="exact", methods=frozenset()))
+    assert service.begin_at_once(command(ROWS[:1]), caller=Caller(id="x", tenant="another")) is None
 
 
 def test_the_pace_of_a_model_is_that_of_its_last_batch_of_many() -> None:

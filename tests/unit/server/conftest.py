@@ -100,6 +100,7 @@ class FakeService:
 
     commands: list[ExplainCommand] = field(default_factory=list)
     on_explain: Callable[[ExplainCommand], tuple[RowOutcome, ...]] | None = None
+    at_once: Callable[[ExplainCommand, Caller], Answered | None] | None = None
     interest: Interest | None = None
     caller: Caller | None = None
     limits: ServiceLimits = field(default_factory=ServiceLimits)
@@ -110,6 +111,9 @@ class FakeService:
         stored: Future[None] = Future()
         stored.set_result(None)
         return Answered((self.on_explain or self.answers)(command), stored, lambda: None)
+
+    def begin_at_once(self, command: ExplainCommand, *, caller: Caller) -> Answered | None:
+        return None if self.at_once is None else self.at_once(command, caller)
 
     def answers(self, command: ExplainCommand) -> tuple[RowOutcome, ...]:
         count = len(command.rows) if isinstance(command.rows, list) else len(next(iter(command.rows.values())))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,11 @@ from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.v1 import explanations_pb2_grpc, models_pb2
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from xaisvc.engine.commands import ExplainCommand
+    from xaisvc.types import Caller
 
 EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
 SECRET = "Q7-secret-value"  # noqa: S105 - a value to look for in logs
@@ -302,6 +305,31 @@ async def test_health_of_an_unknown_service_is_not_found(serving: Any, service: 
     assert error.code() is grpc.StatusCode.NOT_FOUND
     assert [event["code"] for event in served.events("call")] == ["NOT_FOUND"]
     assert served.events("failure") == []
+
+
+async def test_a_cached_row_is_answered_without_a_thread(serving: Any, service: Any) -> None:
+    threads = []
+
+    def at_once(command: ExplainCommand, caller: Caller) -> Answered:
+        del caller
+        threads.append(threading.current_thread())
+        stored: Future[None] = Future()
+        stored.set_result(None)
+        return Answered(service.answers(command), stored, lambda: None)
+
+    service.at_once = at_once
+    one = pb.ExplainRequest(model="loans", rows=REQUEST.rows[:1])
+    many = pb.ExplainRequest(model="loans", rows=[REQUEST.rows[0]] * 2)
+    viewed = pb.ExplainRequest(model="loans", rows=REQUEST.rows[:1], audiences=["customer"], formats=["text"])
+    async with serving(service) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        assert len((await stub.Explain(one)).results) == 1
+        assert (len(threads), service.commands) == (1, [])
+        await stub.Explain(many)
+        await stub.Explain(viewed)
+
+    assert threads == [threading.main_thread()]
+    assert len(service.commands) == 2
 
 
 async def test_health_is_logged_only_where_it_fails(serving: Any, service: Any) -> None:
