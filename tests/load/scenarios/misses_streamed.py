@@ -36,8 +36,8 @@ def run(folder: Path, *, count: int = ROWS, flags: tuple[str, ...] = ()) -> Repo
         "misses_streamed",
         f"{count:,} distinct rows in streams of {STREAMED:,}, {STREAMS} at a time, {PROCESSES} processes; none cached",
     )
-    for bundle in (BOOSTING, *(_large_bundle(folder, case) for case in CASES)):
-        _measure(report, folder / bundle.name, Subject.of(bundle, count), flags)
+    for place, bundle in enumerate((BOOSTING, *(_large_bundle(folder, case) for case in CASES))):
+        _measure(report, folder / str(place), Subject.of(bundle, count), flags)
     return report
 
 
