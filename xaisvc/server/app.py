@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from xaisvc.telemetry import Logger
 
 HANDSHAKE_TIMEOUT_MS = 5000
+MOST_ARRIVING = 20_000
+"""Calls that have arrived and were not looked at yet; the service itself refuses what it cannot take, and says so."""
+
 DELIVERY_S = 0.5
 """Time for the last answers to leave once they have been computed."""
 LAST_WORK_S = 0.5
@@ -292,6 +295,9 @@ async def start(  # noqa: PLR0913 - composed once, all by name
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),  # checked by Edge, with a text that says what to do
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+            # Of more than a thousand calls that arrive at once gRPC would cut some off by chance, without a word.
+            ("grpc.server.max_pending_requests", MOST_ARRIVING),
+            ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_ARRIVING),
         ),
     )
     explanations_pb2_grpc.add_ExplanationServiceServicer_to_server(

@@ -332,6 +332,15 @@ async def test_a_cached_row_is_answered_without_a_thread(serving: Any, service: 
     assert len(service.commands) == 2
 
 
+async def test_no_call_of_many_that_arrive_at_once_is_cut_off(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        calls = [stub.Explain(REQUEST) for _ in range(4000)]  # gRPC by itself begins to drop them at 1,000
+        codes = [await call.code() for call in calls]
+
+    assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 async def test_health_is_logged_only_where_it_fails(serving: Any, service: Any) -> None:
     async with serving(service) as served:
         health = health_pb2_grpc.HealthStub(served.channel)
