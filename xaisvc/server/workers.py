@@ -57,12 +57,13 @@ class Workers:
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
-            self._landing.land(awaited, partial(_raise, error))
+            outcome: Callable[[], _T] = partial(_raise, error)
         else:
-            self._landing.land(awaited, lambda: result)
+            outcome = partial(_same, result)
         finally:
             with self._lock:
                 self._running -= 1
+        self._landing.land(awaited, outcome)
 
     def close(self) -> None:
         """Takes no more work. What runs goes on; what waits is dropped."""
@@ -94,6 +95,10 @@ class _Landing:
                 awaited.set_result(result())
             except BaseException as error:  # noqa: BLE001 - as above
                 awaited.set_exception(error)
+
+
+def _same(result: _T) -> _T:
+    return result
 
 
 def _raise(error: BaseException) -> NoReturn:
