@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import ServiceLimits
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.service import Answered, ExplanationService
-    from xaisvc.server.calls import Call
     from xaisvc.server.workers import Workers
 
 
@@ -60,29 +59,25 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         del context
         call = current()
 
-        def work() -> tuple[explanations_pb2.ExplainResponse, Answered]:
-            command = convert.explain_command(request, max_rows=self._limits.max_rows)
-            answered = self._service.begin(command, caller=call.caller, interest=call.interest)
-            if len(answered.outcomes) != convert.row_count(request):
-                raise RuntimeError("the engine answered another number of rows than it was asked for")
-            return convert.explain_response(answered.outcomes, call.caller), answered
-
         # One cached row takes less time than handing it to a thread and back.
-        done = self._at_once(request, call)
-        response, answered = await self._run(work) if done is None else done
+        is_single = len(request.rows) == 1 and not request.audiences
+        single = convert.explain_command(request, max_rows=self._limits.max_rows) if is_single else None
+        cached = None if single is None else self._service.begin_at_once(single, caller=call.caller)
+        if cached is not None:
+            response, answered = convert.explain_response(cached.outcomes, call.caller), cached
+        else:
+
+            def work() -> tuple[explanations_pb2.ExplainResponse, Answered]:
+                command = single or convert.explain_command(request, max_rows=self._limits.max_rows)
+                found = self._service.begin(command, caller=call.caller, interest=call.interest)
+                if len(found.outcomes) != convert.row_count(request):
+                    raise RuntimeError("the engine answered another number of rows than it was asked for")
+                return convert.explain_response(found.outcomes, call.caller), found
+
+            response, answered = await self._run(work)
         await self._workers.landed(answered.stored)
         answered.told()
         return response
-
-    def _at_once(
-        self, request: explanations_pb2.ExplainRequest, call: Call
-    ) -> tuple[explanations_pb2.ExplainResponse, Answered] | None:
-        """The answer to a request of one row, if nothing has to be waited for."""
-        if len(request.rows) != 1 or request.audiences:
-            return None
-        command = convert.explain_command(request, max_rows=self._limits.max_rows)
-        answered = self._service.begin_at_once(command, caller=call.caller)
-        return None if answered is None else (convert.explain_response(answered.outcomes, call.caller), answered)
 
     async def ExplainStream(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.ExplainStreamRequest, context: grpc.ServicerContext
