@@ -49,6 +49,19 @@ class Generator:
     folder: Path
     process: subprocess.Popen[bytes]
 
+    def began_s(self) -> float:
+        """Waits for its first call, and says when that was, on the monotonic clock.
+
+        Raises:
+            RuntimeError: If it ends or does not begin.
+        """
+        end_s = time.monotonic() + ENDING_S
+        while not (self.folder / "began").exists():
+            if self.process.poll() is not None or time.monotonic() > end_s:
+                raise RuntimeError("the load does not begin: " + (self.folder / "log").read_text()[-2000:])
+            time.sleep(0.005)
+        return float((self.folder / "began").read_text())
+
     def tally(self, at_most_s: float) -> Tally:
         """Waits for its report.
 

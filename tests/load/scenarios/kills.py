@@ -53,6 +53,7 @@ def run(folder: Path, *, count: int = COUNT, flags: tuple[str, ...] = ()) -> Rep
         )
         job.write(folder / "load", requests, expected)
         load = generator.start(folder / "load")
+        load.began_s()
         for _ in range(count):
             time.sleep(float(rng.uniform(SHORTEST_S, LONGEST_S)))
             kill_group(process)

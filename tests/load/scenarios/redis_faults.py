@@ -150,9 +150,7 @@ class Happened:
 def _happen(fault: Fault, redis: RedisProcess, place: Path, seconds: float) -> Happened:
     """Lets one fault happen in the middle of a load, and waits until Redis is used again."""
     load = generator.start(place)
-    while not (place / "began").exists():
-        time.sleep(0.01)
-    began_s = float((place / "began").read_text())
+    began_s = load.began_s()
     time.sleep(1.0)
     fault_s = time.monotonic() - began_s
     fault.begin()
