@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
-# Tests, and the programs that they start, leave no plans behind and find none.
-os.environ["XAISVC_CACHE_DIR"] = ""
+# Tests, and the programs that they start, find no plans of earlier runs and leave none behind. Within a run they share
+# them: what is studied once per bundle would otherwise be studied hundreds of times.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XAISVC_CACHE_DIR"] = tempfile.mkdtemp(prefix="plans-")
+    atexit.register(shutil.rmtree, os.environ["XAISVC_CACHE_DIR"], ignore_errors=True)
 
 _START_S = 10.0  # Redis is ready within 0.3 s here; ten seconds bound a machine that is busy with other tests
 

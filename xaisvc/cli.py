@@ -70,6 +70,9 @@ def bundle_init(  # noqa: PLR0913 - one parameter per option
     reference: Annotated[
         Path | None, typer.Option(help="CSV or parquet with a column prediction:<output id> per output.")
     ] = None,
+    protected: Annotated[
+        Path | None, typer.Option(help="CSV or parquet: attributes the model is not given, for the background rows.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
 ) -> None:
     """Write a complete, editable draft of a bundle from a model and data."""
@@ -77,7 +80,13 @@ def bundle_init(  # noqa: PLR0913 - one parameter per option
     from xaisvc.engine.authoring import create_bundle  # noqa: PLC0415 - heavy: loaded when used
 
     bundle = create_bundle(
-        model=model, background=background, path=out, name=name, reference=reference, overwrite=overwrite
+        model=model,
+        background=background,
+        path=out,
+        name=name,
+        reference=reference,
+        protected=protected,
+        overwrite=overwrite,
     )
     typer.echo(describe_bundle(bundle))
     typer.echo(
@@ -101,11 +110,30 @@ def bundle_check(
 
 
 @bundle_app.command("show")
-def bundle_show(folder: BundleArgument) -> None:
-    """Print a readable summary of a bundle."""
+def bundle_show(
+    folder: BundleArgument,
+    *,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Only what the bundle says, not what was found by studying it.")
+    ] = False,
+    device: Annotated[DeviceName, typer.Option(help="Where to run the model.")] = "cpu",
+) -> None:
+    """Print a readable summary of a bundle, and what studying its background and its model has found.
+
+    Studies take seconds to minutes the first time; they are kept in the cache folder and serve explanations too.
+    """
     from xaisvc.bundles import describe_bundle, load_bundle  # noqa: PLC0415 - heavy: loaded when used
 
-    typer.echo(describe_bundle(load_bundle(folder)))
+    bundle = load_bundle(folder)
+    typer.echo(describe_bundle(bundle))
+    if brief:
+        return
+    from xaisvc.engine.explainer import Explainer  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.studies_text import describe_studies  # noqa: PLC0415 - heavy: loaded when used
+
+    explainer = Explainer(bundle, device)
+    for output in bundle.description.outputs:
+        typer.echo("\n" + describe_studies(explainer.studies(output.id), output))
 
 
 @app.command("explain")
@@ -120,6 +148,9 @@ def explain(  # noqa: PLR0913 - one parameter per option
     form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json; pdf with --out.")] = "text",
     language: Annotated[str, typer.Option(help="Language of the view.")] = "en",
     method: Annotated[str, typer.Option("--method", "-m", help="auto, tree, linear, exact, kernel, …")] = "auto",
+    compare: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Say too where this method disagrees, for example lime.")
+    ] = None,
     output: Annotated[str | None, typer.Option(help="Id of the output; the bundle's first by default.")] = None,
     space: Annotated[str | None, typer.Option(help="probability, log_odds or raw.")] = None,
     players: Annotated[str, typer.Option(help="features, concepts or clusters.")] = "features",
@@ -149,17 +180,24 @@ def explain(  # noqa: PLR0913 - one parameter per option
                 "--row", f"there is no row {wrong[0]}; the file has rows 0 to {len(table) - 1}"
             )
         table = table.take(row)
+    explainer, allowed = Explainer(bundle, device), _budget(budget, error_target, deadline)
     with progress_bar(len(table), prints_views=out is None) as bar:
-        batches = Explainer(bundle, device).explain_batches(
-            table,
-            method=method,
-            output=output,
-            players=players,
-            budget=_budget(budget, error_target, deadline),
-            seed=seed,
-            space=space,
-            progress=bar.explained,
-        )
+        if compare is None:
+            batches = explainer.explain_batches(
+                table,
+                method=method,
+                output=output,
+                players=players,
+                budget=allowed,
+                seed=seed,
+                space=space,
+                progress=bar.explained,
+            )
+        else:
+            both = explainer.explain_methods(
+                table, [method, compare], output=output, players=players, budget=allowed, seed=seed, space=space
+            )
+            batches = iter((both[method],))
         for place, explanation in enumerate(explanation for batch in batches for explanation in batch):
             view = explanation.view(audience, language)
             content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
@@ -170,6 +208,8 @@ def explain(  # noqa: PLR0913 - one parameter per option
                 suffix = {"text": "txt", "markdown": "md"}.get(form, form)
                 typer.echo(_write(out / f"row-{number}-{audience}.{suffix}", content))
             bar.written(place + 1)
+    for caveat in explainer.batch_caveats(table):
+        typer.echo(f"All rows together: {caveat.message}", err=True)
     typer.echo("Nothing was recorded: only `xaisvc serve` keeps explanations under their ids.", err=True)
 
 

@@ -1,10 +1,13 @@
-"""`xaisvc bench`: what explanations cost on this machine."""
+"""`xaisvc bench`: what explanations cost on this machine, and how often caveats are right."""
 
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
-from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,11 +15,17 @@ import typer
 from xaisvc.errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from rich.table import Table as Grid
 
     from xaisvc.engine.speed import MethodSpeed, SpeedReport
 
-bench_app = typer.Typer(help="Measure what explanations cost here.", no_args_is_help=True, rich_markup_mode=None)
+bench_app = typer.Typer(
+    help="Measure what explanations cost here, and how often caveats are right.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @bench_app.callback()
@@ -70,6 +79,80 @@ def speed(  # noqa: PLR0913 - one parameter per option
         except OSError as error:
             raise InvalidRequestError.of("--out", f"cannot write '{out}': {error.strerror}") from None
         typer.echo(f"Wrote {out}", err=True)
+
+
+@bench_app.command("caveats")
+def caveats(  # noqa: PLR0913 - one parameter per option
+    *,
+    suite: Annotated[
+        Literal["public", "held-out"], typer.Option(help="Which seeds: thresholds were chosen on public ones only.")
+    ] = "public",
+    only: Annotated[str | None, typer.Option(help="Names of studies, separated by commas; all by default.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds of each study; as many as its targets need by default.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Background rows.")] = 500,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="YAML or JSON file with your own thresholds, scored beside the defaults.")
+    ] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Also ask other packages about the same cases.")] = False,
+    peer_python: Annotated[
+        list[Path] | None, typer.Option(help="Interpreter in which such packages are installed; may repeat.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Begin nothing that would end later; `inf` for all.")] = 10.0,
+    again: Annotated[bool, typer.Option("--again", help="Repeat what was measured with other code.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show figures without a target too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write results as JSON here; a file that is there goes on.")
+    ] = None,
+) -> None:
+    """Measure on cases with known truth how often caveats are there when they should be, and only then."""
+    command = caveat_bench()
+    command.bench_caveats(
+        command.Options(
+            suite=suite,
+            only=only,
+            seeds=seeds,
+            rows=rows,
+            thresholds=thresholds,
+            peers=peers,
+            pythons=tuple(peer_python or ()),
+            minutes=None if minutes == float("inf") else minutes,
+            out=out,
+            again=again,
+            every=every,
+        )
+    )
+
+
+SUITES = Path(__file__).parent / "_suites"
+"""Where an installed package carries the suite that a checkout has beside it."""
+
+
+def caveat_bench() -> ModuleType:
+    """The suite's command: from a checkout if it runs there, else as the package carries it.
+
+    Raises:
+        InvalidRequestError: If the suite is neither here nor there.
+    """
+    name = "benchmarks.caveats"
+    if not _has(name) and (SUITES / "benchmarks").is_dir():
+        sys.modules.pop("benchmarks", None)  # another package of that name, which has no such part
+        sys.path.insert(0, str(SUITES))
+    if not _has(name):
+        raise InvalidRequestError.of(
+            "caveats",
+            "the suite of cases is not part of this installation; install xaisvc from its wheel, or run the command in "
+            "a checkout of its source",
+        )
+    return import_module(f"{name}.command")
+
+
+def _has(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _show(report: SpeedReport) -> None:

@@ -6,17 +6,19 @@ No event carries a value of a row. Texts of unexpected exceptions may hold such 
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from structlog.typing import FilteringBoundLogger, Processor
 
@@ -75,7 +77,7 @@ def make_logger(form: LogFormat = "auto", level: LogLevel = "info", stream: Text
     if form == "auto":
         form = "console" if target.isatty() else "json"
     renderer: Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(_encoded)
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
@@ -94,6 +96,16 @@ def make_logger(form: LogFormat = "auto", level: LogLevel = "info", stream: Text
 def frames(error: BaseException) -> list[str]:
     """Where an exception came from, one text for each frame, without any value."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def _encoded(event: Mapping[str, object], default: Callable[[object], object]) -> str:
+    """An event as JSON, as `json.dumps` writes it, which would make an encoder anew for each line."""
+    return _encoder(default).encode(event)
+
+
+@cache
+def _encoder(default: Callable[[object], object]) -> json.JSONEncoder:
+    return json.JSONEncoder(default=default)
 
 
 class _Unfailing:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc import errors
-from xaisvc.types import Adverse, Direction, Kind, Sensitivity, Severity, Space
+from xaisvc.types import Adverse, Direction, Gate, Kind, Level, Sensitivity, Severity, Space
 from xaisvc.v1 import explanations_pb2, feedback_pb2, models_pb2
 
 if TYPE_CHECKING:
@@ -100,6 +100,24 @@ SEVERITY_TO_WIRE: Mapping[Severity, explanations_pb2.Severity.ValueType] = Mappi
     }
 )
 SEVERITY_FROM_WIRE = _inverse(SEVERITY_TO_WIRE)
+
+GATE_TO_WIRE: Mapping[Gate, explanations_pb2.CaveatGate.ValueType] = MappingProxyType(
+    {
+        Gate.NO_REASONS: explanations_pb2.CAVEAT_GATE_NO_REASONS,
+        Gate.NOT_A_REASON: explanations_pb2.CAVEAT_GATE_NOT_A_REASON,
+        Gate.NO_RANKING: explanations_pb2.CAVEAT_GATE_NO_RANKING,
+    }
+)
+GATE_FROM_WIRE = _inverse(GATE_TO_WIRE)
+
+LEVEL_TO_WIRE: Mapping[Level, explanations_pb2.Reliability.ValueType] = MappingProxyType(
+    {
+        Level.NORMAL: explanations_pb2.RELIABILITY_NORMAL,
+        Level.CARE: explanations_pb2.RELIABILITY_CARE,
+        Level.UNRELIABLE: explanations_pb2.RELIABILITY_UNRELIABLE,
+    }
+)
+LEVEL_FROM_WIRE = _inverse(LEVEL_TO_WIRE)
 
 VIEW_STATUS_TO_WIRE: Mapping[str, explanations_pb2.ViewStatus.ValueType] = MappingProxyType(
     {

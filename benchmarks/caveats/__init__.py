@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+DEFAULT = "default"
+"""Name of the thresholds that xaisvc comes with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -16,6 +19,8 @@ class Figure:
         count: Cases behind it.
         target: What it should be; None if there is no target.
         bound: Whether the target is the least or the most that the value should be.
+        kind: A share of `count` cases, the mean over them, or the largest of them.
+        setting: Name of the thresholds that it was measured with.
     """
 
     name: str
@@ -23,6 +28,8 @@ class Figure:
     count: int
     target: float | None = None
     bound: Literal["least", "most"] = "least"
+    kind: Literal["share", "mean", "largest"] = "share"
+    setting: str = DEFAULT
 
     @property
     def met(self) -> bool | None:
@@ -30,3 +37,15 @@ class Figure:
         if self.target is None:
             return None
         return self.value >= self.target if self.bound == "least" else self.value <= self.target
+
+
+def share(  # noqa: PLR0913, PLR0917 - what a figure is made of
+    name: str,
+    hits: float,
+    count: int,
+    target: float | None = None,
+    bound: Literal["least", "most"] = "least",
+    setting: str = DEFAULT,
+) -> Figure:
+    """The figure of so many hits among so many cases; of none too, which counts for nothing in sums."""
+    return Figure(name, hits / count if count else 0.0, count, target, bound, setting=setting)

@@ -220,7 +220,7 @@ def _correlations(rng: np.random.Generator, d: int, low: float, high: float) -> 
             return found
 
 
-def _copula(rng: np.random.Generator) -> World:
+def copula_world(rng: np.random.Generator) -> World:
     """D1: three columns with a copula, a curve, three alone; one in four worlds has no dependence at all."""
     strength = (0.0, 0.0) if rng.random() < 0.25 else (0.5, 0.95)  # noqa: PLR2004 (the notes' share)
     margins = tuple(rng.choice(["normal", "exponential", "cubic", "falling"], 3).tolist())
@@ -235,7 +235,7 @@ def _categories(rng: np.random.Generator) -> World:
     return World((CategoryBlock(shares=shares, means=1.5 * rng.normal(size=(levels, 2)), noise=0.6), *alone(4)))
 
 
-def _factor(rng: np.random.Generator) -> World:
+def factor_world(rng: np.random.Generator) -> World:
     """D4: one factor behind four columns, and four alone."""
     loads = rng.choice([-1.0, 1.0], 4) * rng.uniform(0.5, 0.95, 4)
     correlation = np.outer(loads, loads)
@@ -263,9 +263,9 @@ def _across(rho: float) -> Callable[[np.random.Generator], World]:
 MODEL_KINDS = ("linear", "gbm", "mlp")
 
 GAP_CASES: tuple[Case, ...] = (
-    *(Case(id=f"D1 copula and curve, {kind}", world=_copula, model=kind) for kind in MODEL_KINDS),
+    *(Case(id=f"D1 copula and curve, {kind}", world=copula_world, model=kind) for kind in MODEL_KINDS),
     *(Case(id=f"D3 category, {kind}", world=_categories, model=kind, unused=1) for kind in MODEL_KINDS),
-    *(Case(id=f"D4 factor, {kind}", world=_factor, model=kind) for kind in MODEL_KINDS),
+    *(Case(id=f"D4 factor, {kind}", world=factor_world, model=kind) for kind in MODEL_KINDS),
     *(Case(id=f"D0 independent, {kind}", world=_independent, model=kind) for kind in MODEL_KINDS),
 )
 

@@ -7,28 +7,29 @@ side of 0, and does not where they are on one side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.caveats import Figure
-from benchmarks.caveats.gap_cases import ACROSS_CASES, ACROSS_PLAYERS, GAP_CASES, columns_of, shapley_matrix
+from benchmarks.caveats import DEFAULT, Figure, share
+from benchmarks.caveats.gap_cases import ACROSS_PLAYERS, columns_of, shapley_matrix
 from xaisvc.caveats.conditional import conditional_gaps, second_opinion
 from xaisvc.structure.amortised import study_second_opinion
 from xaisvc.structure.association import study_association
 from xaisvc.structure.clusters import components
 from xaisvc.types.sampling import PairValues
+from xaisvc.types.second_opinion import Thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from benchmarks.caveats.gap_cases import Game
+    from benchmarks.caveats.gap_cases import Case, Game
     from xaisvc.structure.amortised import BackgroundGames
     from xaisvc.types.sampling import CoalitionDesign
-    from xaisvc.types.second_opinion import Thresholds
+    from xaisvc.types.second_opinion import Gaps
     from xaisvc.types.table import Table
 
     Floats = NDArray[np.float64]
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 PRESENT, ABSENT, MATERIAL = 0.10, 0.02, 0.05
 """Shares of T from which a gap is there, below which it is not, and from which a value has a sign that matters."""
+
+CURVE = "gap_share="
+"""How the settings of the trade-off curve are named."""
+
+UNUSED = "attributed but unused"
 
 TRUTH_ERROR = 0.002
 """Share of T by which the enumerated truth may be off: its 512 quasi-random draws."""
@@ -95,13 +101,33 @@ def interventional(game: Game, players: Players) -> tuple[Floats, Floats]:
     return values, errors
 
 
-def judged(game: Game, players: Players | None = None, thresholds: Thresholds | None = None) -> Judged:
-    """What the second opinion says of a game, its dependent players found by the screen.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A game's values, their gaps and the truth, before any threshold; (n, p) each unless said.
+
+    Attributes:
+        values: Interventional values.
+        errors: Their standard errors.
+        gaps: What the second opinion says.
+        unused: Players that the model ignores; bool, (p,).
+        marginal: True interventional values.
+        conditional: True conditional values.
+    """
+
+    values: Floats
+    errors: Floats
+    gaps: Gaps
+    unused: NDArray[np.bool_]
+    marginal: Floats
+    conditional: Floats
+
+
+def prepared(game: Game, players: Players | None = None) -> Prepared:
+    """Studies a game, its dependent players found by the screen.
 
     Args:
         game: The game.
         players: Columns of each player, all of them together; None for every column by itself.
-        thresholds: When to speak; None for the defaults.
     """
     background, rng = game.table(game.background), np.random.default_rng(game.seed)
     names = background.feature_ids
@@ -116,98 +142,130 @@ def judged(game: Game, players: Players | None = None, thresholds: Thresholds | 
         rng,
     )
     values, errors = interventional(game, members)
-    unused = np.array([not game.used[list(own)].any() for own in members])
-    gaps = conditional_gaps(plan, game.table(game.rows))
-    opinion = second_opinion(values, errors, gaps, unused, thresholds=thresholds)
     marginal, conditional = game.truth if players is None else game.group_truth(players)
-    true_total = np.abs(marginal).sum(axis=1, keepdims=True)
-    total = np.abs(values).sum(axis=1, keepdims=True)
+    return Prepared(
+        values=values,
+        errors=errors,
+        gaps=conditional_gaps(plan, game.table(game.rows)),
+        unused=np.array([not game.used[list(own)].any() for own in members]),
+        marginal=marginal,
+        conditional=conditional,
+    )
+
+
+def judged(found: Prepared, thresholds: Thresholds | None = None) -> Judged:
+    """What the second opinion says of a game.
+
+    Args:
+        found: The game.
+        thresholds: When to speak; None for the defaults.
+    """
+    opinion = second_opinion(found.values, found.errors, found.gaps, found.unused, thresholds=thresholds)
+    true_total = np.abs(found.marginal).sum(axis=1, keepdims=True)
+    total = np.abs(found.values).sum(axis=1, keepdims=True)
     return Judged(
-        marginal=marginal / true_total,
-        conditional=conditional / true_total,
+        marginal=found.marginal / true_total,
+        conditional=found.conditional / true_total,
         low=opinion.low / total,
         high=opinion.high / total,
         gap=opinion.gap,
         sign=opinion.sign,
         unused=opinion.unused,
-        is_unused=np.broadcast_to(unused, values.shape),
+        is_unused=np.broadcast_to(found.unused, found.values.shape),
     )
 
 
-def score_gap(seeds: Iterable[int], n: int = 500) -> list[Figure]:
-    """Value gap, sign, unused players and intervals over all cases of one sort or another of dependence.
+def score_gap(
+    case: Case, seed: int, n: int, settings: Mapping[str, Thresholds], curve: Sequence[float] = ()
+) -> list[Figure]:
+    """Value gap, sign, unused players and intervals of one game.
 
     Args:
-        seeds: One game of each case for each seed.
+        case: Family of the game.
+        seed: Which one of the family.
         n: Background rows.
+        settings: Thresholds to judge by, by their name.
+        curve: Other gap thresholds, as shares of T, for the curve of recall against false alarms.
     """
-    every = [(case, judged(case.make(seed, n))) for seed in seeds for case in GAP_CASES]
-    found = [one for _, one in every]
-    alone = [one for case, one in every if case.id.startswith("D0")]
-    marginal, conditional = _cells(found, "marginal"), _cells(found, "conditional")
-    gap, sign, true = _cells(found, "gap"), _cells(found, "sign"), conditional - marginal
-    differs = (marginal * conditional < 0) & (np.minimum(np.abs(marginal), np.abs(conditional)) > MATERIAL)
-    any_caveat = np.concatenate([(one.gap | one.sign | one.unused).any(axis=1) for one in alone])
-    return [
-        _share("value gap, recall", gap, np.abs(true) > PRESENT, 0.98, least=True),
-        _share("value gap, false alarms", gap, np.abs(true) < ABSENT, 0.01, least=False),
-        _share("sign, recall", sign, differs, 0.97, least=True),
-        _share("sign, false alarms", sign, marginal * conditional > 0, 0.002, least=False),
-        *unused_figures(found, "attributed but unused"),
-        _share("any caveat on independent data", any_caveat, np.ones_like(any_caveat), 0.01, least=False),
-        *_interval_figures(found, ""),
-    ]
-
-
-def score_across(seeds: Iterable[int], n: int = 500) -> list[Figure]:
-    """Two blocks as players, by the correlation between them: the gap of the block's value, and its interval.
-
-    Args:
-        seeds: One game of each case for each seed.
-        n: Background rows.
-    """
-    found: dict[str, list[Judged]] = {}
-    every_seed = tuple(seeds)
-    for case in ACROSS_CASES:
-        name = case.id.split(",")[0]
-        found.setdefault(name, []).extend(judged(case.make(seed, n), ACROSS_PLAYERS) for seed in every_seed)
+    found = prepared(case.make(seed, n))
     figures = []
-    for name, each in found.items():
-        gap = np.concatenate([np.abs(one.conditional - one.marginal).max(axis=1) for one in each])
-        figures += [Figure(f"{name}, largest group gap", float(gap.mean()), len(gap)), *_interval_figures(each, name)]
+    for name, thresholds in settings.items():
+        one = judged(found, thresholds)
+        figures += [*_gap_figures(one, name), *_sign_figures(one, name), *unused_figures(one, UNUSED, name)]
+        if case.id.startswith("D0"):
+            figures.append(_said("second opinion speaks on independent data, per row", _spoken(one), None, 0.01, name))
+        figures += _interval_figures(one, "", name)
+    for threshold in curve:
+        one = judged(found, replace(Thresholds(), gap_share=threshold))
+        figures += _gap_figures(one, f"{CURVE}{threshold:g}")
     return figures
 
 
-def _cells(found: Sequence[Judged], field: str) -> Any:  # noqa: ANN401 (numbers or truth values)
-    """One number for each row and player of all games."""
-    return np.concatenate([getattr(one, field).ravel() for one in found])
+def score_across(case: Case, seed: int, n: int) -> list[Figure]:
+    """Two blocks as players, by the correlation between them: the gap of the block's value, and its interval.
+
+    Args:
+        case: Family of the game.
+        seed: Which one of the family.
+        n: Background rows.
+    """
+    one = judged(prepared(case.make(seed, n), ACROSS_PLAYERS))
+    name = case.id.split(",")[0]
+    gap = float(np.abs(one.conditional - one.marginal).max(axis=1).mean())
+    largest = Figure(f"{name}: largest group gap, share of T", gap, len(one.gap), kind="mean")
+    return [largest, *_interval_figures(one, f"{name}: ", DEFAULT)]
 
 
-def _interval_figures(found: Sequence[Judged], label: str) -> list[Figure]:
-    low, high, marginal, conditional = (_cells(found, name) for name in ("low", "high", "marginal", "conditional"))
-    inside = (low - TRUTH_ERROR <= np.minimum(marginal, conditional)) & (
-        np.maximum(marginal, conditional) <= high + TRUTH_ERROR
-    )
-    label = f"{label}, " if label else ""
-    return [
-        _share(f"{label}interval holds both truths", inside, np.ones_like(inside), 0.97, least=True),
-        Figure(
-            f"{label}half-width of the interval, share of T", float((high - low).mean() / 2), high.size, 0.05, "most"
-        ),
-    ]
-
-
-def unused_figures(found: Sequence[Judged], name: str) -> list[Figure]:
+def unused_figures(one: Judged, name: str, setting: str) -> list[Figure]:
     """Recall and false alarms of conditional credit for unused players."""
-    unused, is_unused = _cells(found, "unused"), _cells(found, "is_unused")
-    credit = np.abs(_cells(found, "conditional"))
+    credit = np.abs(one.conditional)
     return [
-        _share(f"{name}, recall", unused, is_unused & (credit > PRESENT), 0.995, least=True),
-        _share(f"{name}, false alarms", unused, is_unused & (credit < ABSENT), 0.01, least=False),
+        _said(f"{name}, recall", one.unused, one.is_unused & (credit > PRESENT), 0.995, setting, least=True),
+        _said(f"{name}, false alarms", one.unused, one.is_unused & (credit < ABSENT), 0.01, setting),
     ]
 
 
-def _share(name: str, said: NDArray[np.bool_], where: NDArray[np.bool_], target: float, *, least: bool) -> Figure:
-    count = int(where.sum())
-    value = float(said[where].mean()) if count else float(least)
-    return Figure(name, value, count, target, "least" if least else "most")
+def _gap_figures(one: Judged, setting: str) -> list[Figure]:
+    true = np.abs(one.conditional - one.marginal)
+    return [
+        _said("value gap, recall", one.gap, true > PRESENT, 0.98, setting, least=True),
+        _said("value gap, false alarms", one.gap, true < ABSENT, 0.01, setting),
+    ]
+
+
+def _sign_figures(one: Judged, setting: str) -> list[Figure]:
+    sides = one.marginal * one.conditional
+    differs = (sides < 0) & (np.minimum(np.abs(one.marginal), np.abs(one.conditional)) > MATERIAL)
+    return [
+        _said("sign, recall", one.sign, differs, 0.97, setting, least=True),
+        _said("sign, false alarms", one.sign, sides > 0, 0.002, setting),
+    ]
+
+
+def _spoken(one: Judged) -> NDArray[np.bool_]:
+    return np.asarray((one.gap | one.sign | one.unused).any(axis=1))
+
+
+def _interval_figures(one: Judged, label: str, setting: str) -> list[Figure]:
+    lower, upper = np.minimum(one.marginal, one.conditional), np.maximum(one.marginal, one.conditional)
+    told = np.isfinite(one.low) & np.isfinite(one.high)
+    inside = (one.low - TRUTH_ERROR <= lower) & (upper <= one.high + TRUTH_ERROR)
+    width, count = float((one.high - one.low)[told].sum()), int(told.sum())
+    half = width / 2 / max(count, 1)
+    return [
+        _said(f"{label}interval holds both truths", inside, told, 0.97, setting, least=True),
+        Figure(f"{label}half-width of the interval, share of T", half, count, 0.05, "most", "mean", setting),
+    ]
+
+
+def _said(  # noqa: PLR0913 - what a share is made of
+    name: str,
+    said: NDArray[np.bool_],
+    where: NDArray[np.bool_] | None,
+    target: float,
+    setting: str,
+    *,
+    least: bool = False,
+) -> Figure:
+    hits = said if where is None else said[where]
+    return share(name, float(hits.sum()), hits.size, target, "least" if least else "most", setting)

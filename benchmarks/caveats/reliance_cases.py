@@ -241,7 +241,10 @@ def score_reliance(seeds: Sequence[int], n: int) -> list[Figure]:
     figures += [
         Figure(f"reliance, {n} rows: use seen, {name}", float(np.mean(hits)), len(hits)) for name, hits in seen.items()
     ]
-    return [*figures, Figure(f"reliance, {n} rows: model rows per feature", rows / max(features, 1), features)]
+    return [
+        *figures,
+        Figure(f"reliance, {n} rows: model rows per feature", rows / max(features, 1), features, kind="mean"),
+    ]
 
 
 def score_bounds(seeds: Sequence[int], n: int) -> list[Figure]:

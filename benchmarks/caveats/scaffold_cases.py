@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from benchmarks.caveats import Figure
+from benchmarks.caveats import share
 from xaisvc.structure.manipulation import study_manipulation
 from xaisvc.types.table import Table
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from benchmarks.caveats import Figure
     from xaisvc.types.table import Column
 
     Score = Callable[[Table], NDArray[np.float64]]
@@ -376,13 +377,11 @@ def score_manipulation(seeds: Sequence[int], n: int) -> list[Figure]:
             else:
                 weak.append(found.suspected is True)
     every = [alarm for family in alarms.values() for alarm in family]
+    label = f"manipulation, {n} rows"
     return [
-        Figure(f"manipulation, {n} rows: recall", float(np.mean(hits)), len(hits), 0.99),
-        Figure(f"manipulation, {n} rows: recall, scaffolds that hardly work", float(np.mean(weak or [0])), len(weak)),
-        Figure(f"manipulation, {n} rows: false alarm", float(np.mean(every)), len(every), 0.01, "most"),
-        *(
-            Figure(f"manipulation, {n} rows: false alarm, {name}", float(np.mean(family)), len(family))
-            for name, family in alarms.items()
-        ),
-        Figure(f"manipulation, {n} rows: honest model, cannot tell", float(np.mean(unsure)), len(unsure)),
+        share(f"{label}: recall", sum(hits), len(hits), 0.99),
+        share(f"{label}: recall, scaffolds that hardly work", sum(weak), len(weak)),
+        share(f"{label}: false alarm", sum(every), len(every), 0.01, "most"),
+        *(share(f"{label}: false alarm, {name}", sum(family), len(family)) for name, family in alarms.items()),
+        share(f"{label}: honest model, cannot tell", sum(unsure), len(unsure)),
     ]

@@ -18,8 +18,9 @@ from tests.unit.views.cases import (
     make_open_description,
     make_record,
 )
+from tests.unit.views.every_caveat import EVERY_CAVEAT
 from tests.unit.views.pages import Page
-from xaisvc.types import Caveat, Severity
+from xaisvc.types import Caveat, Gate, Severity
 from xaisvc.views import FORMATS, Audience, View, ViewStatus, build_view, load_audiences, render_view
 from xaisvc.views.audience import Action
 from xaisvc.views.document import Bullets, Notice, Paragraph, Reasons
@@ -97,7 +98,7 @@ def audiences(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Audience
 
 def _cases() -> Iterator[tuple[str, BundleDescription, ExplanationRecord]]:
     full, open_, without = make_description(), make_open_description(), make_description_without_decision()
-    care = Caveat(kind="outside_background", severity=Severity.CARE, players=("credit_amount",))
+    care = Caveat(kind="input_out_of_range", severity=Severity.CARE, players=("credit_amount",))
     yield "adverse", full, make_record()
     yield "open", open_, make_record(description=open_)
     yield "favourable", full, make_record(adverse=False)
@@ -180,6 +181,26 @@ def test_sentences_are_as_short_and_plain_as_declared(audience: Audience, view: 
         assert longest_sentence(text) <= limits.max_sentence_words
     if limits.max_grade:
         assert reading_grade(text) <= limits.max_grade
+
+
+@pytest.mark.parametrize("which", EVERY_CAVEAT)
+def test_a_page_with_any_caveat_is_plain_and_says_nothing_banned(audience: Audience, which: str) -> None:
+    description = make_open_description()
+    page = build_view(make_record(description=description, caveats=(EVERY_CAVEAT[which],)), description, audience)
+    limits = audience.reading["en"]
+    text = " ".join(re.sub(r"(?<=[a-z”])$", ".", part) for part in _texts(page))
+
+    assert longest_sentence(text) <= (limits.max_sentence_words or 999)
+    assert reading_grade(text) <= (limits.max_grade or 99)
+    assert find_banned(render_view(page, "text"), audience.banned["en"]) == ()
+    assert not re.findall(r"\b[a-z]+_[a-z_]+\b", "" if audience.id == "data_scientist" else render_view(page, "text"))
+
+
+def test_an_audience_keeps_to_every_gate_unless_it_says_otherwise(audiences: Mapping[str, Audience]) -> None:
+    kept = {name: audience.gates for name, audience in audiences.items()}
+
+    assert kept["internal_auditor"] == kept["customer"] == kept["relationship_manager"] == frozenset(Gate)
+    assert kept["data_scientist"] == frozenset()
 
 
 def test_nothing_withheld_is_in_any_format(

@@ -115,7 +115,7 @@ def launch(
     command = [sys.executable, "-m", "xaisvc.cli", "serve", *arguments, "--log-format", "json", *flags]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("XAISVC_")}
     environment |= {f"XAISVC_{name.upper()}": str(value) for name, value in settings.items()}
-    environment["XAISVC_CACHE_DIR"] = ""
+    environment["XAISVC_CACHE_DIR"] = str(folder / "cache")  # outlives a restart, as an operator's does
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode
     environment["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])

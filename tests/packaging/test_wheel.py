@@ -62,12 +62,13 @@ def _files(folder: Path) -> set[str]:
     }
 
 
-def test_the_wheel_holds_the_package_and_the_audiences_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_the_audiences_the_suite_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
 
     expected = {f"xaisvc/{name}" for name in _files(ROOT / "xaisvc")}
     expected |= {f"xaisvc/_audiences/{name}" for name in _files(ROOT / "audiences")}
+    expected |= {f"xaisvc/_suites/benchmarks/caveats/{name}" for name in _files(ROOT / "benchmarks" / "caveats")}
     assert names == expected
 
 
@@ -92,6 +93,12 @@ def test_every_public_name_loads_from_the_wheel(clean: Path, tmp_path: Path) -> 
 
 def test_the_command_line_answers(clean: Path, tmp_path: Path) -> None:
     assert "serve" in _run(clean / "xaisvc", "--help", cwd=tmp_path)
+
+
+def test_the_wheel_carries_the_suite_of_caveats(clean: Path, tmp_path: Path) -> None:
+    shown = _run(clean / "xaisvc", "bench", "caveats", "--only", "units", "--seeds", "1", cwd=tmp_path)
+
+    assert "units: slips seen in 16 rows" in shown
 
 
 def test_requirements_are_met(uv: Path, clean: Path, tmp_path: Path) -> None:

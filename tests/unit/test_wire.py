@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from xaisvc import wire
-from xaisvc.types import Adverse, Direction, Kind, Sensitivity, Severity, Space
+from xaisvc.types import Adverse, Direction, Gate, Kind, Level, Sensitivity, Severity, Space
 from xaisvc.views import ViewStatus
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ TABLES = {
     "adverse": (Adverse, wire.ADVERSE_TO_WIRE, wire.ADVERSE_FROM_WIRE),
     "direction": (Direction, wire.DIRECTION_TO_WIRE, wire.DIRECTION_FROM_WIRE),
     "severity": (Severity, wire.SEVERITY_TO_WIRE, wire.SEVERITY_FROM_WIRE),
+    "gate": (Gate, wire.GATE_TO_WIRE, wire.GATE_FROM_WIRE),
+    "level": (Level, wire.LEVEL_TO_WIRE, wire.LEVEL_FROM_WIRE),
     "view status": (ViewStatus, wire.VIEW_STATUS_TO_WIRE, wire.VIEW_STATUS_FROM_WIRE),
 }
 

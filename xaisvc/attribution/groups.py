@@ -9,31 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from xaisvc.attribution.association import association_matrix
 from xaisvc.errors import InvalidRequestError
 from xaisvc.types import Players
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from xaisvc.types import BundleDescription, PlayersKind, Table
-
-# Association from which features are one cluster. Above it, hybrid rows mostly mix values that do not occur together.
-CLUSTER_THRESHOLD = 0.7
+    from xaisvc.types import BundleDescription, PlayersKind
 
 _KINDS = ("features", "concepts", "clusters")
 _MAX_NAMED_MEMBERS = 3
 
 
 def make_players(
-    description: BundleDescription, players: str | Mapping[str, Sequence[str]], background: Table
+    description: BundleDescription,
+    players: str | Mapping[str, Sequence[str]],
+    clusters: Callable[[], Sequence[Sequence[str]]],
 ) -> Players:
     """The players a caller asks for.
 
     Args:
         description: Holds features and concepts.
         players: `features`, `concepts`, `clusters`, or a mapping of name to feature ids.
-        background: Rows that clusters are found in.
+        clusters: Says which features go together in the background; asked only where clusters are the players.
 
     Raises:
         InvalidRequestError: If `players` is none of these, or the mapping does not fit the schema.
@@ -45,7 +43,7 @@ def make_players(
     if players == "concepts":
         return concepts_as_players(description)
     if players == "clusters":
-        return cluster_players(description, background)
+        return cluster_players(description, clusters())
     raise InvalidRequestError.of(
         "players", f"unknown players {players!r}; use {', '.join(_KINDS)} or a mapping of name to features"
     )
@@ -101,35 +99,17 @@ def custom_players(description: BundleDescription, groups: Mapping[str, Sequence
     return _players(description, owners, "custom")
 
 
-def cluster_players(
-    description: BundleDescription, background: Table, *, threshold: float = CLUSTER_THRESHOLD
-) -> Players:
+def cluster_players(description: BundleDescription, clusters: Sequence[Sequence[str]]) -> Players:
     """Features that go together in the background as one player.
-
-    Average linkage on 1 - association, cut where the mean association between two clusters falls below the threshold.
 
     Args:
         description: Holds the features.
-        background: b rows.
-        threshold: Association in (0, 1] from which clusters are merged.
+        clusters: Ids of the features of each cluster; features in none stand alone.
 
     Returns:
         A cluster is named after its features.
     """
-    ids = description.feature_ids
-    if len(ids) == 1:
-        return _players(description, {}, "clusters")
-    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 - heavy: loaded when used
-    from scipy.spatial.distance import squareform  # noqa: PLC0415 - heavy: loaded when used
-
-    distances = 1.0 - association_matrix(background)
-    tree = linkage(squareform(distances, checks=False), method="average")
-    # A distance of exactly 1 - threshold belongs to the cluster, whatever the last bit of the subtraction says.
-    labels = fcluster(tree, t=1.0 - threshold + 1e-12, criterion="distance")
-    members: dict[int, list[str]] = {}
-    for name, label in zip(ids, labels, strict=True):
-        members.setdefault(int(label), []).append(name)
-    owners = {name: _cluster_name(cluster) for cluster in members.values() if len(cluster) > 1 for name in cluster}
+    owners = {name: _cluster_name(cluster) for cluster in clusters if len(cluster) > 1 for name in cluster}
     return _players(description, owners, "clusters")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xaisvc.bundles.files import PinnedFile
     from xaisvc.types.record import Digests
     from xaisvc.types.schema import BundleDescription
-    from xaisvc.types.table import Table
+    from xaisvc.types.table import Column, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,9 @@ class Bundle:
         model: Content of `model.onnx`; sessions are built from these bytes, never from the file again.
         background: The rows that stand in for absent features.
         reference: Expected predictions; None if the bundle brings none.
-        digests: SHA-256 of model, background and schema.
+        protected: Name to values of attributes that the model is not given, for the rows of the background, so that
+            proxies of them can be found: texts with None for unknown, or numbers with NaN; (b,).
+        digests: SHA-256 of model, background and schema; the protected attributes count as a part of the schema.
         files: The files as they were when they were read, for `check_unchanged`. The reference is not among them,
             because no answer depends on it.
     """
@@ -53,3 +55,4 @@ class Bundle:
     reference: Reference | None
     digests: Digests
     files: tuple[PinnedFile, ...]
+    protected: Mapping[str, Column] = field(default_factory=dict)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 20
 MANY_ROWS = 2000
+FEWEST_PROTECTED = 200
+"""As `xaisvc.structure.proxies`, which cannot be asked from here, has it; a test compares the two."""
 _LISTED = 10
 
 
@@ -26,7 +28,7 @@ def check_background(bundle: Bundle) -> list[Finding]:
     findings = [_rows(len(bundle.background))]
     for feature in bundle.description.features:
         findings += _feature(feature, bundle.background.columns[feature.id])
-    return findings + _concepts(bundle)
+    return findings + _concepts(bundle) + _protected(bundle)
 
 
 def _rows(n_rows: int) -> Finding:
@@ -84,6 +86,21 @@ def _concepts(bundle: Bundle) -> list[Finding]:
     if not empty:
         return []
     return [Finding("warning", "concepts", f"no feature belongs to: {_some(empty)}; name it in a feature or remove it")]
+
+
+def _protected(bundle: Bundle) -> list[Finding]:
+    found = []
+    for name, values in bundle.protected.items():
+        known = sum(value is not None and value == value for value in values.tolist())  # noqa: PLR0124 - a NaN is not
+        if known < FEWEST_PROTECTED:
+            found.append(
+                Finding(
+                    "warning",
+                    f"protected attribute '{name}'",
+                    f"known for {known:,} background rows; proxies of it can be found from {FEWEST_PROTECTED} on",
+                )
+            )
+    return found
 
 
 def _some(names: Sequence[str]) -> str:

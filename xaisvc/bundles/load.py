@@ -13,6 +13,7 @@ from xaisvc.bundles.bundle import Bundle, Reference
 from xaisvc.bundles.files import current_mark, list_files, mark_of, open_folder, read_file
 from xaisvc.bundles.label_files import language_of
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
+from xaisvc.bundles.protected import parse_protected
 from xaisvc.bundles.rows import parse_rows
 from xaisvc.bundles.safety import DEFAULT_LIMITS, ModelLimits, check_model
 from xaisvc.bundles.tabular import read_frame, rows_error, typed_frame
@@ -20,17 +21,20 @@ from xaisvc.errors import BundleChangedError, BundleError, InvalidRowsError
 from xaisvc.types.record import Digests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
     from xaisvc.bundles.files import PinnedFile
     from xaisvc.types.schema import BundleDescription
-    from xaisvc.types.table import Table
+    from xaisvc.types.table import Column, Table
 
 MODEL = "model.onnx"
 LABELS = "labels"
 BACKGROUND = "background"
 REFERENCE = "reference"
+PROTECTED = "protected"
 PREDICTION = "prediction:"
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_TABLE_BYTES = 512 * 2**20
@@ -69,19 +73,22 @@ def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bu
             raise BundleError(f"the file is missing; {_REMEDIES[BACKGROUND]}", file=f"{BACKGROUND}.parquet")
         background, background_pin = found
         reference = _table(folder, REFERENCE)
+        protected = _table(folder, PROTECTED)
     description = parse_manifest(manifest, labels={language: content for language, (content, _) in labels.items()})
     check_model(model, limits=limits)
-    schema_pins = (manifest_pin, *(pin for _, pin in labels.values()))
+    schema_pins = (manifest_pin, *(pin for _, pin in labels.values()), *([protected[1]] if protected else []))
+    rows = _rows(description, read_frame(background, background_pin.name), background_pin.name)
     return Bundle(
         path=root,
         description=description,
         model=model,
-        background=_rows(description, read_frame(background, background_pin.name), background_pin.name),
+        background=rows,
         reference=parse_reference(description, read_frame(reference[0], reference[1].name), reference[1].name)
         if reference
         else None,
         digests=Digests(model=model_pin.sha256, background=background_pin.sha256, schema=schema_digest(schema_pins)),
         files=(*schema_pins, model_pin, background_pin),
+        protected={} if protected is None else _protected(description, *protected, len(rows)),
     )
 
 
@@ -111,7 +118,7 @@ def check_unchanged(bundle: Bundle) -> None:
 
 
 def schema_digest(pins: tuple[PinnedFile, ...]) -> str:
-    """SHA-256 over name and digest of `bundle.yaml` and the label files, in the order of their names."""
+    """SHA-256 over name and digest of `bundle.yaml`, labels and protected attributes, in the order of their names."""
     lines = [f"{pin.sha256} {pin.name}\n" for pin in sorted(pins, key=lambda pin: pin.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -166,6 +173,10 @@ def _table(folder: int, stem: str) -> tuple[bytes, PinnedFile] | None:
     if len(found) > 1:
         raise BundleError(f"{stem}.parquet and {stem}.csv are both there; remove one", file=found[1][1].name)
     return found[0] if found else None
+
+
+def _protected(description: BundleDescription, content: bytes, pin: PinnedFile, n_rows: int) -> Mapping[str, Column]:
+    return parse_protected(description, read_frame(content, pin.name), n_rows, pin.name)
 
 
 def _rows(description: BundleDescription, frame: pd.DataFrame, file: str) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from xaisvc.bundles.label_files import merge_labels
 from xaisvc.bundles.yaml_nodes import read_yaml
 from xaisvc.types.schema import (
+    MAX_AGE_DAYS,
     Adverse,
     Band,
     BundleDescription,
@@ -44,8 +45,8 @@ _LANGUAGE_RULE = "write a language tag such as en, nl or pt-BR"
 _MAX_FEATURE_ID = 200
 
 _TOP = (
-    "schema", "name", "version", "owner", "purpose", "out_of_scope", "notes", "languages", "outputs", "concepts",
-    "features",
+    "schema", "name", "version", "owner", "purpose", "out_of_scope", "notes", "languages", "background", "outputs",
+    "concepts", "features",
 )  # fmt: skip
 _OUTPUT = ("id", "tensor", "target", "tensor_space", "space", "adverse", "threshold", "bands", "label")
 _FEATURE = (
@@ -91,6 +92,7 @@ def _description(root: Node) -> BundleDescription:
     outputs = _unique(top["outputs"], lambda node: _output(node, languages), "output")
     concept_ids = tuple(concept.id for concept in concepts)
     features = _unique(top["features"], lambda node: _feature(node, languages, concept_ids), "feature")
+    as_of, max_age_days = _background(top.get("background"))
     if not outputs:
         raise top["outputs"].error("at least one output is required: the number that is explained")
     if not features:
@@ -107,7 +109,23 @@ def _description(root: Node) -> BundleDescription:
         outputs=outputs,
         concepts=concepts,
         features=features,
+        background_as_of=as_of,
+        background_max_age_days=max_age_days,
     )
+
+
+def _background(node: Node | None) -> tuple[date | None, int]:
+    if node is None:
+        return None, MAX_AGE_DAYS
+    fields = node.fields(("as_of", "max_age_days"), ("as_of",))
+    try:
+        as_of = date.fromisoformat(fields["as_of"].scalar())
+    except ValueError:
+        raise fields["as_of"].error("must be the day that the background rows are from, such as 2026-03-31") from None
+    max_age_days = fields["max_age_days"].integer() if "max_age_days" in fields else MAX_AGE_DAYS
+    if max_age_days < 1:
+        raise fields["max_age_days"].error("must be at least 1 day")
+    return as_of, max_age_days
 
 
 def _languages(node: Node | None) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ _HEAD = """\
 # The description of one model: what it is for, what it answers and what it reads.
 # Check it with `xaisvc bundle check` after every change. Unknown keys are errors.
 """
+_BACKGROUND_NOTE = """\
+# The day that the background rows are from, and after how many days explanations warn that they are stale.
+"""
 _OUTPUTS_NOTE = """\
 # The numbers that can be explained; the first is the default.
 #   tensor, target   output of the graph, and its class or column (leave target out if there is one number per row)
@@ -73,7 +76,11 @@ def write_manifest(description: BundleDescription) -> str:
     ]
     if description.notes:
         lines.append(f"notes: {_prose(description.notes)}")
-    lines += [f"languages: [{', '.join(scalar(tag) for tag in description.languages)}]", "", _OUTPUTS_NOTE + "outputs:"]
+    lines.append(f"languages: [{', '.join(scalar(tag) for tag in description.languages)}]")
+    if description.background_as_of is not None:
+        day, limit = description.background_as_of.isoformat(), description.background_max_age_days
+        lines += ["", _BACKGROUND_NOTE + f"background: {{as_of: {day}, max_age_days: {limit}}}"]
+    lines += ["", _OUTPUTS_NOTE + "outputs:"]
     for output in description.outputs:
         lines += _output(output)
     lines += ["", _CONCEPTS_NOTE + ("concepts:" if description.concepts else "concepts: []")]

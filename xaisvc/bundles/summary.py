@@ -44,10 +44,12 @@ def describe_bundle(bundle: Bundle) -> str:
             lines += _entry(concept.id, ", ".join(members) or "no features")
     lines += ["", "pinned"]
     lines += _entry("model", f"{bundle.digests.model} ({len(bundle.model):,} bytes)")
-    lines += _entry("background", f"{bundle.digests.background} ({len(bundle.background):,} rows)")
+    day = "" if about.background_as_of is None else f", as of {about.background_as_of.isoformat()}"
+    lines += _entry("background", f"{bundle.digests.background} ({len(bundle.background):,} rows{day})")
     lines += _entry("schema", bundle.digests.schema)
     reference = "none" if bundle.reference is None else f"{len(bundle.reference.rows):,} rows"
     lines += _entry("reference", reference)
+    lines += _entry("protected", ", ".join(bundle.protected) or "none")
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -91,10 +91,15 @@ def read_data(source: str | Path) -> pd.DataFrame:
         frame = _frame(content, name)
     except _TableError as error:
         raise InvalidRequestError.of("data", str(error)) from None
-    if name.endswith(".csv"):
-        for column in frame.columns:
-            frame[column] = _guessed(frame[column])
-    return frame
+    return guess_types(frame) if name.endswith(".csv") else frame
+
+
+def guess_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells of a CSV file as numbers, truth values or texts, column by column."""
+    typed = frame.copy()
+    for column in typed.columns:
+        typed[column] = _guessed(typed[column])
+    return typed
 
 
 class _TableError(ValueError):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xaisvc.bundles.bundle import Reference
-from xaisvc.bundles.load import BACKGROUND, MODEL, PREDICTION, REFERENCE, parse_reference
+from xaisvc.bundles.load import BACKGROUND, MODEL, PREDICTION, PROTECTED, REFERENCE, parse_reference
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
 from xaisvc.bundles.manifest_text import write_manifest
+from xaisvc.bundles.protected import parse_protected, write_protected
 from xaisvc.bundles.rows import parse_rows
 from xaisvc.bundles.safety import check_model
 from xaisvc.bundles.tabular import rows_error, write_parquet
@@ -32,6 +33,7 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
     model: bytes,
     background: pd.DataFrame | Table,
     reference: pd.DataFrame | Reference | None = None,
+    protected: pd.DataFrame | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Writes a bundle's folder.
@@ -45,6 +47,7 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
         model: Content of the ONNX file.
         background: Rows that stand in for absent features.
         reference: Rows with expected predictions; a DataFrame has a column `prediction:<output id>` per output.
+        protected: One column per protected attribute that the model is not given, for the rows of the background.
         overwrite: Whether a bundle that is already there is replaced. Any other folder is never touched.
 
     Returns:
@@ -59,11 +62,15 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
     manifest = write_manifest(description)
     described = parse_manifest(manifest.encode())
     check_model(model)
+    rows = _rows(described, background)
     files = {
         MANIFEST: manifest.encode(),
         MODEL: model,
-        f"{BACKGROUND}.parquet": write_parquet(described, _rows(described, background)),
+        f"{BACKGROUND}.parquet": write_parquet(described, rows),
     }
+    if protected is not None:
+        attributes = parse_protected(described, protected, len(rows), PROTECTED)
+        files[f"{PROTECTED}.parquet"] = write_protected(attributes)
     if reference is not None:
         known = reference if isinstance(reference, Reference) else parse_reference(described, reference, "reference")
         extra = {f"{PREDICTION}{output}": values for output, values in known.predictions.items()}

@@ -1,42 +1,81 @@
 """Typed, evidenced warnings about attributions: one module per caveat, registered here."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xaisvc.caveats.additivity_failure import AdditivityFailure
+from xaisvc.caveats.attributed_but_unused import AttributedButUnused
+from xaisvc.caveats.background_sensitivity import BackgroundSensitivity
 from xaisvc.caveats.base import CaveatContext, CaveatRule, Finding, RowCaveats
-from xaisvc.caveats.correlated_features import CorrelatedFeatures
-from xaisvc.caveats.coverage import Coverage, cover
-from xaisvc.caveats.local_surrogate import LocalSurrogate
-from xaisvc.caveats.missing_values import MissingValues
+from xaisvc.caveats.estimator_noise import EstimatorNoise
+from xaisvc.caveats.facts import Kept
+from xaisvc.caveats.hidden_proxy_use import HiddenProxyUse
+from xaisvc.caveats.input_out_of_range import InputOutOfRange
+from xaisvc.caveats.interaction_dominates import InteractionDominates
+from xaisvc.caveats.low_fidelity_surrogate import LowFidelitySurrogate
+from xaisvc.caveats.method_disagreement import method_disagreement
+from xaisvc.caveats.missing_input import MissingInput
 from xaisvc.caveats.near_threshold import NearThreshold
-from xaisvc.caveats.not_converged import NotConverged
-from xaisvc.caveats.outside_background import OutsideBackground
-from xaisvc.caveats.small_background import SmallBackground
+from xaisvc.caveats.off_manifold import OffManifold
+from xaisvc.caveats.possible_manipulation import PossibleManipulation
+from xaisvc.caveats.proxy_of_protected import ProxyOfProtected
+from xaisvc.caveats.rare_usage import RareUsage
+from xaisvc.caveats.shared_credit import SharedCredit
+from xaisvc.caveats.stale_background import StaleBackground
+from xaisvc.caveats.support_row import RowScreen
+from xaisvc.caveats.thresholds import CaveatThresholds
+from xaisvc.caveats.unit_caveats import UnitChange, batch_changes
+from xaisvc.caveats.value_function_disagreement import ValueFunctionDisagreement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CAVEATS: tuple[CaveatRule, ...] = (
-    CorrelatedFeatures(),
-    OutsideBackground(),
-    NotConverged(),
-    LocalSurrogate(),
-    SmallBackground(),
+    PossibleManipulation(),
+    AdditivityFailure(),
+    EstimatorNoise(),
+    InputOutOfRange(),
+    UnitChange(),
+    ValueFunctionDisagreement(),
+    SharedCredit(),
+    AttributedButUnused(),
+    HiddenProxyUse(),
+    LowFidelitySurrogate(),
+    OffManifold(),
+    BackgroundSensitivity(),
+    StaleBackground(),
     NearThreshold(),
-    MissingValues(),
+    ProxyOfProtected(),
+    RareUsage(),
+    InteractionDominates(),
+    MissingInput(),
 )
+"""All rules. Caveats of the same severity stand in this order."""
 
 PIECE_ROWS = 16384
 """Rows that rules look at together: their intermediates stay small whatever the number of rows."""
 
 
-def find_caveats(context: CaveatContext) -> RowCaveats:
+def find_caveats(context: Callable[[], CaveatContext], count: int) -> RowCaveats:
     """Asks every registered rule about every row, when the first caveat is read.
+
+    Args:
+        context: The rows and everything known about them; asked once a caveat is read, since studies that nobody made
+            yet take time.
+        count: Number of rows.
 
     Returns:
         One tuple per row, most severe first, then in the order of the registry.
     """
-    count, size = len(context.rows), PIECE_ROWS
+    size = PIECE_ROWS
 
     def find() -> list[tuple[Finding, ...]]:
+        whole = context()
         parts = (
-            [context]
+            [whole]
             if count <= size
-            else [context.part(start, min(start + size, count)) for start in range(0, count, size)]
+            else [whole.part(start, min(start + size, count)) for start in range(0, count, size)]
         )
         return [tuple(finding for rule in CAVEATS for finding in rule.find(part)) for part in parts]
 
@@ -47,9 +86,12 @@ __all__ = [
     "CAVEATS",
     "CaveatContext",
     "CaveatRule",
-    "Coverage",
+    "CaveatThresholds",
     "Finding",
+    "Kept",
     "RowCaveats",
-    "cover",
+    "RowScreen",
+    "batch_changes",
     "find_caveats",
+    "method_disagreement",
 ]

@@ -3,51 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 
+from xaisvc.caveats.conditional import second_opinion
+from xaisvc.caveats.facts import Kept, PlayerFacts
+from xaisvc.caveats.support_row import ReadRows, RowScreen, read_rows, read_support
+from xaisvc.caveats.thresholds import CaveatThresholds
 from xaisvc.types import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from xaisvc.caveats.coverage import Coverage
     from xaisvc.types import Attribution, BundleDescription, Caveat, Output, Players, Table
+    from xaisvc.types.second_opinion import SecondOpinion
+    from xaisvc.types.studies import Studies
+    from xaisvc.types.support import RowSupport
+    from xaisvc.types.units import UnitChanges
 
 _ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CaveatContext:
     """One call's rows and everything known about them.
 
     Attributes:
         description: The bundle.
         output: The output that was explained.
-        rows: The n rows explained.
-        coverage: What the b background rows cover.
+        rows: The n rows explained, features in the order of the bundle's schema.
         background_predictions: Output tensor for the background, in the tensor's unit, ascending; float64, (b,).
         predictions: Output tensor for the rows, in the tensor's unit; float64, (n,).
-        players: Who shares the credit.
+        players: Who shares the credit, p of them.
         attribution: The numbers.
-        association: Strength of association between features in the background, in [0, 1]; float64, (f, f), features in
-            the order of the schema.
+        studies: What was studied once for the bundle, the output and the players.
+        screen: What follows from `studies.support` alone.
+        thresholds: When to speak.
+        kept: Keeps what follows from the studies and the players; the same one for all calls of a bundle saves that
+            work.
     """
 
     description: BundleDescription
     output: Output
     rows: Table
-    coverage: Coverage
     background_predictions: NDArray[np.float64]
     predictions: NDArray[np.float64]
     players: Players
     attribution: Attribution
-    association: NDArray[np.float64]
+    studies: Studies
+    screen: RowScreen
+    thresholds: CaveatThresholds = field(default_factory=CaveatThresholds)
+    kept: Kept = field(default_factory=Kept)
 
     def part(self, start: int, stop: int) -> CaveatContext:
         """The context of the rows from `start` to before `stop`; views, no copies."""
@@ -68,17 +80,103 @@ class CaveatContext:
             ),
         )
 
+    @property
+    def is_surrogate(self) -> bool:
+        """Whether the numbers are weights of a local surrogate, as LIME's are."""
+        return self.attribution.value_function == "local_surrogate"
+
+    @cached_property
+    def sizes(self) -> NDArray[np.float64]:
+        """Absolute attributions; float64, (n, p)."""
+        return np.abs(self.attribution.values)
+
+    @cached_property
+    def largest(self) -> NDArray[np.float64]:
+        """Largest absolute attribution of each row; float64, (n,)."""
+        return np.asarray(self.sizes.max(axis=1, initial=0.0))
+
+    @cached_property
+    def totals(self) -> NDArray[np.float64]:
+        """Total absolute attribution T of each row; float64, (n,)."""
+        return np.asarray(self.sizes.sum(axis=1))
+
+    @cached_property
     def shares(self) -> NDArray[np.float64]:
         """Each player's share of the row's total absolute attribution; float64, (n, p), zero if the total is zero."""
-        magnitude = np.abs(self.attribution.values)
-        total = magnitude.sum(axis=1, keepdims=True)
-        shares: NDArray[np.float64] = magnitude / np.where(total > 0, total, 1.0)
-        return shares
+        totals = self.totals
+        return np.asarray(self.sizes / np.where(totals > 0, totals, 1.0)[:, None])
 
-    def owners(self, features: Collection[str]) -> tuple[str, ...]:
-        """Names of the players that hold any of these features."""
-        pairs = zip(self.players.names, self.players.members, strict=True)
-        return tuple(name for name, members in pairs if not set(features).isdisjoint(members))
+    @cached_property
+    def facts(self) -> PlayerFacts:
+        """What the studies say of the players."""
+        return self.kept.facts(self.studies, self.players, self.thresholds.info_association)
+
+    @property
+    def unused(self) -> NDArray[np.bool_]:
+        """Players all of whose features are proven to be unused; bool, (p,)."""
+        return self.facts.unused
+
+    @property
+    def relied(self) -> NDArray[np.bool_]:
+        """Players that the model was seen to use, if rarely; bool, (p,)."""
+        return self.facts.relied
+
+    @cached_property
+    def _read(self) -> ReadRows:
+        return read_rows(self.screen, self.rows)
+
+    @cached_property
+    def support(self) -> RowSupport:
+        """How the rows lie in the support of the background."""
+        return read_support(self.screen, self._read)
+
+    @cached_property
+    def units(self) -> UnitChanges:
+        """Single values that a change of unit may explain; nothing about the rows together."""
+        return self.facts.units.changes(self._read.values)
+
+    @cached_property
+    def opinion(self) -> SecondOpinion | None:
+        """What the conditional values say; None where there are none: LIME, and players that nobody studied."""
+        reader = self.facts.reader
+        if reader is None or not self.compared:
+            return None
+        errors = self.attribution.standard_errors
+        if self.studies.spread is not None:
+            errors = np.hypot(errors, self.studies.spread.background_errors)
+        return second_opinion(
+            self.attribution.values,
+            errors,
+            reader.gaps(self.rows),
+            self.unused,
+            relied=self.relied,
+            thresholds=self.thresholds.opinion,
+        )
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is a second opinion."""
+        return self.facts.reader is not None and not self.is_surrogate
+
+    @property
+    def differing(self) -> SecondOpinion | None:
+        """The second opinion, unless it cannot differ: no players go together, and none is proven to be unused."""
+        facts = self.facts
+        if not self.compared or not (facts.unused_any or facts.linked_any):
+            return None
+        return self.opinion
+
+    def names(self, chosen: Sequence[bool] | NDArray[np.bool_]) -> tuple[str, ...]:
+        """Names of some players.
+
+        Args:
+            chosen: Whether each player is meant; p of them.
+        """
+        return tuple(compress(self.players.names, chosen))
+
+    def named(self, places: Sequence[int]) -> tuple[str, ...]:
+        """Names of the players at some places."""
+        return tuple(self.players.names[i] for i in places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +193,11 @@ class Finding:
 
 
 class CaveatRule(Protocol):
-    """One thing that can be the matter with an attribution. Rules keep no state."""
+    """One thing that can be the matter with an attribution. Rules keep no state.
+
+    A message is the same for all rows with the same kind, severity and players, so that it is made once and not for
+    each row: it may hold names and what was found about the bundle. Figures of the row are evidence.
+    """
 
     @property
     def kind(self) -> str:
@@ -104,6 +206,42 @@ class CaveatRule(Protocol):
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """What is the matter with the rows of the context, decided for all rows at once."""
+        ...
+
+
+def everywhere(context: CaveatContext, caveat: Caveat) -> tuple[Finding, ...]:
+    """The same caveat for every row."""
+    return (Finding(np.ones(len(context.rows), dtype=np.bool_), lambda _: caveat),)
+
+
+def by_players(
+    context: CaveatContext, chosen: NDArray[np.bool_], caveat: Callable[[tuple[str, ...], str, int], Caveat], say: Say
+) -> tuple[Finding, ...]:
+    """A finding about players that differ from row to row.
+
+    Args:
+        context: The rows.
+        chosen: The players it is about; bool, (n, p). It speaks where there are any.
+        caveat: Makes the caveat from the players' names, the message and the row's index.
+        say: Makes the message from the players' names; asked once for the same players.
+    """
+    speaks = np.asarray(chosen.any(axis=1))
+    if not speaks.any():
+        return ()
+    said = cache(say)
+
+    def make(row: int) -> Caveat:
+        names = context.names(chosen[row].tolist())
+        return caveat(names, said(names), row)
+
+    return (Finding(speaks, make),)
+
+
+class Say(Protocol):
+    """Puts into words what is said of some players."""
+
+    def __call__(self, names: tuple[str, ...], /) -> str:
+        """The sentence."""
         ...
 
 

@@ -12,19 +12,25 @@ sign 0.949 at 0.25 %, and 94.9 % of intervals at 0.058 T.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
 from xaisvc.types.second_opinion import Gaps, SecondOpinion, Thresholds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from xaisvc.types.second_opinion import LinkedPlan, OpinionPlan
     from xaisvc.types.table import Table
 
     Floats = NDArray[np.float64]
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 SEEN_SCALE: Final = 1.3
 """What the deviation from leaving out groups is multiplied with; all four scales by maximum likelihood on development
@@ -42,7 +48,126 @@ OUTSIDE_SCALE: Final = 0.2
 MEDIUM_SHARE: Final = 0.10
 """Share of T that has to move between players for severity 2."""
 
-_TOP: Final = 3
+TOP: Final = 3
+"""Players that lead an explanation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """One studied set, with everything that its kernel reads side by side."""
+
+    features: tuple[str, ...]
+    places: tuple[Mapping[str, int] | None, ...]
+    columns: tuple[NDArray[np.bool_], NDArray[np.int64], Floats, Floats, Floats, NDArray[np.int64]]
+    centres: tuple[Floats, NDArray[np.int64]]
+    cuts: tuple[NDArray[np.bool_], Floats, Floats]
+    sums: tuple[Floats, Floats]
+    scales: tuple[NDArray[np.int64], Floats, float, int]
+
+    @classmethod
+    def of(cls, one: LinkedPlan, place: int) -> _Set:
+        numbers = [column.is_number for column in one.columns]
+        floor = np.hypot(FLOOR_SCALE * one.floor, INTERPLAY_SCALE * one.interplay)
+        return cls(
+            features=tuple(column.feature for column in one.columns),
+            places=tuple(
+                None if column.is_number else {level: code for code, level in enumerate(column.levels, start=1)}
+                for column in one.columns
+            ),
+            columns=(
+                np.array(numbers, dtype=np.bool_),
+                np.cumsum([0, *(len(column.knots) for column in one.columns)], dtype=np.int64),
+                np.concatenate([column.knots for column in one.columns], dtype=np.float64),
+                np.concatenate([column.scores for column in one.columns], dtype=np.float64),
+                np.array([column.by_level for column in one.columns], dtype=np.float64),
+                _writable(one.owner),
+            ),
+            centres=(_writable(one.scores), _writable(one.codes)),
+            cuts=(
+                _writable(one.cuts),
+                _writable(one.kernels),
+                np.concatenate([one.weights, one.weights.sum(axis=0, keepdims=True)]),
+            ),
+            sums=(_writable(one.slopes), _writable(one.intercepts)),
+            scales=(
+                np.array(one.players, dtype=np.int64),
+                np.append(floor, INTERPLAY_SCALE * one.outside),
+                SEEN_SCALE,
+                place,
+            ),
+        )
+
+    def raw(self, rows: Table) -> Floats:
+        """Numbers, and codes of categories; float64, (columns, n)."""
+        found = np.empty((len(self.features), len(rows)))
+        for j, (feature, places) in enumerate(zip(self.features, self.places, strict=True)):
+            values = rows.columns[feature]
+            if places is None:
+                found[j] = values
+            else:
+                found[j] = [0 if value is None else places.get(str(value), -1) for value in values]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class GapReader:
+    """Reads gaps by a plan. What does not depend on the rows is worked out once, by `GapReader.of`."""
+
+    sets: tuple[_Set, ...]
+    players: tuple[tuple[int, ...], ...]
+    linked: NDArray[np.bool_]
+    errors: Floats
+
+    @classmethod
+    def of(cls, plan: OpinionPlan) -> GapReader:
+        """Prepares a plan.
+
+        Args:
+            plan: Of the bundle, its output and the players.
+        """
+        linked, spill = np.zeros(plan.n_players, dtype=np.bool_), np.zeros(plan.n_players)
+        for one in plan.sets:
+            linked[list(one.players)] = True
+            others = np.ones(plan.n_players, dtype=np.bool_)
+            others[list(one.players)] = False
+            spill[others] += one.outside**2
+        errors = np.where(linked, 0.0, OUTSIDE_SCALE * np.sqrt(spill))
+        for unstudied in plan.unstudied:
+            linked[list(unstudied)] = True
+            errors[list(unstudied)] = np.inf
+        return cls(
+            sets=tuple(_Set.of(one, k) for k, one in enumerate(plan.sets)),
+            players=tuple(one.players for one in plan.sets),
+            linked=linked,
+            errors=errors,
+        )
+
+    def gaps(self, rows: Table) -> Gaps:
+        """Conditional minus interventional Shapley values; see `conditional_gaps`."""
+        n, p, k = len(rows), len(self.linked), len(self.sets)
+        values, errors = np.zeros((n, p)), np.empty((n, p))
+        errors[:] = self.errors
+        totals, total_errors = np.zeros((n, k)), np.zeros((n, k))
+        if self.sets:
+            from xaisvc.caveats.conditional_kernel import set_gaps  # noqa: PLC0415 (heavy: loaded when used)
+
+            for one in self.sets:
+                found = (values, errors, totals, total_errors)
+                set_gaps(one.raw(rows), one.columns, one.centres, one.cuts, one.sums, one.scales, found)
+        return Gaps(
+            values=values,
+            errors=errors,
+            sets=self.players,
+            totals=totals,
+            total_errors=total_errors,
+            linked=self.linked,
+        )
+
+
+def _writable(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """The same numbers in the form that kernels are compiled for, copied only if need be."""
+    flags = values.flags
+    return values if flags.c_contiguous and flags.writeable else np.array(values, order="C")
 
 
 def conditional_gaps(plan: OpinionPlan, rows: Table) -> Gaps:
@@ -56,56 +181,7 @@ def conditional_gaps(plan: OpinionPlan, rows: Table) -> Gaps:
         Gaps of n rows and p players, and of the sum of each set's players. A row's numbers do not depend on the rows
         beside it.
     """
-    n, p = len(rows), plan.n_players
-    values, errors = np.zeros((n, p)), np.zeros((n, p))
-    totals, total_errors = np.zeros((n, len(plan.sets))), np.zeros((n, len(plan.sets)))
-    linked = np.zeros(p, dtype=np.bool_)
-    spill = np.zeros(p)
-    for k, one in enumerate(plan.sets):
-        found, places = _read(one, rows), list(one.players)
-        linked[places] = True
-        others = np.ones(p, dtype=np.bool_)
-        others[places] = False
-        spill[others] += one.outside**2
-        left_out = found[:, :, 1:]
-        g = left_out.shape[2]
-        middle = left_out.mean(axis=2, keepdims=True)
-        seen = np.sqrt((g - 1) / g * ((left_out - middle) ** 2).sum(axis=2))
-        values[:, places], totals[:, k] = found[:, :-1, 0], found[:, -1, 0]
-        floor = np.hypot(FLOOR_SCALE * one.floor, INTERPLAY_SCALE * one.interplay)
-        errors[:, places] = np.hypot(SEEN_SCALE * seen[:, :-1], floor)
-        total_errors[:, k] = np.hypot(SEEN_SCALE * seen[:, -1], INTERPLAY_SCALE * one.outside)
-    errors[:, ~linked] = OUTSIDE_SCALE * np.sqrt(spill[~linked])
-    for unstudied in plan.unstudied:
-        linked[list(unstudied)] = True
-        errors[:, list(unstudied)] = np.inf
-    return Gaps(
-        values=values,
-        errors=errors,
-        sets=tuple(one.players for one in plan.sets),
-        totals=totals,
-        total_errors=total_errors,
-        linked=linked,
-    )
-
-
-def _read(one: LinkedPlan, rows: Table) -> Floats:
-    from xaisvc.caveats.conditional_kernel import set_gaps  # noqa: PLC0415 (heavy: loaded when used)
-
-    both = [column.compare(rows.columns[column.feature]) for column in one.columns]
-    scores = np.ascontiguousarray(np.stack([scores for scores, _ in both], axis=1))
-    codes = np.ascontiguousarray(np.stack([codes for _, codes in both], axis=1))
-    by_level = np.array([column.by_level for column in one.columns])
-    weights = np.concatenate([one.weights, one.weights.sum(axis=0, keepdims=True)])
-    found = np.empty((len(rows), len(weights), one.slopes.shape[1] // 2))
-    set_gaps(
-        (scores, codes),
-        (one.scores, one.codes, by_level, one.owner),
-        (one.cuts, one.kernels, weights),
-        (one.slopes, one.intercepts),
-        found,
-    )
-    return found
+    return GapReader.of(plan).gaps(rows)
 
 
 def second_opinion(  # noqa: PLR0913 - what is known of the values, of the players, and what counts
@@ -131,86 +207,85 @@ def second_opinion(  # noqa: PLR0913 - what is known of the values, of the playe
         The opinion; a player of whom nothing can be told has an infinite interval and never speaks.
     """
     limits = thresholds or Thresholds()
+    n, p = values.shape
+    quiet = np.zeros((n, p), dtype=np.bool_)
+    if not (gaps.linked.any() or unused.any()):
+        reach = limits.interval_errors * np.hypot(gaps.errors, standard_errors)
+        return SecondOpinion(
+            conditional=values,
+            low=values - reach,
+            high=values + reach,
+            gap=quiet,
+            sign=quiet,
+            unused=quiet,
+            hidden=quiet,
+            top_changes=np.zeros(n, dtype=np.bool_),
+            moved=np.zeros(n),
+            severity=np.zeros(n, dtype=np.int8),
+            told=np.ones(p, dtype=np.bool_),
+            sets=(),
+            set_values=gaps.totals,
+            set_low=gaps.totals,
+            set_high=gaps.totals,
+        )
+    from xaisvc.caveats.conditional_kernel import judge  # noqa: PLC0415 (heavy: loaded when used)
+
     told = np.asarray(np.isfinite(gaps.errors).all(axis=0))
-    # An unused player that goes with nothing has no credit of either kind, whatever the others do.
-    errors = np.where(told & (gaps.linked | ~unused), gaps.errors, 0.0)
-    conditional = values + gaps.values
-    total = np.abs(values).sum(axis=1, keepdims=True)
-    size = np.abs(gaps.values)
-    gap = told & (size > np.maximum(limits.gap_share * total, limits.gap_errors * errors)) & (total > 0)
-    least = np.minimum(np.abs(values), np.abs(conditional))
-    sign = (
-        told
-        & (values * conditional < 0)
-        & (least > limits.sign_share * total)
-        & (np.abs(conditional) > limits.sign_errors * errors)
-    )
-    credited = (
-        told
-        & unused
-        & (np.abs(conditional) > np.maximum(limits.unused_share * total, limits.unused_errors * errors))
-        & (total > 0)
-    )
-    hidden = (
-        np.zeros_like(gap) if relied is None else gap & relied & (np.abs(conditional) < limits.hidden_share * total)
-    )
-    near, far = limits.interval_errors * standard_errors, limits.interval_errors * np.hypot(errors, standard_errors)
-    low, high = np.minimum(values - near, conditional - far), np.maximum(values + near, conditional + far)
-    top_changes = _top_changes(values, conditional, errors) & gap.any(axis=1)
-    moved = np.divide(size.sum(axis=1) / 2, total[:, 0], out=np.zeros(len(values)), where=total[:, 0] > 0)
-    speaks = gap.any(axis=1) | sign.any(axis=1) | credited.any(axis=1)
-    prominent = (credited & _is_top(conditional)).any(axis=1)
-    severity = np.where(sign.any(axis=1) | top_changes | prominent, 3, np.where(moved > MEDIUM_SHARE, 2, 1))
-    sums, sum_errors = _sums(values, gaps), _sum_errors(standard_errors, gaps)
-    reach = limits.interval_errors * np.hypot(gaps.total_errors, sum_errors)
-    sum_near = limits.interval_errors * sum_errors
-    return SecondOpinion(
-        conditional=conditional,
-        low=np.where(told, low, -np.inf),
-        high=np.where(told, high, np.inf),
-        gap=gap,
-        sign=sign,
-        unused=credited,
-        hidden=hidden,
-        top_changes=top_changes,
-        moved=moved,
-        severity=np.where(speaks, severity, 0).astype(np.int8),
+    found = SecondOpinion(
+        conditional=np.empty((n, p)),
+        low=np.empty((n, p)),
+        high=np.empty((n, p)),
+        gap=quiet,
+        sign=np.empty_like(quiet),
+        unused=np.empty_like(quiet),
+        hidden=np.empty_like(quiet),
+        top_changes=np.empty(n, dtype=np.bool_),
+        moved=np.empty(n),
+        severity=np.empty(n, dtype=np.int8),
         told=told,
         sets=gaps.sets,
-        set_values=sums,
-        set_low=np.minimum(sums - sum_near, sums + gaps.totals - reach),
-        set_high=np.maximum(sums + sum_near, sums + gaps.totals + reach),
+        set_values=np.empty(gaps.totals.shape),
+        set_low=np.empty(gaps.totals.shape),
+        set_high=np.empty(gaps.totals.shape),
     )
-
-
-def _sums(values: Floats, gaps: Gaps) -> Floats:
-    return np.stack([values[:, list(one)].sum(axis=1) for one in gaps.sets], axis=1) if gaps.sets else gaps.totals
-
-
-def _sum_errors(errors: Floats, gaps: Gaps) -> Floats:
-    """Standard errors of sums as if their parts erred together: members of a set mostly do."""
-    return _sums(errors, gaps)
-
-
-def _is_top(values: Floats) -> NDArray[np.bool_]:
-    """Which players are among the three largest; ties go to the first."""
-    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :_TOP]
-    found = np.zeros(values.shape, dtype=np.bool_)
-    np.put_along_axis(found, order, values=True, axis=1)
+    judge(
+        tuple(map(_writable, (values, standard_errors, gaps.values, gaps.errors))),
+        (told, gaps.linked, _writable(unused), np.zeros(p, dtype=np.bool_) if relied is None else _writable(relied)),
+        (*_laid_out(gaps.sets), gaps.totals, gaps.total_errors),
+        (
+            limits.gap_share,
+            limits.gap_errors,
+            limits.sign_share,
+            limits.sign_errors,
+            limits.unused_share,
+            limits.unused_errors,
+            limits.hidden_share,
+            limits.interval_errors,
+            MEDIUM_SHARE,
+        ),
+        (found.conditional, found.low, found.high, found.moved, found.set_values, found.set_low, found.set_high),
+        (found.gap, found.sign, found.unused, found.hidden, found.top_changes, found.severity),
+    )
     return found
 
 
-def _top_changes(values: Floats, conditional: Floats, errors: Floats) -> NDArray[np.bool_]:
-    """Whether the three largest are others, by more than the error of the two that change places; bool, (n,)."""
-    p = values.shape[1]
-    if p <= _TOP:
-        return np.zeros(len(values), dtype=np.bool_)
-    before, after = _is_top(values), _is_top(conditional)
-    size = np.abs(conditional)
-    rows = np.arange(len(values))
-    comes = np.where(after & ~before, size, -np.inf)
-    goes = np.where(before & ~after, size, np.inf)
-    new, old = comes.argmax(axis=1), goes.argmin(axis=1)
-    lead = size[rows, new] - size[rows, old]
-    changed = (after != before).any(axis=1)
-    return np.asarray(changed & (lead > np.hypot(errors[rows, new], errors[rows, old])))
+@lru_cache(maxsize=64)
+def _laid_out(sets: tuple[tuple[int, ...], ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the sets' players, one set after the other, and where each ends."""
+    members = np.array([place for one in sets for place in one], dtype=np.int64)
+    return members, np.cumsum([len(one) for one in sets], dtype=np.int64)
+
+
+def are_top(values: Floats) -> NDArray[np.bool_]:
+    """Which players are among the three of a row with the largest absolute values; ties go to the first.
+
+    Args:
+        values: float64, (n, p).
+
+    Returns:
+        bool, (n, p).
+    """
+    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :TOP]
+    found = np.zeros(values.shape, dtype=np.bool_)
+    found[np.arange(len(values))[:, None], order] = True
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +11,7 @@ from xaisvc.caveats.base import Finding
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from xaisvc.caveats.base import CaveatContext
-
-NEAR_SHARE = 0.05
-NEAR_DEVIATIONS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +27,7 @@ class NearThreshold:
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """The rows whose prediction is close to the threshold; see `CaveatRule.find`."""
-        threshold = context.output.threshold
+        threshold, limits = context.output.threshold, context.thresholds
         if threshold is None:
             return ()
         seen = context.background_predictions
@@ -41,27 +35,24 @@ class NearThreshold:
         high = np.maximum(context.predictions, threshold)
         inside = np.searchsorted(seen, high, side="left") - np.searchsorted(seen, low, side="right")
         between = np.maximum(inside, 0) / len(seen)  # below 0 where prediction and threshold are one number
-        if not (between < NEAR_SHARE).any():
+        close = between < limits.near_share
+        if not close.any():
             return ()
         distance = high - low
-        near = (between < NEAR_SHARE) & (distance <= NEAR_DEVIATIONS * float(seen.std()))
-        return (Finding(near, partial(self._caveat, context, threshold, distance, between)),) if near.any() else ()
-
-    def _caveat(
-        self,
-        context: CaveatContext,
-        threshold: float,
-        distance: NDArray[np.float64],
-        between: NDArray[np.float64],
-        row: int,
-    ) -> Caveat:
-        return Caveat(
-            kind=self.kind,
-            severity=Severity.INFO,
-            message=(
-                f"the prediction {float(context.predictions[row]):.3g} is close to the decision threshold "
-                f"{threshold:.3g} ({float(between[row]):.0%} of the background lies between); a small change of the "
-                "inputs can change the decision"
-            ),
-            evidence={"distance": float(distance[row]), "background_share_between": float(between[row])},
+        near = close & (distance <= limits.near_deviations * context.kept.deviation(seen))
+        if not near.any():
+            return ()
+        message = (
+            f"the prediction is close to the decision threshold {threshold:.3g}; a small change of the inputs can "
+            "change the decision"
         )
+
+        def caveat(row: int) -> Caveat:
+            return Caveat(
+                kind=self.kind,
+                severity=Severity.INFO,
+                message=message,
+                evidence={"distance": float(distance[row]), "background_share_between": float(between[row])},
+            )
+
+        return (Finding(near, caveat),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,44 +12,29 @@ from xaisvc.types.support import RowSupport
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.types.support import Density, Support
+    from xaisvc.types.support import Density, Student, Support
     from xaisvc.types.table import Table
 
-FEW_ROWS = 8
-"""Up to so many rows all features are looked up together: a call of numpy costs more than its values do."""
-MOST = 1e4
-"""Largest square of what an equation leaves, in its standard deviations."""
+    Floats: TypeAlias = NDArray[np.float64]
+    Places: TypeAlias = NDArray[np.int64]
+    Flags: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class RowScreen:
-    """What is worked out from a support once, so that rows are read quickly. Made by `RowScreen.of`.
+class _Reading:
+    """A density in the form that its kernel takes; see `support_kernel.surprises`.
 
-    A value v of feature j lies in interval i = #{breaks_j < v}; its normal score is z_ji + slope_ji (v - start_ji).
+    A value v of feature j lies in interval i = #{breaks_j < v}; its normal score is base_ji + slope_ji (v - start_ji).
     """
 
-    support: Support
-    breaks: NDArray[np.float64]
-    start: NDArray[np.float64]
-    base: NDArray[np.float64]
-    slope: NDArray[np.float64]
-    counts: tuple[int, ...]
-    places: tuple[_Levels | None, ...]
-    numbers: NDArray[np.intp]
-    labels: NDArray[np.intp]
-    step: float
-    cells: int
-    paired: NDArray[np.intp]
-    pairs: NDArray[np.intp]
-    discrete: NDArray[np.bool_]
+    margins: tuple[Floats, Places, Floats, Floats, Floats, float]
+    precision: Floats
+    equations: tuple[Places, Flags, Floats, Floats, Floats, Floats]
+    blocks: tuple[Places, Places, Floats, Floats, Floats]
+    pairs: tuple[Places, Floats, Flags, float]
 
     @classmethod
-    def of(cls, support: Support) -> RowScreen:
-        """Prepares a support: O(p) time and memory.
-
-        Args:
-            support: What the background supports.
-        """
+    def of(cls, support: Support, density: Density) -> _Reading:
         margins = support.margins
         p, g = margins.knots.shape
         breaks, start = np.full((p, g), np.inf), np.zeros((p, g + 1))
@@ -68,16 +53,68 @@ class RowScreen:
             base[j, 0], base[j, 1:last] = scores[0], scores[:-1]
             start[j, 1:last] = knots[:-1]
             slope[j, 1:last] = np.diff(scores) / np.diff(knots)
-        density = support.density
-        cells = density.tables.shape[1] - 1 if density is not None else 1
-        paired = np.unique(density.pairs) if density is not None else np.zeros(0, dtype=np.intp)
+        cells = max(density.tables.shape[1] - 1, 1)
+        return cls(
+            margins=(breaks, np.isfinite(breaks).sum(axis=1).astype(np.int64), start, base, slope, margins.reach),
+            precision=_floats(density.precision),
+            equations=(
+                np.array(density.targets, dtype=np.int64),
+                np.array(density.logs, dtype=np.bool_),
+                _floats(density.weights),
+                _floats(density.offsets),
+                _floats(density.spreads),
+                _floats(density.centres),
+            ),
+            blocks=_stacked(density.blocks),
+            pairs=(
+                np.array(density.pairs, dtype=np.int64),
+                _floats(density.tables),
+                np.array(margins.discrete, dtype=np.bool_),
+                2 * margins.reach / cells,
+            ),
+        )
+
+
+def _floats(values: Floats) -> Floats:
+    """A copy that kernels take: what is stored may be locked, and would have them compiled once more."""
+    return np.array(values, dtype=np.float64, order="C")
+
+
+def _stacked(blocks: tuple[Student, ...]) -> tuple[Places, Places, Floats, Floats, Floats]:
+    """Blocks one after the other."""
+    sizes = [len(block.members) for block in blocks]
+    precisions = np.zeros((sum(sizes), max(sizes, default=1)))
+    ends = np.cumsum(sizes, dtype=np.int64)
+    for block, end, size in zip(blocks, ends, sizes, strict=True):
+        precisions[end - size : end, :size] = block.precision
+    return (
+        ends,
+        np.array([place for block in blocks for place in block.members], dtype=np.int64),
+        np.array([block.freedom for block in blocks], dtype=np.float64),
+        precisions,
+        np.array([block.grid for block in blocks], dtype=np.float64).reshape(len(blocks), -1 if blocks else 2),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RowScreen:
+    """What is worked out from a support once, so that rows are read quickly. Made by `RowScreen.of`."""
+
+    support: Support
+    places: tuple[_Levels | None, ...]
+    numbers: NDArray[np.intp]
+    labels: NDArray[np.intp]
+    reading: _Reading | None
+
+    @classmethod
+    def of(cls, support: Support) -> RowScreen:
+        """Prepares a support: O(p) time and memory, beside a copy of its density.
+
+        Args:
+            support: What the background supports.
+        """
         return cls(
             support=support,
-            breaks=breaks,
-            start=start,
-            base=base,
-            slope=slope,
-            counts=tuple(np.isfinite(breaks).sum(axis=1).tolist()),
             places=tuple(
                 _Levels(dict.fromkeys(expected, _EXPECTED) | {level: float(i) for i, level in enumerate(levels)})
                 if own
@@ -86,11 +123,7 @@ class RowScreen:
             ),
             numbers=np.flatnonzero(~support.categories),
             labels=np.flatnonzero(support.categories),
-            step=2 * margins.reach / max(cells, 1),
-            cells=cells,
-            paired=paired,
-            pairs=np.searchsorted(paired, density.pairs) if density is not None else np.zeros((0, 2), dtype=np.intp),
-            discrete=margins.discrete[paired],
+            reading=None if support.density is None else _Reading.of(support, support.density),
         )
 
 
@@ -109,43 +142,41 @@ def row_support(screen: RowScreen, rows: Table) -> RowSupport:
     Returns:
         The decisions, as arrays.
     """
-    support = screen.support
-    n, p = len(rows), len(support.features)
-    values, unknown = _read(screen, rows)
+    return read_support(screen, read_rows(screen, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRows:
+    """Values of n rows and p features as numbers.
+
+    Attributes:
+        values: Numbers, and places of levels; NaN for missing and new ones; float64, (p, n).
+        unknown: Whether a value is a level, or a missing value, that neither the background holds nor chance explains;
+            bool, (p, n).
+    """
+
+    values: Floats
+    unknown: Flags
+
+
+def read_support(screen: RowScreen, read: ReadRows) -> RowSupport:
+    """`row_support` of rows that were read by `read_rows`."""
+    support, values, unknown = screen.support, read.values, read.unknown
+    n = values.shape[1]
     with np.errstate(invalid="ignore"):
         outside = (values < support.floors[:, None]) | (values > support.ceilings[:, None])
-    density = support.density
-    if density is None:
-        return RowSupport(
-            out_of_range=outside.T,
-            unknown=unknown.T,
-            surprise=np.full(n, np.nan),
-            discord=np.full(n, np.nan),
-            implausible=np.zeros(n, dtype=bool),
-        )
-    missing = ~np.isfinite(values)
-    gaps = bool(missing.any())
-    if gaps:
-        values[missing] = np.nan
-    interval = _intervals(screen, values)
-    flat = interval + (np.arange(p) * screen.start.shape[1])[:, None]
-    scores = screen.base.take(flat) + screen.slope.take(flat) * (values - screen.start.take(flat))
-    if gaps:
-        scores[missing] = 0.0
-    surprise = 0.5 * np.einsum("ij,ij->j", density.precision @ scores, scores)
-    if len(density.targets):
-        surprise += _equations(density, values)
-    for block in density.blocks:
-        surprise += _student(scores[block.members], block.precision, block.freedom, block.grid, screen)
-    if len(density.pairs):
-        surprise += _pairs(screen, density, values, scores, interval)
-    discord = surprise - 0.5 * np.einsum("ij,ij->j", scores, scores)
+    density, reading = support.density, screen.reading
+    surprise, discord = np.full(n, np.nan), np.full(n, np.nan)
+    if density is None or reading is None:
+        implausible = np.zeros(n, dtype=np.bool_)
+    else:
+        from xaisvc.caveats.support_kernel import surprises  # noqa: PLC0415 - heavy: loaded when used
+
+        found = (surprise, discord)
+        surprises(values, reading.margins, reading.precision, reading.equations, reading.blocks, reading.pairs, found)
+        implausible = discord > density.limit
     return RowSupport(
-        out_of_range=outside.T,
-        unknown=unknown.T,
-        surprise=surprise,
-        discord=discord,
-        implausible=discord > density.limit,
+        out_of_range=outside.T, unknown=unknown.T, surprise=surprise, discord=discord, implausible=implausible
     )
 
 
@@ -159,8 +190,8 @@ class _Levels(dict[object, float]):
 _EXPECTED, _NEW, _ABSENT = -1.0, -2.0, -3.0
 
 
-def _read(screen: RowScreen, rows: Table) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Numbers and places of levels, NaN for missing and new ones, and which are unknown; (p, n) each."""
+def read_rows(screen: RowScreen, rows: Table) -> ReadRows:
+    """Reads rows with the support's features, in its order."""
     n, p = len(rows), len(screen.places)
     columns = rows.columns.values()
     if n == 1:  # numpy would cost more than the values do
@@ -185,65 +216,4 @@ def _read(screen: RowScreen, rows: Table) -> tuple[NDArray[np.float64], NDArray[
             values[screen.labels] = np.where(negative, np.nan, codes)
     if missing.any():
         unknown |= missing & ~screen.support.misses[:, None]
-    return values, unknown
-
-
-def _intervals(screen: RowScreen, values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """In which interval each value lies; intp, (p, n)."""
-    p, n = values.shape
-    if n <= FEW_ROWS:
-        return np.asarray(np.count_nonzero(screen.breaks[:, None, :] < values[:, :, None], axis=2), dtype=np.intp)
-    found = np.empty((p, n), dtype=np.intp)
-    for j, count in enumerate(screen.counts):
-        found[j] = np.searchsorted(screen.breaks[j, :count], values[j], "left")
-    return found
-
-
-def _equations(density: Density, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half the squares of what equations leave, in their standard deviations; float64, (n,)."""
-    known = np.isfinite(values)
-    total = np.zeros(values.shape[1])
-    for logs in (False, True):
-        chosen = np.flatnonzero(density.logs == logs)
-        if not len(chosen):
-            continue
-        there = known & (values > 0) if logs else known
-        raw = np.log(np.where(there, values, 1.0)) if logs else values
-        filled = np.where(there, raw, density.centres[chosen[0]][:, None])  # the same for all equations of a kind
-        left = (density.weights[chosen] @ filled + density.offsets[chosen, None]) / density.spreads[chosen, None]
-        left = np.where(there[density.targets[chosen]], left, 0.0)
-        total += 0.5 * np.minimum(left**2, MOST).sum(axis=0)
-    return total
-
-
-def _student(
-    normal: NDArray[np.float64],
-    precision: NDArray[np.float64],
-    freedom: float,
-    grid: NDArray[np.float64],
-    screen: RowScreen,
-) -> NDArray[np.float64]:
-    """Surprise of features under a Student copula; see `xaisvc.types.support.Student`; float64, (n,)."""
-    reach, q = screen.support.margins.reach, len(normal)
-    student = np.interp(normal, np.linspace(-reach, reach, len(grid)), grid)
-    form = np.maximum(np.einsum("ij,ij->j", precision @ student, student), 0.0)
-    margins = np.log1p(student**2 / freedom).sum(axis=0)
-    return np.asarray(
-        (freedom + q) / 2 * np.log1p(form / freedom) - (freedom + 1) / 2 * margins + 0.5 * (normal**2).sum(axis=0)
-    )
-
-
-def _pairs(
-    screen: RowScreen,
-    density: Density,
-    values: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    interval: NDArray[np.intp],
-) -> NDArray[np.float64]:
-    """How much less likely the cells of pairs are than under the Gaussian copula, summed; float64, (n,)."""
-    own, last = screen.paired, screen.cells
-    smooth = ((scores[own] + screen.support.margins.reach) / screen.step).astype(np.intp)  # never negative
-    cells = np.minimum(np.where(screen.discrete[:, None], interval[own], smooth), last - 1)
-    cells[np.isnan(values[own])] = last
-    edge = np.arange(len(screen.pairs))[:, None]
-    return np.asarray(density.tables[edge, cells[screen.pairs[:, 0]], cells[screen.pairs[:, 1]]].sum(axis=0))
+    return ReadRows(values, unknown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -50,23 +50,72 @@ def unit_change(units: Units, rows: Table) -> UnitChanges:
     Returns:
         What was found; about 0.3 % of rows and 0.05 % of batches of the background's own law show anything.
     """
-    judged = np.flatnonzero(units.judged)
-    n, p = len(rows), len(units.features)
-    conversions = np.full((n, p), -1, dtype=np.int16)
-    suspicious = np.zeros((n, p), dtype=bool)
-    if not len(judged):
-        return UnitChanges(row_conversions=conversions, suspicious=suspicious, batch=())
     columns = list(rows.columns.values())
-    values = np.concatenate([columns[j] for j in judged], dtype=np.float64, casting="unsafe").reshape(len(judged), n)
-    with np.errstate(invalid="ignore"):
-        low = (values < units.floors[judged, None]) & ~(units.positive[judged, None] & (values == 0))
-        found = low | (values > units.ceilings[judged, None])
-    suspicious[:, judged] = found.T
-    for place, row in zip(*np.nonzero(found), strict=True):
-        j = int(judged[place])
-        conversions[row, j] = _single(_Scale.of(units, j), float(values[place, row]))
-    batch = _batch(units, judged, values) if n >= MIN_BATCH else ()
-    return UnitChanges(row_conversions=conversions, suspicious=suspicious, batch=batch)
+    judged = np.flatnonzero(units.judged)
+    values = np.full((len(columns), len(rows)), np.nan)
+    for j in judged.tolist():
+        values[j] = columns[j]
+    found = UnitScreen.of(units).changes(values)
+    if not len(judged) or len(rows) < MIN_BATCH:
+        return found
+    return replace(found, batch=_batch(units, judged, values[judged]))
+
+
+@dataclass(frozen=True, slots=True)
+class UnitScreen:
+    """What is worked out from units once, so that single values are read quickly. Made by `UnitScreen.of`.
+
+    Attributes:
+        units: What is known of the background's units.
+        judged: Places of the judged features; intp, (d,).
+        floors: Of these; float64, (d, 1).
+        ceilings: float64, (d, 1).
+        positive: bool, (d, 1).
+    """
+
+    units: Units
+    judged: NDArray[np.intp]
+    floors: NDArray[np.float64]
+    ceilings: NDArray[np.float64]
+    positive: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, units: Units) -> UnitScreen:
+        """Prepares units.
+
+        Args:
+            units: What is known of the background's units.
+        """
+        judged = np.flatnonzero(units.judged)
+        return cls(
+            units=units,
+            judged=judged,
+            floors=units.floors[judged, None],
+            ceilings=units.ceilings[judged, None],
+            positive=units.positive[judged, None],
+        )
+
+    def changes(self, values: NDArray[np.float64]) -> UnitChanges:
+        """Single values that a change of unit may explain: `unit_change` without the batch.
+
+        Args:
+            values: Numbers of the judged features, anything in place of the others; float64, (p, n).
+
+        Returns:
+            What was found of each row by itself; `batch` is empty.
+        """
+        p, n = values.shape
+        conversions = np.full((n, p), -1, dtype=np.int16)
+        suspicious = np.zeros((n, p), dtype=np.bool_)
+        judged = values if len(self.judged) == p else values[self.judged]
+        with np.errstate(invalid="ignore"):
+            found = (judged < self.floors) & ~(self.positive & (judged == 0)) | (judged > self.ceilings)
+        if found.any():
+            suspicious[:, self.judged] = found.T
+            for place in np.flatnonzero(found.any(axis=1)).tolist():
+                j, off = int(self.judged[place]), found[place]
+                conversions[off, j] = _singles(_Scale.of(self.units, j), judged[place, off])
+        return UnitChanges(row_conversions=conversions, suspicious=suspicious, batch=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +177,17 @@ class _Scale:
         return np.asarray(np.interp(inside, self.probabilities, self.scores))
 
 
-def _single(scale: _Scale, value: float) -> int:
-    """The conversion that best explains one suspicious value; -1 for none."""
-    best, found = -np.inf, -1
+def _singles(scale: _Scale, values: NDArray[np.float64]) -> NDArray[np.int16]:
+    """The conversion that best explains each suspicious value by itself; -1 for none; int16, (k,)."""
+    best, found = np.full(len(values), -np.inf), np.full(len(values), -1, dtype=np.int16)
     low, high = np.interp([WITHIN, 1 - WITHIN], scale.probabilities, scale.quantiles)
     for place, conversion in enumerate(CONVERSIONS):
-        undone = (value - conversion.offset) / conversion.factor
-        if not low <= undone <= high:
-            continue
-        at = float(scale.score(np.array([undone]))[0])
-        merit = float(np.log(conversion.weight)) - 0.5 * at**2
+        undone = (values - conversion.offset) / conversion.factor
+        merit = float(np.log(conversion.weight)) - 0.5 * scale.score(undone) ** 2
         if not scale.positive:
             merit -= float(np.log(abs(conversion.factor)))
-        if merit > best:
-            best, found = merit, place
+        better = (low <= undone) & (undone <= high) & (merit > best)
+        best[better], found[better] = merit[better], place
     return found
 
 

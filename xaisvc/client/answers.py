@@ -30,11 +30,13 @@ from xaisvc.types import (
     PlayerValue,
     Portfolio,
     RecordedAttribution,
+    RobustNumber,
     TensorColumn,
 )
 from xaisvc.wire import (
     ADVERSE_FROM_WIRE,
     DIRECTION_FROM_WIRE,
+    GATE_FROM_WIRE,
     KIND_FROM_WIRE,
     SENSITIVITY_FROM_WIRE,
     SEVERITY_FROM_WIRE,
@@ -98,9 +100,16 @@ class RowReply:
 
 @dataclass(frozen=True, slots=True)
 class ExplainReply:
-    """One reply for each row of the request, in its order."""
+    """One reply for each row of the request, in its order.
+
+    Attributes:
+        rows: The replies.
+        batch_caveats: Caveats about the rows of the request as a whole, for example that a feature seems to come in
+            another unit; most severe first. Empty for callers who may not see attributions.
+    """
 
     rows: tuple[RowReply, ...]
+    batch_caveats: tuple[Caveat, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -130,8 +139,16 @@ class ExplainReply:
 
 
 def reply(response: explanations_pb2.ExplainResponse) -> ExplainReply:
-    """One reply for each row."""
-    return ExplainReply(tuple(row_reply(result) for result in response.results))
+    """One reply for each row, and the caveats about all of them.
+
+    Raises:
+        ServiceError: If the message uses words that this client does not know.
+    """
+    rows = tuple(row_reply(result) for result in response.results)
+    try:
+        return ExplainReply(rows, tuple(caveat(one) for one in response.batch_caveats))
+    except KeyError as error:
+        raise unknown_word(error) from error
 
 
 def row_reply(result: explanations_pb2.RowResult) -> RowReply:
@@ -163,9 +180,14 @@ def record(message: explanations_pb2.Explanation) -> ExplanationRecord:
     try:
         return _record(message)
     except (KeyError, ValueError) as error:
-        raise ServiceError(
-            f"the service answered with something this client does not know ({error}); use a client of its version"
-        ) from error
+        raise unknown_word(error) from error
+
+
+def unknown_word(error: Exception) -> ServiceError:
+    """What is raised where a message uses a word that this client does not know."""
+    return ServiceError(
+        f"the service answered with something this client does not know ({error}); use a client of its version"
+    )
 
 
 def _record(message: explanations_pb2.Explanation) -> ExplanationRecord:
@@ -205,14 +227,20 @@ def caveat(message: explanations_pb2.Caveat) -> Caveat:
     """The caveat in a message.
 
     Raises:
-        KeyError: If its severity is not known to this client.
+        KeyError: If its severity or one of its gates is not known to this client.
     """
+    robust = message.robust
     return Caveat(
         kind=message.kind,
         severity=SEVERITY_FROM_WIRE[message.severity],
         players=tuple(message.players),
         message=message.message,
         evidence=_figures(message.evidence),
+        robust=RobustNumber(players=tuple(robust.players), value=robust.value, low=robust.low, high=robust.high)
+        if message.HasField("robust")
+        else None,
+        gates=tuple(GATE_FROM_WIRE[gate] for gate in message.gates),
+        model_rows=message.model_rows,
     )
 
 
@@ -284,9 +312,7 @@ def model_info(message: models_pb2.Model) -> ModelInfo:
             notes=message.notes,
         )
     except KeyError as error:
-        raise ServiceError(
-            f"the service answered with something this client does not know ({error}); use a client of its version"
-        ) from error
+        raise unknown_word(error) from error
     return ModelInfo(
         description=description,
         digests=digests(message.digests),

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.client.answers import RowReply, caveat, digests, row_reply
-from xaisvc.wire import SPACE_FROM_WIRE
+from xaisvc.client.answers import RowReply, caveat, digests, row_reply, unknown_word
+from xaisvc.types import Caveat, RobustNumber
+from xaisvc.wire import LEVEL_FROM_WIRE, SPACE_FROM_WIRE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from xaisvc.types import Caveat, Digests, Space
+    from xaisvc.types import Digests, Level, Space
     from xaisvc.v1 import explanations_pb2
 
 
@@ -36,6 +37,7 @@ class StreamedBatch:
         model_evaluations: Model rows scored; int64, (n,).
         exact: Whether the values are exact; bool, (n,).
         caveats: Warnings of each row, most severe first; n tuples.
+        reliability: How far each row's explanation may be relied on; n levels.
         details: How the method was chosen for each row; n texts.
         diagnostics: Figures of the method about itself; n mappings.
         method: Name of the method that ran; empty if no row was explained, as are the other texts.
@@ -46,6 +48,7 @@ class StreamedBatch:
         failed: The rows that were not explained, each with its error.
         next_row: `first_row` of a request that takes up from here.
         rows: Number of rows in the request.
+        batch_caveats: Caveats about the rows of the request as a whole, most severe first; in the first batch only.
     """
 
     indices: NDArray[np.int64]
@@ -60,6 +63,7 @@ class StreamedBatch:
     model_evaluations: NDArray[np.int64]
     exact: NDArray[np.bool_]
     caveats: tuple[tuple[Caveat, ...], ...]
+    reliability: tuple[Level, ...]
     details: tuple[str, ...]
     diagnostics: tuple[Mapping[str, float], ...]
     method: str
@@ -70,6 +74,7 @@ class StreamedBatch:
     failed: tuple[RowReply, ...]
     next_row: int
     rows: int
+    batch_caveats: tuple[Caveat, ...]
 
     def __len__(self) -> int:
         """Number of explained rows n."""
@@ -77,7 +82,18 @@ class StreamedBatch:
 
 
 def streamed_batch(message: explanations_pb2.ExplainStreamResponse) -> StreamedBatch:
-    """One message of a stream."""
+    """One message of a stream.
+
+    Raises:
+        ServiceError: If the message uses words that this client does not know.
+    """
+    try:
+        return _streamed_batch(message)
+    except (KeyError, ValueError, IndexError) as error:
+        raise unknown_word(error) from error
+
+
+def _streamed_batch(message: explanations_pb2.ExplainStreamResponse) -> StreamedBatch:
     found = message.batch
     n, p = len(found.ids), len(found.players)
     has_rows = message.HasField("batch")
@@ -97,6 +113,7 @@ def streamed_batch(message: explanations_pb2.ExplainStreamResponse) -> StreamedB
         model_evaluations=np.array(found.model_evaluations, dtype=np.int64),
         exact=np.array(found.exact, dtype=np.bool_),
         caveats=_caveats(found, n),
+        reliability=tuple(LEVEL_FROM_WIRE[level] for level in found.reliability),
         details=_details(found, n),
         diagnostics=tuple({figure.name: figure.value for figure in one.figures} for one in found.diagnostics)
         or ({},) * n,
@@ -108,16 +125,57 @@ def streamed_batch(message: explanations_pb2.ExplainStreamResponse) -> StreamedB
         failed=tuple(row_reply(result) for result in message.errors),
         next_row=message.next_row,
         rows=message.rows,
+        batch_caveats=tuple(caveat(one) for one in message.batch_caveats),
     )
 
 
 def _caveats(found: explanations_pb2.ExplanationBatch, n: int) -> tuple[tuple[Caveat, ...], ...]:
     of_row: list[list[Caveat]] = [[] for _ in range(n)]
     for one in found.caveats:
-        read = caveat(one.caveat)
-        for place in one.places:
-            of_row[place].append(read)
+        for place, own in zip(one.places, _of_rows(one), strict=True):
+            of_row[place].append(own)
     return tuple(map(tuple, of_row))
+
+
+def _of_rows(message: explanations_pb2.BatchCaveat) -> Sequence[Caveat]:
+    """A caveat as it is said of each of its rows."""
+    read, n = caveat(message.caveat), len(message.places)
+    if not (message.evidence or message.robust):
+        return (read,) * n
+    evidence = (read.evidence,) * n
+    if message.evidence:
+        names = tuple(read.evidence)
+        evidence = tuple(dict(zip(names, row, strict=True)) for row in _cut(message.evidence, n))
+    robust = (read.robust,) * n
+    if message.robust and read.robust is not None:
+        players = read.robust.players
+        robust = tuple(
+            RobustNumber(players=players, value=value, low=low, high=high)
+            for value, low, high in _cut(message.robust, n)
+        )
+    return [
+        Caveat(
+            kind=read.kind,
+            severity=read.severity,
+            players=read.players,
+            message=read.message,
+            evidence=figures,
+            robust=number,
+            gates=read.gates,
+            model_rows=read.model_rows,
+        )
+        for figures, number in zip(evidence, robust, strict=True)
+    ]
+
+
+def _cut(numbers: Iterable[float], n: int) -> list[list[float]]:
+    """The numbers of n rows, row by row.
+
+    Raises:
+        ValueError: If they are not as many for each row.
+    """
+    found: list[list[float]] = np.array(list(numbers)).reshape(n, -1).tolist()
+    return found
 
 
 def _details(found: explanations_pb2.ExplanationBatch, n: int) -> tuple[str, ...]:

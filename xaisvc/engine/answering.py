@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from xaisvc.cache import CacheKey, MemoryCache, row_names, tenant_salt
 from xaisvc.engine.frames import row_answers
-from xaisvc.engine.models import choices_key
 from xaisvc.engine.payload import Payload
 from xaisvc.engine.scheduling import Lane, Task, wait_for
+from xaisvc.engine.singles import Singles
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.errors import ModelOutputError
 from xaisvc.records.answers import encode_answers
 from xaisvc.types import Deadline, ErrorTarget, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from xaisvc.cache import ExplanationCache, Parameter
     from xaisvc.engine.commands import ExplainCommand
     from xaisvc.engine.explainer import Explainer
-    from xaisvc.engine.models import Framed, ServedModel
+    from xaisvc.engine.models import Framed
+    from xaisvc.engine.question import Question
     from xaisvc.engine.scheduling import Flights, Scheduler
+    from xaisvc.engine.singles import Single
     from xaisvc.engine.stages import Stages
-    from xaisvc.types import AnswerFrame, Caller, Interest
+    from xaisvc.types import AnswerFrame
 
 RowResult: TypeAlias = bytes | ModelOutputError
 """An encoded answer, or why the model's answer for the row cannot be explained."""
@@ -38,8 +40,6 @@ _KEEPING_S = 1e-4
 """What it costs to write an answer to a file or a server and to read it again, in seconds."""
 
 _MOST_NAMES = 1024
-_SECONDS_PER_MODEL_ROW = 2e-6
-_LEAST_LEAD_S, _MOST_LEAD_S = 1.0, 60.0
 
 
 class Answering:
@@ -71,25 +71,16 @@ class Answering:
         self._secret = secret
         self._clock = clock
         self._shared_name = lru_cache(maxsize=_MOST_NAMES)(self._make_shared_name)
+        near = cache.near()
+        self._memory = near if isinstance(near, MemoryCache) else None
+        self._singles = Singles(flights, cache, self._submit, clock)
 
-    def answers(  # noqa: PLR0913, PLR0917 - one request in its parts
-        self,
-        model: ServedModel,
-        framed: Framed,
-        command: ExplainCommand,
-        table: Table,
-        caller: Caller,
-        interest: Interest,
-    ) -> list[RowResult]:
+    def answers(self, question: Question, table: Table) -> list[RowResult]:
         """One encoded answer for each row, in order; or why the model's answer for it cannot be explained.
 
         Args:
-            model: The version of the model that answers.
-            framed: What the request comes to.
-            command: The request.
-            table: Its rows, validated.
-            caller: Who asks.
-            interest: Whether they still wait.
+            question: How they are to be answered, and for whom.
+            table: The rows, validated.
 
         Raises:
             BusyError: If there is no room for the work.
@@ -97,32 +88,63 @@ class Answering:
             AbandonedError: If the caller has left.
             ModelOutputError: If no row of this model can be explained.
         """
-        question = _Question(model, framed, command, caller, interest, self._cache_for(framed, table))
-        if isinstance(framed.frame.budget, Deadline):  # depends on the time it is given: nobody else can use it
-            return self._compute(question, table, object())
-        keys = row_names(self._shared_name(framed, caller.tenant), table.row_digests())
+        if isinstance(question.framed.frame.budget, Deadline):  # depends on the time it is given: of no use to others
+            return self._compute(question, Payload(table))
+        keys = self._names(question, table)
         places: dict[bytes, int] = {}
         for place, key in enumerate(keys):
             places.setdefault(key, place)
-        found = _cached(question.cache, list(places))
+        cache = self._cache_for(question.framed, table)
+        found = _cached(cache, list(places))
         missing = [key for key in places if key not in found]
         if missing:
-            found |= self._flights.share(missing, interest, lambda lead: self._lead(question, table, lead, places))
+            found |= self._flights.share(
+                missing, question.interest, lambda lead: self._lead(question, table, lead, places, cache)
+            )
         return [found[key] for key in keys]
 
-    def at_once(self, framed: Framed, table: Table, caller: Caller) -> list[bytes] | None:
-        """One encoded answer for each row, if all of them lie in this process's memory; else None. Waits for nothing.
+    def name(self, question: Question, table: Table) -> bytes | None:
+        """The name of a single row's answer; None if nobody else can use that answer."""
+        return None if isinstance(question.framed.frame.budget, Deadline) else self._names(question, table)[0]
+
+    def at_once(self, key: bytes) -> bytes | None:
+        """The answer of this name, if it lies in this process's memory. Waits for nothing."""
+        found = None if self._memory is None else self._memory.glance_many((key,))
+        return None if found is None else found[0]
+
+    def check_room(self, question: Question) -> None:
+        """Refuses a single row for which there is no room, before anything is begun for it.
+
+        Raises:
+            BusyError: If there is no room for the work.
+            TooLateError: If the deadline has passed.
+            AbandonedError: If the caller has left.
+        """
+        self.scheduler.check_room(Lane.INTERACTIVE, question.caller.id, question.interest)
+
+    def begin(self, question: Question, table: Table, key: bytes) -> Single | None:
+        """Begins to answer a single row that is not in memory, for `ended`. Waits for nothing.
 
         Args:
-            framed: What the request comes to.
-            table: Its rows, validated.
-            caller: Who asks.
+            question: How it is to be answered, and for whom. Once they have left, what was begun ends by itself.
+            table: The row, validated.
+            key: Its `name`.
+
+        Returns:
+            None if somebody in this process is computing the row already: only `answers` waits for them. Whatever goes
+            wrong is the outcome.
         """
-        memory = self.cache.near()
-        if not isinstance(memory, MemoryCache) or isinstance(framed.frame.budget, Deadline):
-            return None
-        found = memory.glance_many(row_names(self._shared_name(framed, caller.tenant), table.row_digests()))
-        return None if found is None else list(found)
+        return self._singles.begin(question, table, key)
+
+    def ended(self, single: Single) -> RowResult | None:
+        """What became of a row that was begun, once `found` is done; None if it is `answers` that waits for it.
+
+        Raises:
+            XaisvcError: As `answers`.
+        """
+        found = single.found.result()
+        self._spent(single.question, single.payload, single.submitted_s)
+        return found
 
     def close(self, grace_s: float) -> bool:
         """Finishes what is being computed, at most `grace_s`, and lets go of the cache.
@@ -131,8 +153,12 @@ class Answering:
             Whether everything was finished.
         """
         finished = self.scheduler.close(grace_s)
+        self._singles.close()
         self.cache.close()
         return finished
+
+    def _names(self, question: Question, table: Table) -> tuple[bytes, ...]:
+        return row_names(self._shared_name(question.framed, question.caller.tenant), table.row_digests())
 
     def _make_shared_name(self, framed: Framed, tenant: str) -> bytes:
         return cache_key(framed.frame).shared(tenant_salt(self._secret, tenant))
@@ -143,85 +169,95 @@ class Answering:
         return self.cache.near() if is_quick else self.cache
 
     def _lead(
-        self, question: _Question, table: Table, keys: Sequence[bytes], places: Mapping[bytes, int]
+        self,
+        question: Question,
+        table: Table,
+        keys: Sequence[bytes],
+        places: Mapping[bytes, int],
+        cache: ExplanationCache,
     ) -> dict[bytes, RowResult]:
         """Computes rows that nobody else in this process is computing, unless another process is."""
-        others = question.cache.shared_flights()
+
+        def computed(keys: Sequence[bytes]) -> dict[bytes, RowResult]:
+            if not keys:
+                return {}
+            payload = Payload(table.take([places[key] for key in keys]), tuple(keys), cache)
+            return dict(zip(keys, self._compute(question, payload), strict=True))
+
+        others = cache.shared_flights()
         # Somebody may have landed them a moment ago. What lies behind memory is not asked again, but by `try_lead`.
-        found = _cached(question.cache.near(), keys)
+        found = _cached(cache.near(), keys)
         keys = [key for key in keys if key not in found]
         if others is None or not keys:
-            return found | self._computed(question, table, keys, places)
-        seconds = len(keys) * question.framed.model_rows * _SECONDS_PER_MODEL_ROW
-        leads = others.try_lead(keys, min(max(_LEAST_LEAD_S, 2 * seconds), _MOST_LEAD_S))
+            return found | computed(keys)
+        leads = others.try_lead(keys, question.lead_s(len(keys)))
         mine = [key for key, lead in zip(keys, leads, strict=True) if lead]
         try:
-            found |= self._computed(question, table, mine, places)
+            found |= computed(mine)
         finally:
             others.release(mine)
         theirs = [key for key, lead in zip(keys, leads, strict=True) if not lead]
         if theirs:
-            at_most_s = min(seconds, question.interest.until - self._clock())
+            at_most_s = min(question.seconds(len(keys)), question.interest.until - self._clock())
             waited = others.wait_for(theirs, max(0.0, at_most_s))
             found |= {key: value for key, value in zip(theirs, waited, strict=True) if value is not None}
-            found |= self._computed(question, table, [key for key in theirs if key not in found], places)
+            found |= computed([key for key in theirs if key not in found])
         return found
 
-    def _computed(
-        self, question: _Question, table: Table, keys: Sequence[bytes], places: Mapping[bytes, int]
-    ) -> dict[bytes, RowResult]:
-        if not keys:
-            return {}
-        rows = table.take([places[key] for key in keys])
-        batch_key = (id(question.model), *choices_key(question.command))
-        found = dict(zip(keys, self._compute(question, rows, batch_key), strict=True))
-        question.cache.put_many({key: value for key, value in found.items() if isinstance(value, bytes)})
+    def _compute(self, question: Question, payload: Payload) -> list[RowResult]:
+        submitted_s = self._clock()
+        found = wait_for(self._submit(question, payload), question.interest, self._clock)
+        self._spent(question, payload, submitted_s)
         return found
 
-    def _compute(self, question: _Question, rows: Table, key: Hashable) -> list[RowResult]:
-        interest, command = question.interest, question.command
-        payload = Payload(rows)
+    def _spent(self, question: Question, payload: Payload, submitted_s: float) -> None:
+        if not payload.began:  # it was found behind memory
+            return
+        name, method, began_s = question.model.name, question.command.method, payload.began[0]
+        self._stages.spent(Stage.WAIT, name, method, submitted_s, began_s)
+        self._stages.spent(Stage.COMPUTE, name, method, began_s, self._clock())
+
+    def _submit(self, question: Question, payload: Payload) -> Future[list[RowResult]]:
+        """Has rows computed, together with those of others that are asked for in the same way and may be kept."""
+        framed, rows = question.framed, len(payload)
         task = Task(
-            key=key,
+            key=framed if payload.keys else object(),
             rows=payload,
-            cost=len(rows) * question.framed.model_rows,
-            lane=Lane.INTERACTIVE if len(rows) <= MOST_INTERACTIVE_ROWS else Lane.BULK,
+            cost=rows * framed.model_rows,
+            lane=Lane.INTERACTIVE if rows <= MOST_INTERACTIVE_ROWS else Lane.BULK,
             caller=question.caller.id,
-            interest=interest,
+            interest=question.interest,
         )
-        model, stages, clock = question.model, self._stages, self._clock
+        # Not the question: a batch is computed by the function of its first task, whoever asked.
+        explainer, command, stages, clock = question.model.explainer, question.command, self._stages, self._clock
 
         def compute(parts: Sequence[Payload], cancel: Callable[[], bool]) -> list[list[RowResult]]:
             now = clock()
             for part in parts:
                 part.began.append(now)
             together = parts[0].table if len(parts) == 1 else Table.concat([part.table for part in parts])
-            answers = iter(_explain(model.explainer, command, together, cancel, stages))
-            question.framed.pace.computed(len(together), clock() - now)
-            return [[next(answers) for _ in range(len(part))] for part in parts]
+            answers = iter(_explain(explainer, command, together, cancel, stages))
+            framed.pace.computed(len(together), clock() - now)
+            found = [[next(answers) for _ in range(len(part))] for part in parts]
+            _keep(parts, found)
+            return found
 
-        submitted = clock()
-        found = wait_for(self.scheduler.submit(task, compute), interest, clock)
-        began = payload.began[0]
-        stages.spent(Stage.WAIT, model.name, command.method, submitted, began)
-        stages.spent(Stage.COMPUTE, model.name, command.method, began, clock())
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One request, so far as rows are answered by it."""
-
-    model: ServedModel
-    framed: Framed
-    command: ExplainCommand
-    caller: Caller
-    interest: Interest
-    cache: ExplanationCache
+        return self.scheduler.submit(task, compute)
 
 
 def _cached(cache: ExplanationCache, keys: Sequence[bytes]) -> dict[bytes, RowResult]:
     return {key: value for key, value in zip(keys, cache.get_many(keys), strict=True) if value is not None}
+
+
+def _keep(parts: Sequence[Payload], found: Sequence[Sequence[RowResult]]) -> None:
+    """Puts answers into their caches, all that go into the same one at a time."""
+    puts: dict[int, tuple[ExplanationCache, dict[bytes, bytes]]] = {}
+    for part, answers in zip(parts, found, strict=True):
+        if part.cache is not None:
+            _, values = puts.setdefault(id(part.cache), (part.cache, {}))
+            values.update((key, one) for key, one in zip(part.keys, answers, strict=True) if isinstance(one, bytes))
+    for cache, values in puts.values():
+        cache.put_many(values)
 
 
 def cache_key(frame: AnswerFrame) -> CacheKey:

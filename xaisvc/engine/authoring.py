@@ -36,6 +36,7 @@ def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle 
     path: str | Path,
     name: str | None = None,
     reference: pd.DataFrame | str | Path | None = None,
+    protected: pd.DataFrame | str | Path | None = None,
     overwrite: bool = False,
 ) -> Bundle:
     """Writes a complete, editable bundle: types, categories, ranges and missing values from the graph and the data.
@@ -46,6 +47,8 @@ def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle 
         path: Folder to write.
         name: Name of the bundle; the folder's name by default.
         reference: Rows with a column `prediction:<output id>` per output, to compare the graph with.
+        protected: Attributes that the model is not given, one column each, for the rows of the background in the same
+            order, so that features which stand in for them can be found.
         overwrite: Replace a bundle that is there.
 
     Returns:
@@ -69,7 +72,16 @@ def create_bundle(  # noqa: PLR0913 - the public interface: everything a bundle 
         model=content,
     )
     rows = read_data(reference) if isinstance(reference, str | Path) else reference
-    write_bundle(folder, description=description, model=content, background=frame, reference=rows, overwrite=overwrite)
+    attributes = read_data(protected) if isinstance(protected, str | Path) else protected
+    write_bundle(
+        folder,
+        description=description,
+        model=content,
+        background=frame,
+        reference=rows,
+        protected=attributes,
+        overwrite=overwrite,
+    )
     return load_bundle(folder)
 
 

@@ -9,7 +9,7 @@ from xaisvc.engine.frames import make_record
 from xaisvc.engine.viewing import ExplanationView, make_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     import shap
@@ -72,6 +72,7 @@ class ExplanationBatch:
         provenance: Where the batch comes from.
         ids: One identifier per row.
         created_at: Time of the answer, ISO 8601 in UTC.
+        together: Finds the caveats of the rows together.
     """
 
     rows: Table
@@ -81,6 +82,15 @@ class ExplanationBatch:
     provenance: Provenance
     ids: Sequence[str]
     created_at: str
+    together: Callable[[], tuple[Caveat, ...]]
+
+    @property
+    def batch_caveats(self) -> tuple[Caveat, ...]:
+        """What is the matter with the rows together, for example values in another unit; seen in 16 rows or more.
+
+        Never a part of a row's own caveats or record: a row's answer does not depend on the rows beside it.
+        """
+        return self.together()
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from xaisvc.attribution import make_players, most_model_rows, plan
+from xaisvc.attribution import most_model_rows, plan
 from xaisvc.attribution.budgets import LARGEST_COALITIONS
 from xaisvc.bundles import check_unchanged
-from xaisvc.caveats import CaveatContext, find_caveats
+from xaisvc.caveats import batch_changes, find_caveats
 from xaisvc.engine.batch import ExplanationBatch, Provenance
 from xaisvc.engine.choices import budget_in_words, check_budget, check_seed, parse_space
 from xaisvc.engine.chunks import MOST_CHUNK_ROWS, Size, plan_chunks
 from xaisvc.engine.computing import Answer, Job, Work, answer
 from xaisvc.engine.evidence import fault_text
-from xaisvc.engine.facts import coverage, portfolio_mean_abs, standing
+from xaisvc.engine.facts import portfolio_mean_abs, standing
 from xaisvc.engine.frames import make_frame
 from xaisvc.engine.ids import RowIds
 from xaisvc.engine.interactions import explain_interactions
 from xaisvc.engine.interruption import Interruptible, Wanted
+from xaisvc.engine.loaded import BUNDLE_PLAYERS
 from xaisvc.engine.progress import Ticker
 from xaisvc.engine.seeds import RowSeeds, plan_seed
 from xaisvc.errors import AdditivityError, ModelOutputError
@@ -29,15 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from xaisvc.attribution import Plan
+    from xaisvc.caveats import CaveatContext
     from xaisvc.engine.choices import Choices
     from xaisvc.engine.computing import Repeats
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.loaded import LoadedBundle
     from xaisvc.engine.surroundings import Surroundings
-    from xaisvc.types import AnswerFrame, Budget, Output, Players, Problem, Table
-
-BUNDLE_PLAYERS = ("features", "concepts", "clusters")
-
+    from xaisvc.types import AnswerFrame, Budget, Caveat, Output, Problem, Space, Table
+    from xaisvc.types.studies import Studies
 
 class Calls:
     """The calls of one explainer.
@@ -73,7 +73,7 @@ class Calls:
         check_budget(choices.budget, choices.method)
 
         def problem() -> Problem:
-            return self._loaded.problem(target, unit, self.players(choices.players))
+            return self._loaded.problem(target, unit, self._loaded.players(choices.players))
 
         if choices.players not in BUNDLE_PLAYERS:
             found = problem()
@@ -84,14 +84,6 @@ class Calls:
             return target, found, plan(found, choices.method, choices.budget)
         key = ("plan", target.id, unit, choices.players, choices.method)
         return target, found, self._loaded.once(key, lambda: plan(found, choices.method, None))
-
-    def players(self, players: str | Mapping[str, Sequence[str]]) -> Players:
-        """The players asked for. Those that the bundle alone decides are made once: clusters cost time."""
-
-        def make() -> Players:
-            return make_players(self.bundle.description, players, self.bundle.background)
-
-        return self._loaded.once(("players", players), make) if players in BUNDLE_PLAYERS else make()
 
     def _check_files(self) -> None:
         if self._watch:
@@ -199,7 +191,7 @@ class Calls:
             rows,
             output=target,
             space=parse_space(choices.space) or target.space,
-            players=self.players(choices.players),
+            players=self._loaded.players(choices.players),
             clock=self._surroundings.clock,
             threads=self._threads,
             check=Wanted(choices.cancel),
@@ -214,27 +206,36 @@ class Calls:
             own=_own(job.plan.reason, found.attribution.own),
             predictions=None,  # they are the batch's own
         )
-        among = standing(self._loaded, target)
-        context = CaveatContext(
-            description=self.bundle.description,
-            output=target,
-            rows=rows,
-            coverage=coverage(self._loaded),
-            background_predictions=among.predictions,
-            predictions=found.predictions,
-            players=players,
-            attribution=attribution,
-            association=self._loaded.association(),
-        )
+        now = self._surroundings.now()
+
+        def context() -> CaveatContext:
+            return self._loaded.studies.context(
+                rows, target, job.problem.space, players, attribution, found.predictions, now.date()
+            )
+
         return ExplanationBatch(
             rows=rows,
             attribution=attribution,
             predictions=found.predictions,
-            caveats=find_caveats(context),
+            caveats=find_caveats(context, len(rows)),
             provenance=self._provenance(target, job.problem, choices, job.plan, exact=attribution.exact),
             ids=RowIds(len(rows), self._surroundings.new_id),
-            created_at=self._surroundings.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            together=cache(partial(self.batch_caveats, rows)),
         )
+
+    def batch_caveats(self, rows: Table) -> tuple[Caveat, ...]:
+        """What is the matter with rows together."""
+        return batch_changes(self._loaded.studies.units(), rows)
+
+    def studies(
+        self, output: str | None, players: str | Mapping[str, Sequence[str]], space: Space | str | None
+    ) -> Studies:
+        """What was studied once for an output and some players."""
+        target = self.bundle.description.output(output)
+        unit = parse_space(space) or target.space
+        today = self._surroundings.now().date()
+        return self._loaded.studies.of(target, unit, self._loaded.players(players), today)
 
     def frame(self, output: str | None, choices: Choices) -> tuple[AnswerFrame, int]:
         """What all answers to these choices will share, and the most model rows that one of them can cost."""

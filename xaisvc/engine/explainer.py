@@ -8,6 +8,7 @@ from xaisvc.bundles import Bundle, RowReader, load_bundle
 from xaisvc.engine.calls import Calls
 from xaisvc.engine.choices import Choices, check_positive
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
+from xaisvc.engine.comparison import check_methods, compared
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.surroundings import Surroundings, usable_cpus
 from xaisvc.errors import InvalidRequestError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from xaisvc.engine.batch import ExplanationBatch
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.progress import Progress
-    from xaisvc.types import AnswerFrame, Budget, Device, Runtime, Space, Table
+    from xaisvc.types import AnswerFrame, Budget, Caveat, Device, Runtime, Space, Table
+    from xaisvc.types.studies import Studies
 
     Rows = pd.DataFrame | Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | NDArray[np.generic] | Table
     PlayersChoice = str | Mapping[str, Sequence[str]]
@@ -213,6 +215,49 @@ class Explainer:
         )
         return dict(zip(names, self._calls.whole(self._parse(rows), names, choices), strict=True))
 
+    def explain_methods(  # noqa: PLR0913 - as `explain`
+        self,
+        rows: Rows,
+        methods: Sequence[str] = ("auto", "lime"),
+        *,
+        output: str | None = None,
+        players: PlayersChoice = "features",
+        budget: Budget | None = None,
+        seed: int = 0,
+        space: Space | str | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Mapping[str, ExplanationBatch]:
+        """Explains the same rows by several methods, such as SHAP and LIME, and says where they disagree.
+
+        Args:
+            rows: See `explain`.
+            methods: Methods as `explain` takes them, two or more; all others are compared with the first.
+            output: See `explain`.
+            players: See `explain`.
+            budget: See `explain`; every sampled method gets it.
+            seed: See `explain`.
+            space: See `explain`.
+            cancel: See `explain`.
+
+        Returns:
+            Method, as it was named, to its explanations: the same as one call each, but for caveats
+            `method_disagreement`, which say what each method leaves out.
+
+        Raises:
+            InvalidRequestError: If fewer than two methods are named, or one twice; see `explain` for all others.
+        """
+        check_methods(methods)
+        table = self._parse(rows)
+        batches = {
+            method: self._calls.whole(
+                table,
+                [output],
+                Choices(method=method, players=players, budget=budget, seed=seed, space=space, cancel=cancel),
+            )[0]
+            for method in methods
+        }
+        return compared(batches)
+
     def explain_batches(  # noqa: PLR0913 - as `explain`
         self,
         rows: Rows,
@@ -314,9 +359,36 @@ class Explainer:
         choices = Choices(method=method, players=players, budget=budget, seed=seed, space=space)
         return self._calls.frame(output, choices)
 
+    def batch_caveats(self, rows: Table) -> tuple[Caveat, ...]:
+        """What is the matter with rows together, for example values in another unit; seen in 16 rows or more.
+
+        Args:
+            rows: Rows that were validated before.
+        """
+        return self._calls.batch_caveats(rows)
+
+    def studies(
+        self, output: str | None = None, *, players: PlayersChoice = "features", space: Space | str | None = None
+    ) -> Studies:
+        """What was studied once for an output and some players; studied now if nobody has asked for it before.
+
+        Takes seconds to minutes the first time, and is kept in the cache folder.
+
+        Args:
+            output: See `explain`.
+            players: See `explain`; players of your own get no second opinion.
+            space: See `explain`.
+
+        Raises:
+            InvalidRequestError: If an argument does not fit; names it.
+            NotFoundError: If there is no such output.
+            ModelOutputError: If the model's answers cannot be explained.
+        """
+        return self._calls.studies(output, players, space)
+
     def exact_methods(self) -> tuple[str, ...]:
         """Names of the exact methods that work for the bundle's default output with features as players."""
-        return self._loaded.exact_methods(self.bundle.description.outputs[0], self._calls.players("features"))
+        return self._loaded.exact_methods(self.bundle.description.outputs[0], self._loaded.players("features"))
 
     def predict(self, rows: Table, output: str | None = None) -> NDArray[np.float64]:
         """The output tensor for rows, in the tensor's own unit; float64, (n,)."""

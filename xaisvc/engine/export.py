@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution import METHODS, make_players
+from xaisvc.attribution import METHODS
 from xaisvc.attribution.active import active_players, projection_for_all
 from xaisvc.bundles import Bundle, load_bundle
 from xaisvc.engine.choices import check_seed, parse_space
@@ -108,7 +108,7 @@ def export_explainer(  # noqa: PLR0913 - one parameter for each choice
     loaded = LoadedBundle(opened, OrtRuntime(), "cpu", threads=1)
     target = loaded.bundle.description.output(output)
     unit = parse_space(space) or target.space
-    parties = make_players(loaded.bundle.description, players, loaded.bundle.background)
+    parties = loaded.players(players)
     problem = loaded.problem(target, unit, parties)
     if method in EXACT_METHODS and (reason := METHODS[method].why_not(problem)):
         raise MethodNotApplicableError.of(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.attribution import plan
-from xaisvc.caveats import cover
 from xaisvc.engine.seeds import RowSeeds
 from xaisvc.types import Settings
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xaisvc.caveats import Coverage
     from xaisvc.engine.loaded import LoadedBundle
     from xaisvc.types import Output, Players, Space
 
@@ -48,11 +46,6 @@ def standing(loaded: LoadedBundle, output: Output) -> Standing:
         return Standing(predictions=predictions, adverse_share=share)
 
     return loaded.once(("standing", output.id), make)
-
-
-def coverage(loaded: LoadedBundle) -> Coverage:
-    """What the background covers."""
-    return loaded.once("coverage", lambda: cover(loaded.bundle.description, loaded.bundle.background))
 
 
 def portfolio_mean_abs(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
-from xaisvc.attribution import METHODS, association_matrix
+from xaisvc.attribution import METHODS, make_players
 from xaisvc.attribution.masking import base_value
 from xaisvc.attribution.observed import LINK_ROUNDING
 from xaisvc.engine.clouds import GraphClouds
@@ -22,6 +22,7 @@ from xaisvc.engine.linked import read_linked
 from xaisvc.engine.plan_store import BundlePlans, default_folder
 from xaisvc.engine.readying import Readied, is_sum, make_ready, ready_network, taken_apart
 from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel, copied_input
+from xaisvc.engine.studies import BundleStudies
 from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
@@ -29,7 +30,7 @@ from xaisvc.graphs import NotAdditive, check_trees, features_behind, plan_scorer
 from xaisvc.types import AdditiveModel, LinearTerm, Observed, Players, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from xaisvc.types import Device, LinkedModel, Output, Runtime
 
 T = TypeVar("T")
+
+BUNDLE_PLAYERS = ("features", "concepts", "clusters")
 
 LINK_TOLERANCE = 1e-5
 """Largest difference of a probability that float32 rounding of the link explains (seen: 1e-7), with room."""
@@ -78,11 +81,12 @@ class LoadedBundle:
         self._lock = threading.RLock()
         self._kept: dict[Hashable, object] = {}
         digests = (bundle.digests.model, bundle.digests.background, bundle.digests.schema)
-        self._plans = BundlePlans(default_folder(os.environ), digests)
+        self.plans = BundlePlans(default_folder(os.environ), digests)
         self._probes = probe_rows(bundle.background)
         check_trees(bundle.model)
         # The whole graph is loaded at once, so that a graph or device that does not work is known before any request.
         self.device = runtime.load(bundle.model, device=device).device
+        self.studies = BundleStudies(self)
         self._look_up = TreeGraphs(runtime, "cuda") if self.device == "cuda" else None
 
     def scoring(self, output: Output, space: Space) -> ScoringModel:
@@ -162,15 +166,15 @@ class LoadedBundle:
             space=space,
             additive=reading.model,
             additive_reason=reading.reason,
-            inert=self._inert(output, space),
+            inert=self.inert(output, space),
             linked=self._linked(output) if reading.model is None and space is Space.PROBABILITY else None,
-            plans=self._plans.scoped(f"{output.id} in {space}"),
+            plans=self.plans.scoped(f"{output.id} in {space}"),
             look_up=self._look_up,
             observed=self.observed(output, space) if reading.model is not None else None,
         )
         return replace(problem, games=GraphGames(problem, self._graph_source(output, space)))
 
-    def _inert(self, output: Output, space: Space) -> frozenset[str]:
+    def inert(self, output: Output, space: Space) -> frozenset[str]:
         """The features that the graph proves to have no influence on an output."""
 
         def make() -> frozenset[str]:
@@ -250,9 +254,18 @@ class LoadedBundle:
             lambda: self.scoring(output, output.tensor_space)(self.bundle.background),
         )
 
-    def association(self) -> NDArray[np.float64]:
-        """Association between features in the background; float64, (f, f)."""
-        return self._once("association", lambda: association_matrix(self.bundle.background))
+    def players(self, players: str | Mapping[str, Sequence[str]]) -> Players:
+        """The players asked for; those that the bundle alone decides are made once.
+
+        Raises:
+            InvalidRequestError: If they do not fit the bundle.
+        """
+        if players == "clusters":
+            self.studies.association()  # takes seconds once, and must not keep others from what is kept here
+        description, clusters = self.bundle.description, self.studies.clusters
+        if players not in BUNDLE_PLAYERS:
+            return make_players(description, players, clusters)
+        return self._once(("players", players), lambda: make_players(description, players, clusters))
 
     def exact_methods(self, output: Output, players: Players) -> tuple[str, ...]:
         """Names of the exact methods that work for an output in its own explained space."""

@@ -116,8 +116,9 @@ class ServedModel:
         return made
 
     def warm_up(self) -> None:
-        """Explains one background row, so that the first caller does not wait for compilation."""
-        self.explainer.explain_table(self.explainer.bundle.background.take(slice(0, 1)))
+        """Explains one background row, so that the first caller waits neither for compilation nor for studies."""
+        explained = self.explainer.explain_table(self.explainer.bundle.background.take(slice(0, 1)))
+        _ = explained.caveats[0]  # found from what is studied once, now
 
 
 def choices_key(command: ExplainCommand) -> tuple[Hashable, ...]:

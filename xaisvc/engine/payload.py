@@ -1,4 +1,4 @@
-"""What the scheduler carries for a request: its rows, and when they had their turn."""
+"""What the scheduler carries for a request: its rows, where their answers go, and when they had their turn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xaisvc.cache import ExplanationCache
     from xaisvc.types import Table
 
 
@@ -15,10 +18,14 @@ class Payload:
 
     Attributes:
         table: The rows.
+        keys: Name of each row's answer in a cache; empty if the answers are not kept.
+        cache: Where the answers are kept.
         began: When slices of the task were begun, in seconds by the clock of who computes; shared by all slices.
     """
 
     table: Table
+    keys: Sequence[bytes] = ()
+    cache: ExplanationCache | None = None
     began: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -27,4 +34,4 @@ class Payload:
 
     def take(self, indices: slice, /) -> Payload:
         """The rows of a slice."""
-        return Payload(self.table.take(indices), self.began)
+        return Payload(self.table.take(indices), self.keys[indices], self.cache, self.began)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xaisvc.engine.stored import StoredExplanations
 from xaisvc.errors import StoreError
@@ -37,8 +37,15 @@ class ReadableParts:
         try:
             if event.kind is EventKind.EXPLANATIONS:
                 stored = self._stored.read(event, place)
-                content: dict[str, object] = json.loads(encode_record(stored.record))["content"]
-                return content
+                content: dict[str, Any] = json.loads(encode_record(stored.record))["content"]
+                return {
+                    **content,
+                    "reliability": stored.record.reliability,
+                    "caveats": [
+                        {"id": caveat.id, **written}
+                        for caveat, written in zip(stored.record.caveats, content["caveats"], strict=True)
+                    ],
+                }
             return json.loads(part.content)
         except (StoreError, ValueError):
             return {"base64": base64.b64encode(part.content).decode()}

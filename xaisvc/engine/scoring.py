@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -57,6 +58,15 @@ class ScoringModel:
             [self._score(rows.take(slice(i, i + MAX_ROWS_PER_CALL))) for i in range(0, count, MAX_ROWS_PER_CALL)]
         )
 
+    def whatever(self, rows: Table) -> NDArray[np.float64]:
+        """Scores rows that nobody would send, as studies make them: NaN or infinite where the model has no answer."""
+        found = np.full(len(rows), np.nan)
+        for start in range(0, len(rows), MAX_ROWS_PER_CALL):
+            part = rows.take(slice(start, start + MAX_ROWS_PER_CALL))
+            with suppress(ModelOutputError):  # it fails as a whole: none of these rows has an answer
+                found[start : start + len(part)] = self._numbers(self.feeds(part), len(part))
+        return found
+
     def _score(self, rows: Table) -> NDArray[np.float64]:
         return self.answers(self.feeds(rows), len(rows))
 
@@ -66,18 +76,7 @@ class ScoringModel:
         Raises:
             ModelOutputError: If the model fails, or answers with a number that is not finite or of the wrong shape.
         """
-        tensor = np.asarray(self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor])
-        numbers = _one_per_row(tensor, feeds, n)
-        column = self._scorer.column or 0
-        if column >= numbers.shape[1]:
-            width = numbers.shape[1]
-            raise ModelOutputError(
-                f"output tensor '{self._scorer.tensor}' has {width} columns, so column {column} does not exist"
-            )
-        scores = numbers[:, column].astype(np.float64)
-        if self._scorer.transform == "logit":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                scores = np.log(scores) - np.log1p(-scores)
+        scores = self._numbers(feeds, n)
         finite = np.isfinite(scores)
         if not finite.all():
             bad = int(np.count_nonzero(~finite))
@@ -90,6 +89,22 @@ class ScoringModel:
             raise ModelOutputError(
                 f"the model answered {bad} of {n} rows with a number that is not finite ({kinds}){hint}"
             )
+        return scores
+
+    def _numbers(self, feeds: Mapping[str, NDArray[np.generic]], n: int) -> NDArray[np.float64]:
+        """What the model answers, finite or not."""
+        tensor = np.asarray(self._model.run(feeds, [self._scorer.tensor])[self._scorer.tensor])
+        numbers = _one_per_row(tensor, feeds, n)
+        column = self._scorer.column or 0
+        if column >= numbers.shape[1]:
+            width = numbers.shape[1]
+            raise ModelOutputError(
+                f"output tensor '{self._scorer.tensor}' has {width} columns, so column {column} does not exist"
+            )
+        scores = numbers[:, column].astype(np.float64)
+        if self._scorer.transform == "logit":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scores = np.log(scores) - np.log1p(-scores)
         return scores
 
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution import METHODS
-from xaisvc.engine.commands import (
-    AnswerBatch,
-    AudienceInfo,
-    ModelInfo,
-    RenderedView,
-    RowOutcome,
-    ServiceLimits,
-)
+from xaisvc.engine.answered import Answered, Underway
+from xaisvc.engine.commands import AnswerBatch, AudienceInfo, ModelInfo, RowOutcome, ServiceLimits
 from xaisvc.engine.feedback import submit
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import (
@@ -25,25 +18,26 @@ from xaisvc.engine.permissions import (
     visible_audiences,
     visible_model,
 )
+from xaisvc.engine.question import Question
 from xaisvc.engine.reading import Requests
 from xaisvc.engine.recorded import Records
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.engine.stored import StoredExplanations
 from xaisvc.engine.surroundings import Surroundings
-from xaisvc.engine.viewing import audiences, make_view
-from xaisvc.errors import InvalidRequestError, LimitExceededError, ModelOutputError
+from xaisvc.engine.views import Views
+from xaisvc.errors import ModelOutputError
 from xaisvc.records.answers import decode_answers
 from xaisvc.records.usage import USAGE_KINDS, usage
 from xaisvc.rights import Rates
 from xaisvc.types import LOCAL, Interest
-from xaisvc.views import FORMATS, media_type, render_view
+from xaisvc.views import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from xaisvc.engine.answering import Answering
-    from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
+    from xaisvc.engine.answering import Answering, RowResult
+    from xaisvc.engine.commands import ExplainCommand, Feedback, RenderedView, ViewRequest
     from xaisvc.engine.models import ServedModel, ServedModels
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.recorded import Block
@@ -51,23 +45,8 @@ if TYPE_CHECKING:
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
-    from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Table
+    from xaisvc.types import Caller, ExplanationRecord
     from xaisvc.views import Audience
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of a request, and when its records are durable: nothing may be told before.
-
-    Attributes:
-        outcomes: One for each row, in order.
-        stored: Done when the records are durable, or could not be written.
-        told: To be called then.
-    """
-
-    outcomes: tuple[RowOutcome, ...]
-    stored: Future[None]
-    told: Callable[[], None]
 
 
 class ExplanationService:
@@ -112,8 +91,7 @@ class ExplanationService:
         self._stages = stages or NoStages()
         self._clock = self._surroundings.clock
         self._requests = Requests(models, Rates(self._clock, processes), self._clock, self._stages)
-        self._audiences_dir = audiences_dir
-        audiences(audiences_dir)  # a folder with mistakes must stop the start, not a request
+        self._views = Views(audiences_dir, self.limits)
 
     def explain(
         self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
@@ -145,49 +123,65 @@ class ExplanationService:
 
     def begin(self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None) -> Answered:
         """Explains every row of a command and does not wait until the records are durable; else as `explain`."""
-        interest = interest or Interest()
         prepared = self._requests.read(command, caller, self.limits)
-        self._check_views(command, prepared.count, caller)
-        outcomes = dict(prepared.failed)
-        block, places = self._answer(prepared, slice(0, len(prepared.table)), caller, interest, outcomes)
-        if block is None:
-            stored: Future[None] = Future()
-            stored.set_result(None)
-            return Answered(tuple(outcomes[index] for index in range(prepared.count)), stored, lambda: None)
-        return self._answered(prepared, block, places, outcomes, caller, interest)
+        self._views.check_all(command.views, prepared.count, caller)
+        return self.begin_prepared(prepared, caller, interest or Interest())
 
-    def begin_at_once(self, command: ExplainCommand, *, caller: Caller = LOCAL) -> Answered | None:
-        """As `begin` for a single row whose answer lies in memory; None for every other request.
+    def begin_prepared(self, prepared: Prepared, caller: Caller, interest: Interest) -> Answered:
+        """As `begin`, for a request that has been read."""
+        table = prepared.table
+        found = self.answering.answers(_question(prepared, caller, interest), table) if len(table) else []
+        return self._answered(prepared, found, caller, interest)
+
+    def begin_at_once(
+        self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
+    ) -> Answered | Underway | None:
+        """As `begin` for a usual request of a single row without views; None for every other request.
 
         Waits for nothing and takes less than a millisecond, so that the thread of an event loop may do it.
+
+        Returns:
+            What was answered, if the answer lay in memory; else the row on its way, for `end`.
         """
         if command.views:
             return None
         prepared = self._requests.glance(command, caller, self.limits)
         if prepared is None:
             return None
-        found = self.answering.at_once(prepared.framed, prepared.table, caller)
-        if found is None:
+        interest = interest or Interest()
+        question = _question(prepared, caller, interest)
+        key = self.answering.name(question, prepared.table)
+        if key is None:
             return None
+        found = self.answering.at_once(key)
+        if found is None:
+            self.answering.check_room(question)
         self._requests.take(caller, prepared.count)
-        block = self._block(prepared, prepared.table, found, command.subjects)
-        return self._answered(prepared, block, [0], {}, caller, Interest())
+        if found is not None:
+            return self._answered(prepared, [found], caller, interest)
+        return Underway(prepared, self.answering.begin(question, prepared.table, key))
 
-    def _answered(  # noqa: PLR0913, PLR0917 - one request in its parts
-        self,
-        prepared: Prepared,
-        block: Block,
-        places: Sequence[int],
-        outcomes: dict[int, RowOutcome],
-        caller: Caller,
-        interest: Interest,
-    ) -> Answered:
-        """Records the answers, and the views that were asked for with them."""
+    def end(self, underway: Underway, caller: Caller, interest: Interest) -> Answered | None:
+        """The answer of a row that was begun, once it is there; None if `begin_prepared` is to wait for it.
+
+        Waits for nothing, as `begin_at_once`. Raises as `begin` does.
+        """
+        found = None if underway.single is None else self.answering.ended(underway.single)
+        return None if found is None else self._answered(underway.prepared, [found], caller, interest)
+
+    def _answered(self, prepared: Prepared, found: Sequence[RowResult], caller: Caller, interest: Interest) -> Answered:
+        """Records what was found for all rows that were right, and the views that were asked for with them."""
         command = prepared.command
+        outcomes = dict(prepared.failed)
+        block, places = self._block(prepared, slice(0, len(prepared.table)), found, caller, interest, outcomes)
+        if block is None:
+            stored: Future[None] = Future()
+            stored.set_result(None)
+            return Answered(tuple(outcomes[index] for index in range(prepared.count)), stored, lambda: None)
         records = [self._records.record(block, i) for i in range(len(places))]
         began = self._clock()
         views = [
-            tuple(self._render(record, prepared.model.description, view) for view in command.views)
+            tuple(self._views.render(record, prepared.model.description, view) for view in command.views)
             for record in records
         ]
         rendered = self._clock()
@@ -197,8 +191,8 @@ class ExplanationService:
             block, prepared.model, caller, [(i, view) for i, found in enumerate(views) for view in found]
         )
         check_wanted(interest)
-        for index, record, found in zip(places, records, views, strict=True):
-            outcomes[index] = RowOutcome(index=index, record=record, views=found)
+        for index, record, own in zip(places, records, views, strict=True):
+            outcomes[index] = RowOutcome(index=index, record=record, views=own)
         return Answered(
             tuple(outcomes[index] for index in range(prepared.count)),
             stored,
@@ -227,7 +221,10 @@ class ExplanationService:
         interest = interest or Interest()
         failed = {index: outcome for index, outcome in prepared.failed.items() if start <= index < stop}
         first, last = prepared.indices.searchsorted([start, stop])
-        block, places = self._answer(prepared, slice(int(first), int(last)), caller, interest, failed)
+        part = slice(int(first), int(last))
+        table = prepared.table.take(part)
+        found = self.answering.answers(_question(prepared, caller, interest), table) if len(table) else []
+        block, places = self._block(prepared, part, found, caller, interest, failed)
         if block is not None:
             began = self._clock()
             self._records.add(block, prepared.model, caller).result()
@@ -243,36 +240,34 @@ class ExplanationService:
             rows=prepared.count,
         )
 
-    def _answer(
-        self, prepared: Prepared, part: slice, caller: Caller, interest: Interest, failed: dict[int, RowOutcome]
+    def _block(  # noqa: PLR0913, PLR0917 - one request in its parts
+        self,
+        prepared: Prepared,
+        part: slice,
+        found: Sequence[RowResult],
+        caller: Caller,
+        interest: Interest,
+        failed: dict[int, RowOutcome],
     ) -> tuple[Block | None, list[int]]:
-        """Answers some of the rows; those that the model cannot answer go to `failed`."""
-        table = prepared.table.take(part)
-        if not len(table):
-            return None, []
-        found = self.answering.answers(prepared.model, prepared.framed, prepared.command, table, caller, interest)
+        """The answers of some of the rows, to be stored; rows that the model cannot answer go to `failed`."""
         check_wanted(interest)
-        good = [i for i, answer in enumerate(found) if isinstance(answer, bytes)]
         places = prepared.indices[part].tolist()
+        good = [i for i, answer in enumerate(found) if isinstance(answer, bytes)]
         for i, answer in enumerate(found):
             if isinstance(answer, ModelOutputError):
                 error = str(safe_error(answer, caller))
                 failed[places[i]] = RowOutcome(index=places[i], record=None, error=error)
         if not good:
             return None, []
-        subjects = prepared.command.subjects
-        block = self._block(
-            prepared,
+        table, subjects = prepared.table.take(part), prepared.command.subjects
+        block = self._records.new_block(
+            prepared.framed,
             table if len(good) == len(table) else table.take(good),
             [answer for answer in found if isinstance(answer, bytes)],
-            [subjects[places[i]] for i in good] if subjects else (),
+            subjects=[subjects[places[i]] for i in good] if subjects else (),
+            method=prepared.command.method,
         )
         return block, [places[i] for i in good]
-
-    def _block(self, prepared: Prepared, table: Table, answers: Sequence[bytes], subjects: Sequence[str]) -> Block:
-        return self._records.new_block(
-            prepared.framed, table, answers, subjects=subjects, method=prepared.command.method
-        )
 
     def get_explanation(self, record_id: str, caller: Caller = LOCAL) -> ExplanationRecord:
         """The record with this id, exactly as it was answered.
@@ -295,16 +290,16 @@ class ExplanationService:
             NotFoundError: If the record or the audience is not known to this caller.
             InvalidRequestError: If the audience does not have this format or language.
         """
-        self._check_view(view, caller)
+        self._views.check(view, caller)
         stored = self._stored.get(record_id, caller)
-        rendered = self._render(stored.record, stored.description, view)
+        rendered = self._views.render(stored.record, stored.description, view)
         self._records.add_view(stored.record, rendered, caller, reader).result()
         return rendered
 
     def submit_feedback(self, feedback: Feedback, caller: Caller = LOCAL) -> tuple[str, str]:
         """Stores what a reader made of an explanation; see `feedback.submit`."""
         if feedback.audience:
-            permitted_audience(audiences(self._audiences_dir), feedback.audience, caller)
+            permitted_audience(self._views.audiences(), feedback.audience, caller)
         return submit(feedback, caller, store=self._store, stored=self._stored, surroundings=self._surroundings)
 
     def usage(
@@ -361,7 +356,7 @@ class ExplanationService:
                 languages=tuple(audience.languages),
                 formats=_text_formats(audience),
             )
-            for audience in visible_audiences(audiences(self._audiences_dir), caller).values()
+            for audience in visible_audiences(self._views.audiences(), caller).values()
         )
 
     def warm_up(self) -> None:
@@ -369,39 +364,9 @@ class ExplanationService:
         for model in self.models:
             model.warm_up()
 
-    def _check_views(self, command: ExplainCommand, count: int, caller: Caller) -> None:
-        for view in command.views:
-            self._check_view(view, caller)
-        views = count * len(command.views)
-        if views > self.limits.max_views:
-            raise LimitExceededError(
-                f"views: {count} rows times {len(command.views)} views are {views}, but one request may ask for "
-                f"{self.limits.max_views}; split the request, or fetch views by RenderView"
-            )
 
-    def _check_view(self, view: ViewRequest, caller: Caller) -> None:
-        audience = permitted_audience(audiences(self._audiences_dir), view.audience, caller)
-        if view.format not in audience.formats:
-            raise InvalidRequestError.of(
-                "format",
-                f"audience '{audience.id}' has no format {view.format!r}; it has {', '.join(audience.formats)}",
-            )
-        if view.language not in audience.languages:
-            known = ", ".join(audience.languages)
-            raise InvalidRequestError.of(
-                "language", f"audience '{audience.id}' has no language {view.language!r}; it has {known}"
-            )
-
-    def _render(self, record: ExplanationRecord, description: BundleDescription, view: ViewRequest) -> RenderedView:
-        document = make_view(record, description, view.audience, view.language, folder=self._audiences_dir).document
-        return RenderedView(
-            audience=view.audience,
-            format=view.format,
-            language=view.language,
-            media_type=media_type(view.format),
-            content=render_view(document, view.format),
-            status=document.status,
-        )
+def _question(prepared: Prepared, caller: Caller, interest: Interest) -> Question:
+    return Question(prepared.model, prepared.framed, prepared.command, caller, interest)
 
 
 def _text_formats(audience: Audience) -> tuple[str, ...]:

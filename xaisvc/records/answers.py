@@ -1,7 +1,7 @@
 """Frames, answers and rows as bytes: what a record holds and a cache keeps.
 
-A frame is JSON, as it is read by people who never saw this code. Answers are many, so they are a few packed numbers and
-a short JSON text each. Equal values give equal bytes, and every float comes back exactly as it was.
+A frame is JSON, as it is read by people who never saw this code. Answers are many, so they are packed numbers and a few
+lines of words each. Equal values give equal bytes, and every float comes back exactly as it was.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import struct
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xaisvc.errors import StoreError
+from xaisvc.records.answer_words import plain_text, read_rest, read_words, words_and_figures
 from xaisvc.records.codec import decode_json, encode_json
-from xaisvc.types import AnswerColumns, AnswerFrame, Caveat, RowAnswer, Severity
+from xaisvc.types import AnswerColumns, AnswerFrame, RowAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from pydantic import TypeAdapter
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
     from xaisvc.types import Table
 
 FRAME_FORMAT = "xaisvc.frame/v1"
-ANSWER_VERSION_BYTE = 1
+ANSWER_VERSION_BYTE = 2
 ROW_VERSION_BYTE = 1
 
-_HEAD = struct.Struct("<BBHI4dq")
+_HEAD = struct.Struct("<BBHHI4dq")
 _ROW_HEAD = struct.Struct("<BHI")
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-_SEVERITIES = {severity.value: severity for severity in Severity}
 _EXACT, _ADVERSE_KNOWN, _ADVERSE = 1, 2, 4
 _ADVERSE_OF = {0: None, _ADVERSE: None, _ADVERSE_KNOWN: False, _ADVERSE_KNOWN | _ADVERSE: True}
 
@@ -92,13 +92,16 @@ def _encoded(answer: RowAnswer, numbers: NDArray[np.float64], singles: tuple[flo
         | (0 if answer.adverse is None else _ADVERSE_KNOWN)
         | (_ADVERSE if answer.adverse else 0)
     )
-    text = (
-        _text(answer.band, answer.detail, answer.diagnostics, answer.caveats)
+    text, figures = (
+        words_and_figures(answer)
         if answer.diagnostics or answer.caveats
-        else _plain_text(answer.band, answer.detail)
+        else (plain_text(answer.band, answer.detail, ()), ())
     )
-    head = _HEAD.pack(ANSWER_VERSION_BYTE, flags, len(answer.values), len(text), *singles, answer.model_evaluations)
-    return head + np.ascontiguousarray(numbers, dtype="<f8").tobytes() + text
+    head = _HEAD.pack(
+        ANSWER_VERSION_BYTE, flags, len(answer.values), len(figures), len(text), *singles, answer.model_evaluations
+    )
+    packed = np.ascontiguousarray(numbers, dtype="<f8").tobytes()
+    return head + packed + (struct.pack(f"<{len(figures)}d", *figures) if figures else b"") + text
 
 
 def decode_answer(stored: bytes) -> RowAnswer:
@@ -108,14 +111,16 @@ def decode_answer(stored: bytes) -> RowAnswer:
         StoreError: If they are no answer of a known version.
     """
     try:
-        version, flags, p, n_text, prediction, rank_share, base_value, output, evaluations = _HEAD.unpack_from(stored)
+        version, flags, p, m, n_text, prediction, rank_share, base_value, output, evaluations = _HEAD.unpack_from(
+            stored
+        )
         exact = bool(flags & _EXACT)
         end = _HEAD.size + 8 * p * (1 if exact else 2)
-        if version != ANSWER_VERSION_BYTE or len(stored) != end + n_text:
+        if version != ANSWER_VERSION_BYTE or len(stored) != end + 8 * m + n_text:
             raise _damaged("answer")
         numbers = np.frombuffer(stored, dtype="<f8", count=p if exact else 2 * p, offset=_HEAD.size)
-        band, detail, diagnostics, caveats = _read_text(stored[end:])
-    except (struct.error, ValueError, KeyError, TypeError) as error:
+        band, detail, diagnostics, caveats = read_rest(stored[end:], m) if m else read_words(stored[end:])
+    except (struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise _damaged("answer") from error
     return RowAnswer(
         prediction=prediction,
@@ -151,13 +156,17 @@ def decode_answers(stored: Sequence[bytes]) -> AnswerColumns:
         return _as_columns(stored)
     found = np.frombuffer(heads, dtype=form)
     is_like = (found["version"] == ANSWER_VERSION_BYTE) & (found["p"] == p) & ((found["flags"] & _EXACT != 0) == exact)
-    if not is_like.all() or (size + found["text"].astype(np.int64) != [len(raw) for raw in stored]).any():
+    lengths = size + 8 * found["figures"].astype(np.int64) + found["text"]
+    if not is_like.all() or (lengths != [len(raw) for raw in stored]).any():
         return _as_columns(stored)
     try:
-        texts = [_read_text(raw[size:]) for raw in stored]
-    except (ValueError, KeyError, TypeError) as error:
+        rests = [
+            read_rest(raw[size:], m) if m else read_words(raw[size:])
+            for raw, m in zip(stored, found["figures"].tolist(), strict=True)
+        ]
+    except (struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise _damaged("answer") from error
-    bands, details, diagnostics, caveats = zip(*texts, strict=True)
+    bands, details, diagnostics, caveats = zip(*rests, strict=True)
     singles, numbers = found["singles"], found["numbers"]
     return AnswerColumns(
         predictions=singles[:, 0],
@@ -210,6 +219,7 @@ def _packed(numbers: int) -> np.dtype[np.void]:
             ("version", "u1"),
             ("flags", "u1"),
             ("p", "<u2"),
+            ("figures", "<u2"),
             ("text", "<u4"),
             ("singles", "<f8", (4,)),
             ("evaluations", "<i8"),
@@ -275,62 +285,6 @@ def _texts(values: Sequence[str | None]) -> bytes:
 @lru_cache(maxsize=4096)
 def _text_or_null(value: str | None) -> bytes:
     return _JSON.encode(value).encode()
-
-
-@lru_cache(maxsize=1024)
-def _plain_text(band: str, detail: str) -> bytes:
-    return _text(band, detail, {}, ())
-
-
-def _text(band: str, detail: str, diagnostics: Mapping[str, float], caveats: Sequence[Caveat]) -> bytes:
-    content = {
-        "band": band,
-        "caveats": [
-            [
-                caveat.kind,
-                caveat.severity.value,
-                list(caveat.players),
-                caveat.message,
-                dict(sorted(caveat.evidence.items())),
-            ]
-            for caveat in caveats
-        ],
-        "detail": detail,
-        "diagnostics": dict(sorted(diagnostics.items())),
-    }
-    encoded = _writer()(content)
-    if b"NaN" in encoded or b"Infinity" in encoded:  # a number, or words in a text
-        try:
-            _JSON.encode(content)
-        except ValueError as error:
-            raise StoreError("a number that is not finite cannot be recorded") from error
-    return encoded
-
-
-@lru_cache(maxsize=1024)
-def _read_text(text: bytes) -> tuple[str, str, Mapping[str, float], tuple[Caveat, ...]]:
-    content = _parser()(text)
-    caveats = tuple(
-        Caveat(kind=kind, severity=_SEVERITIES[severity], players=tuple(players), message=message, evidence=evidence)
-        for kind, severity, players, message, evidence in content["caveats"]
-    )
-    return content["band"], content["detail"], content["diagnostics"], caveats
-
-
-@cache
-def _writer() -> Callable[[object], bytes]:
-    """Writes JSON, every float with the fewest digits that give it back, in a quarter of the usual time."""
-    from pydantic_core import to_json  # noqa: PLC0415 - heavy: loaded when used
-
-    return to_json
-
-
-@cache
-def _parser() -> Callable[[bytes], Any]:
-    """Reads JSON, every float exactly as it was, in a third of the time that the standard library takes."""
-    from pydantic_core import from_json  # noqa: PLC0415 - heavy: loaded when used
-
-    return from_json
 
 
 @lru_cache(maxsize=64)

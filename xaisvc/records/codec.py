@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-RECORD_FORMAT = "xaisvc.record/v1"
+RECORD_FORMAT = "xaisvc.record/v2"
 DESCRIPTION_FORMAT = "xaisvc.description/v1"
 
 

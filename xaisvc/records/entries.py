@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from xaisvc.errors import StoreError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_ID_CHARACTERS: Final = 200
 
+_HEAD = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -60,10 +62,16 @@ def make_entry(event: Event, descriptions: Mapping[str, bytes] | None, tags: Sub
         head=head,
         contents=contents,
         tags=tuple(tags.tag(part.subject) if part.subject else b"" for part in parts),
-        frame_digest=hashlib.sha256(event.frame).digest() if event.frame else b"",
+        frame_digest=_digest(event.frame) if event.frame else b"",
         descriptions=descriptions or {},
         size=len(head) + len(event.frame) + sum(map(len, contents)) + 64 * len(contents) + 512,
     )
+
+
+@lru_cache(maxsize=64)
+def _digest(frame: bytes) -> bytes:
+    """SHA-256 of a frame; many events share a few of them."""
+    return hashlib.sha256(frame).digest()
 
 
 def check_given(event: Event) -> None:
@@ -97,7 +105,7 @@ def encode_head(event: Event) -> str:
         StoreError: If they hold something that JSON has no form for.
     """
     try:
-        text = json.dumps(dict(event.head), ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        text = _HEAD.encode(dict(event.head))
         f"{text}{event.id}{event.bundle}{event.caller}{event.about}".encode()
     except UnicodeEncodeError as error:
         raise StoreError(f"event {event.id!a}: holds text that is no Unicode (half of a surrogate pair)") from error

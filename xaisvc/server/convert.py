@@ -15,11 +15,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from xaisvc.engine.commands import ExplainCommand, ViewRequest
 from xaisvc.errors import FieldViolation, InvalidRequestError, LimitExceededError
+from xaisvc.server.convert_caveats import set_caveat
 from xaisvc.server.convert_models import digests
 from xaisvc.types import Deadline, ErrorTarget
 from xaisvc.v1 import explanations_pb2, models_pb2
 from xaisvc.wire import (
-    SEVERITY_TO_WIRE,
+    LEVEL_TO_WIRE,
     SPACE_FROM_WIRE,
     SPACE_TO_WIRE,
     VIEW_STATUS_TO_WIRE,
@@ -257,11 +258,23 @@ def _views(request: explanations_pb2.ExplainRequest) -> tuple[ViewRequest, ...]:
     return tuple(ViewRequest(audience=audience, format=name, language=language) for audience, name in pairs)
 
 
-def explain_response(outcomes: Sequence[RowOutcome], caller: Caller) -> explanations_pb2.ExplainResponse:
-    """One result for each outcome, in the same order."""
-    return explanations_pb2.ExplainResponse(
+def explain_response(
+    outcomes: Sequence[RowOutcome], caller: Caller, batch_caveats: Sequence[Caveat] = ()
+) -> explanations_pb2.ExplainResponse:
+    """One result for each outcome, in the same order.
+
+    Args:
+        outcomes: What became of each row.
+        caller: Who reads it; the caveats are for callers who may see attributions.
+        batch_caveats: Caveats about the rows as a whole, most severe first.
+    """
+    found = explanations_pb2.ExplainResponse(
         results=[row_result(outcome, numbers=caller.sees_numbers) for outcome in outcomes]
     )
+    if caller.sees_numbers:
+        for caveat in batch_caveats:
+            set_caveat(found.batch_caveats.add(), caveat)
+    return found
 
 
 def row_result(outcome: RowOutcome, *, numbers: bool = True) -> explanations_pb2.RowResult:
@@ -321,6 +334,7 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
             adverse=output.adverse,
         ),
         attribution=_attribution(record.attribution),
+        reliability=LEVEL_TO_WIRE[record.reliability],
         views=[view(rendered) for rendered in views],
     )
     # Messages that are added where they belong are never copied, which takes half of the time.
@@ -375,17 +389,6 @@ def _attribution(attribution: RecordedAttribution) -> explanations_pb2.Attributi
             portfolio_mean_abs=share.portfolio_mean_abs,
         )
     return found
-
-
-def set_caveat(message: explanations_pb2.Caveat, caveat: Caveat) -> None:
-    """Writes one caveat into a message that is still empty."""
-    message.kind = caveat.kind
-    message.severity = SEVERITY_TO_WIRE[caveat.severity]
-    message.message = caveat.message
-    message.players.extend(caveat.players)
-    add = message.evidence.add
-    for name, value in sorted(caveat.evidence.items()):
-        add(name=name, value=value)
 
 
 def figures(numbers: Mapping[str, float]) -> list[explanations_pb2.Figure]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xaisvc.server.convert import figures, row_result, set_caveat, timestamp
+from xaisvc.server.convert import figures, row_result, timestamp
+from xaisvc.server.convert_caveats import set_caveat
 from xaisvc.server.convert_models import digests
+from xaisvc.types import reliability_level
 from xaisvc.v1 import explanations_pb2
-from xaisvc.wire import SPACE_TO_WIRE
+from xaisvc.wire import LEVEL_TO_WIRE, SPACE_TO_WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -16,14 +20,21 @@ if TYPE_CHECKING:
     from xaisvc.types import AnswerFrame, Caveat
 
 
-def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamResponse:
-    """One message of a stream."""
+def stream_response(batch: AnswerBatch, batch_caveats: Sequence[Caveat] = ()) -> explanations_pb2.ExplainStreamResponse:
+    """One message of a stream.
+
+    Args:
+        batch: The rows that it answers.
+        batch_caveats: Caveats about the rows of the request as a whole, most severe first; for the first message.
+    """
     found = explanations_pb2.ExplainStreamResponse(
         errors=[row_result(outcome) for outcome in batch.failed], next_row=batch.next_row, rows=batch.rows
     )
     if len(batch.answers):
         found.batch.CopyFrom(_batch(batch))
         _add_caveats(found.batch, batch.answers.caveats)
+    for caveat in batch_caveats:
+        set_caveat(found.batch_caveats.add(), caveat)
     return found
 
 
@@ -84,24 +95,64 @@ def _details(details: Sequence[str]) -> list[explanations_pb2.BatchText]:
     return [explanations_pb2.BatchText(text=text, places=found) for text, found in places.items()]
 
 
+@dataclass(slots=True)
+class _Said:
+    """A caveat and the rows that it is said of.
+
+    Attributes:
+        caveat: As it is said of the first of them.
+        places: Places of the rows.
+        evidence: Figures of each row, in alphabetical order of their names.
+        robust: Value, low and high of each row's robust number; empty without one.
+    """
+
+    caveat: Caveat
+    places: list[int] = field(default_factory=list)
+    evidence: list[float] = field(default_factory=list)
+    robust: list[float] = field(default_factory=list)
+
+
 def _add_caveats(message: explanations_pb2.ExplanationBatch, caveats: Sequence[tuple[Caveat, ...]]) -> None:
-    """Each caveat once, by what it says; for every row its own stand in order."""
-    found: dict[Hashable, tuple[Caveat, list[int]]] = {}
+    """Each caveat's words once; for every row its own stand in order. And the level that follows from them."""
+    message.reliability.extend([LEVEL_TO_WIRE[reliability_level(own)] for own in caveats])
+    found: dict[Hashable, _Said] = {}
     for place, own in enumerate(caveats):
         for rank, caveat in enumerate(own):
+            evidence = sorted(caveat.evidence.items())
+            robust = caveat.robust
             # The rank is part of the name, so that the order in the message is an order for every row.
-            key = (rank, caveat.kind, caveat.severity.value, caveat.message, caveat.players, *caveat.evidence.items())
-            known = found.get(key)
-            if known is None:
-                found[key] = (caveat, [place])
-            else:
-                known[1].append(place)
-    for _, (caveat, places) in sorted(found.items(), key=_rank):
-        added = message.caveats.add(places=places)
-        set_caveat(added.caveat, caveat)
+            name = (
+                rank,
+                caveat.kind,
+                caveat.severity,
+                caveat.message,
+                caveat.players,
+                caveat.gates,
+                caveat.model_rows,
+                robust and robust.players,
+                *[figure for figure, _ in evidence],
+            )
+            said = found.get(name)
+            if said is None:
+                said = found[name] = _Said(caveat)
+            said.places.append(place)
+            said.evidence += [value for _, value in evidence]
+            if robust is not None:
+                said.robust += (robust.value, robust.low, robust.high)
+    for _, said in sorted(found.items(), key=_rank):
+        added = message.caveats.add(places=said.places)
+        set_caveat(added.caveat, said.caveat)
+        added.evidence.extend(_unless_alike(said.evidence, len(said.places)))
+        added.robust.extend(_unless_alike(said.robust, len(said.places)))
 
 
-def _rank(item: tuple[Hashable, tuple[Caveat, list[int]]]) -> int:
+def _unless_alike(numbers: list[float], n: int) -> list[float]:
+    """The numbers of n rows, or none if they are the same in every row."""
+    packed = array("d", numbers).tobytes()
+    return [] if packed == packed[: len(packed) // n] * n else numbers
+
+
+def _rank(item: tuple[Hashable, _Said]) -> int:
     """The rank of a caveat among those of its rows, which its name begins with."""
     rank: int = item[0][0]  # type: ignore[index] # the rank comes first
     return rank

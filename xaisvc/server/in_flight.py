@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from xaisvc.errors import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
 HEALTH_PREFIX = "/grpc.health."
 RETRY_AFTER_S = 0.5
@@ -39,8 +40,7 @@ class InFlight:
         """Calls in progress."""
         return len(self._calls)
 
-    @contextmanager
-    def call(self, method: str) -> Iterator[None]:
+    def call(self, method: str) -> AbstractContextManager[None]:
         """Counts one call for as long as the block runs. Health is neither counted nor ever refused.
 
         Raises:
@@ -48,47 +48,22 @@ class InFlight:
             BusyError: If as many calls are in progress as may be.
         """
         if method.startswith(HEALTH_PREFIX):
-            yield
-            return
+            return nullcontext()
         if self._draining:
             raise StoppingError
         if len(self._calls) >= self._most:
             raise BusyError(
                 f"{self._most} calls are in progress, which is as many as may be; try again in a moment", RETRY_AFTER_S
             )
-        self._idle.clear()
-        try:
-            with self._known(self._calls):
-                yield
-        finally:
-            if not self._calls:
-                self._idle.set()
+        return _Known(self._calls, self._idle)
 
-    @contextmanager
-    def stream(self) -> Iterator[None]:
+    def stream(self) -> AbstractContextManager[None]:
         """Knows one stream of the protocols beside ours for as long as the block runs. A shutdown does not wait for it.
 
         Raises:
             StoppingError: If the stream has been cut off.
         """
-        with self._known(self._streams):
-            yield
-
-    @contextmanager
-    def _known(self, tasks: set[asyncio.Task[object]]) -> Iterator[None]:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("calls run in tasks of their own")
-        tasks.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if task not in tasks:  # cut off by us: answer it
-                task.uncancel()
-                raise StoppingError from None
-            raise
-        finally:
-            tasks.discard(task)
+        return _Known(self._streams)
 
     async def drain(self, grace_s: float) -> bool:
         """Admits no more calls, waits for those in progress, and cuts off what remains.
@@ -107,3 +82,36 @@ class InFlight:
             while tasks:
                 tasks.pop().cancel()
         return answered
+
+
+class _Known:
+    """Knows the running task for as long as the block runs; every call passes here, so it is no generator.
+
+    Args:
+        tasks: Where the task is known; one that is taken out of them and cancelled was cut off by us.
+        idle: Set while there are none.
+    """
+
+    __slots__ = ("_idle", "_task", "_tasks")
+
+    def __init__(self, tasks: set[asyncio.Task[object]], idle: asyncio.Event | None = None) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("calls run in tasks of their own")
+        self._task, self._tasks, self._idle = task, tasks, idle
+
+    def __enter__(self) -> None:
+        if self._idle is not None:
+            self._idle.clear()
+        self._tasks.add(self._task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        was_cut_off = self._task not in self._tasks
+        self._tasks.discard(self._task)
+        if self._idle is not None and not self._tasks:
+            self._idle.set()
+        if was_cut_off and isinstance(error, asyncio.CancelledError):
+            self._task.uncancel()  # it is to be answered
+            raise StoppingError from None

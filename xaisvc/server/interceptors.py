@@ -80,6 +80,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._traces = traces
         self._max_message_bytes = max_message_bytes
+        self._handlers: dict[str, Handler] = {}  # the methods of the server; a handler serves any number of calls
 
     async def intercept_service(  # type: ignore[override] # the stub is generic where gRPC calls with any message
         self,
@@ -87,10 +88,17 @@ class Edge(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Replaces a method's handler by one that takes bytes; unknown methods stay unknown."""
+        method = handler_call_details.method
+        known = self._handlers.get(method)
+        if known is not None:
+            return known
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        method = handler_call_details.method
+        return self._handlers.setdefault(method, self._wrapped(handler, method))
+
+    def _wrapped(self, handler: Handler, method: str) -> Handler:
+        """The handler with our edge around it."""
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method))
         if handler.unary_stream is not None:

@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
+from xaisvc.engine.answered import Underway
 from xaisvc.errors import InvalidRequestError
 from xaisvc.server import convert, convert_batches, convert_feedback, convert_models
 from xaisvc.server.calls import current
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from xaisvc.engine.answered import Answered
     from xaisvc.engine.commands import ServiceLimits
     from xaisvc.engine.reading import Prepared
-    from xaisvc.engine.service import Answered, ExplanationService
+    from xaisvc.engine.service import ExplanationService
+    from xaisvc.server.calls import Call
     from xaisvc.server.workers import Workers
 
 
@@ -59,16 +62,13 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         del context
         call = current()
 
-        # One cached row takes less time than handing it to a thread and back.
-        is_single = len(request.rows) == 1 and not request.audiences
-        single = convert.explain_command(request, max_rows=self._limits.max_rows) if is_single else None
-        cached = None if single is None else self._service.begin_at_once(single, caller=call.caller)
-        if cached is not None:
-            response, answered = convert.explain_response(cached.outcomes, call.caller), cached
+        single = await self._single(request, call)
+        if single is not None:
+            response, answered = convert.explain_response(single.outcomes, call.caller), single
         else:
 
             def work() -> tuple[explanations_pb2.ExplainResponse, Answered]:
-                command = single or convert.explain_command(request, max_rows=self._limits.max_rows)
+                command = convert.explain_command(request, max_rows=self._limits.max_rows)
                 found = self._service.begin(command, caller=call.caller, interest=call.interest)
                 if len(found.outcomes) != convert.row_count(request):
                     raise RuntimeError("the engine answered another number of rows than it was asked for")
@@ -78,6 +78,24 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         await self._workers.landed(answered.stored)
         answered.told()
         return response
+
+    async def _single(self, request: explanations_pb2.ExplainRequest, call: Call) -> Answered | None:
+        """Answers a usual request of one row; None for every other.
+
+        To read it here, and to record its answer, takes less time than to hand it to a thread and back.
+        """
+        if len(request.rows) != 1 or request.audiences:
+            return None
+        command = convert.explain_command(request, max_rows=self._limits.max_rows)
+        begun = self._service.begin_at_once(command, caller=call.caller, interest=call.interest)
+        if not isinstance(begun, Underway):
+            return begun
+        if begun.single is not None:
+            await self._workers.landed(begun.single.found)
+        answered = self._service.end(begun, call.caller, call.interest)
+        if answered is not None:
+            return answered
+        return await self._run(lambda: self._service.begin_prepared(begun.prepared, call.caller, call.interest))
 
     async def ExplainStream(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.ExplainStreamRequest, context: grpc.ServicerContext

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.errors import InvalidInputError
+from xaisvc.types.schema import MAX_AGE_DAYS
 from xaisvc.types.support import Adequacy, Enough
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Table
 
 FEW_ROWS, ENOUGH_ROWS = 100, 500
-MAX_AGE_DAYS = 365
 
 
 def study_adequacy(

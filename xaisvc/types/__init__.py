@@ -28,10 +28,14 @@ from xaisvc.types.record import (
     Digests,
     ExplainedOutput,
     ExplanationRecord,
+    Gate,
+    Level,
     PlayerValue,
     Portfolio,
     RecordedAttribution,
+    RobustNumber,
     Severity,
+    reliability_level,
 )
 from xaisvc.types.runtime import Device, LoadedModel, Runtime, TensorInfo
 from xaisvc.types.sampling import (
@@ -94,8 +98,10 @@ __all__ = [
     "ExplainedOutput",
     "ExplanationRecord",
     "Feature",
+    "Gate",
     "Interest",
     "Kind",
+    "Level",
     "LinearTerm",
     "LinkedModel",
     "LoadedModel",
@@ -114,6 +120,7 @@ __all__ = [
     "ProjectedFunction",
     "Projection",
     "RecordedAttribution",
+    "RobustNumber",
     "RowAnswer",
     "Runtime",
     "Sensitivity",
@@ -127,4 +134,5 @@ __all__ = [
     "TreeEnsemble",
     "TreeMode",
     "TreeTerm",
+    "reliability_level",
 ]

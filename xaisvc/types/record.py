@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,16 +21,49 @@ class Severity(StrEnum):
     UNRELIABLE = "unreliable"
 
 
+class Gate(StrEnum):
+    """What a caveat keeps from customers, whatever a view would like to say."""
+
+    NO_REASONS = "no_reasons"
+    """No reasons at all are given from this answer."""
+
+    NOT_A_REASON = "not_a_reason"
+    """The players of the caveat, one by one or together, are never a reason."""
+
+    NO_RANKING = "no_ranking"
+    """The players of the caveat are never ranked among each other: they are named together or not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustNumber:
+    """A number that holds where those of single players do not.
+
+    Attributes:
+        players: The players it is about, together.
+        value: Sum of their attributions, in the record's space.
+        low: Lower end of the interval that is to hold it under both value functions.
+        high: Upper end.
+    """
+
+    players: tuple[str, ...]
+    value: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caveat:
     """A typed, evidenced warning about one attribution.
 
     Attributes:
-        kind: Stable name, for example `correlated_features`.
+        kind: Stable name, for example `shared_credit`.
         severity: How far it limits the use.
         players: Players concerned, may be empty for the whole answer.
-        message: What is the matter, for data scientists, in English.
+        message: What is the matter, for data scientists, in English; the figures are in `evidence` and `robust`.
         evidence: Figures behind it, name to number.
+        robust: What to read instead; None where there is nothing better.
+        gates: What it keeps from customers.
+        model_rows: Model rows that were scored for it, beside those of the explanation.
     """
 
     kind: str
@@ -37,6 +71,33 @@ class Caveat:
     players: tuple[str, ...] = ()
     message: str = ""
     evidence: Mapping[str, float] = field(default_factory=dict)
+    robust: RobustNumber | None = None
+    gates: tuple[Gate, ...] = ()
+    model_rows: int = 0
+
+    @property
+    def id(self) -> str:
+        """Name of the finding: the same for the same kind and players in every answer, for example to mute it."""
+        digest = hashlib.sha256("\0".join((self.kind, *sorted(self.players))).encode()).hexdigest()
+        return f"{self.kind}-{digest[:8]}"
+
+
+class Level(StrEnum):
+    """How far an answer may be relied on."""
+
+    NORMAL = "normal"
+    CARE = "care"
+    """Read with care."""
+    UNRELIABLE = "unreliable"
+    """Not reliable: reasons must not be given."""
+
+
+def reliability_level(caveats: Iterable[Caveat]) -> Level:
+    """The level that follows from an answer's caveats: that of the most severe one, `info` counting for nothing."""
+    severities = {caveat.severity for caveat in caveats}
+    if Severity.UNRELIABLE in severities:
+        return Level.UNRELIABLE
+    return Level.CARE if Severity.CARE in severities else Level.NORMAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +230,8 @@ class ExplanationRecord:
     attribution: RecordedAttribution
     caveats: tuple[Caveat, ...] = ()
     portfolio: Portfolio | None = None
+
+    @property
+    def reliability(self) -> Level:
+        """How far the answer may be relied on; see `reliability_level`."""
+        return reliability_level(self.caveats)

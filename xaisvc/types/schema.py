@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 from xaisvc.errors import NotFoundError
+
+MAX_AGE_DAYS = 365
+"""Days after which a background counts as stale unless its bundle says otherwise."""
 
 
 class Kind(StrEnum):
@@ -213,6 +217,8 @@ class BundleDescription:
         concepts: Named groups of features.
         languages: Languages that labels exist for.
         notes: Anything readers of the bundle should know, for example data source and licence.
+        background_as_of: Day that the background rows are from; None if not known.
+        background_max_age_days: Days after which they are stale.
     """
 
     name: str
@@ -225,6 +231,8 @@ class BundleDescription:
     concepts: tuple[Concept, ...] = ()
     languages: tuple[str, ...] = ("en",)
     notes: str = ""
+    background_as_of: date | None = None
+    background_max_age_days: int = MAX_AGE_DAYS
 
     @property
     def feature_ids(self) -> tuple[str, ...]:

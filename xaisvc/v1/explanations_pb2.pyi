@@ -50,6 +50,62 @@ SEVERITY_UNRELIABLE: Severity.ValueType  # 3
 """Do not give reasons from this explanation."""
 Global___Severity: _TypeAlias = Severity  # noqa: Y015
 
+class _Reliability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReliabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reliability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RELIABILITY_UNSPECIFIED: _Reliability.ValueType  # 0
+    """Not stated: the caller may not see attributions."""
+    RELIABILITY_NORMAL: _Reliability.ValueType  # 1
+    """No caveat limits the use."""
+    RELIABILITY_CARE: _Reliability.ValueType  # 2
+    """Read with care."""
+    RELIABILITY_UNRELIABLE: _Reliability.ValueType  # 3
+    """Do not give reasons from this explanation."""
+
+class Reliability(_Reliability, metaclass=_ReliabilityEnumTypeWrapper):
+    """How far an explanation may be relied on: as its most severe caveat says, context counting for nothing."""
+
+RELIABILITY_UNSPECIFIED: Reliability.ValueType  # 0
+"""Not stated: the caller may not see attributions."""
+RELIABILITY_NORMAL: Reliability.ValueType  # 1
+"""No caveat limits the use."""
+RELIABILITY_CARE: Reliability.ValueType  # 2
+"""Read with care."""
+RELIABILITY_UNRELIABLE: Reliability.ValueType  # 3
+"""Do not give reasons from this explanation."""
+Global___Reliability: _TypeAlias = Reliability  # noqa: Y015
+
+class _CaveatGate:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CaveatGateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CaveatGate.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAVEAT_GATE_UNSPECIFIED: _CaveatGate.ValueType  # 0
+    """Not stated; never sent by the service."""
+    CAVEAT_GATE_NO_REASONS: _CaveatGate.ValueType  # 1
+    """Give no reasons at all from this explanation."""
+    CAVEAT_GATE_NOT_A_REASON: _CaveatGate.ValueType  # 2
+    """Never give the players of the caveat as a reason."""
+    CAVEAT_GATE_NO_RANKING: _CaveatGate.ValueType  # 3
+    """Never rank the players of the caveat among each other: name them together or not at all."""
+
+class CaveatGate(_CaveatGate, metaclass=_CaveatGateEnumTypeWrapper):
+    """What a caveat keeps from customers. Views keep to it; whoever writes texts of their own must, too."""
+
+CAVEAT_GATE_UNSPECIFIED: CaveatGate.ValueType  # 0
+"""Not stated; never sent by the service."""
+CAVEAT_GATE_NO_REASONS: CaveatGate.ValueType  # 1
+"""Give no reasons at all from this explanation."""
+CAVEAT_GATE_NOT_A_REASON: CaveatGate.ValueType  # 2
+"""Never give the players of the caveat as a reason."""
+CAVEAT_GATE_NO_RANKING: CaveatGate.ValueType  # 3
+"""Never rank the players of the caveat among each other: name them together or not at all."""
+Global___CaveatGate: _TypeAlias = CaveatGate  # noqa: Y015
+
 class _ViewStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -491,18 +547,26 @@ class ExplainResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    BATCH_CAVEATS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowResult]:
         """In the order of the rows."""
+
+    @_builtins.property
+    def batch_caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caveat]:
+        """Warnings about the rows of the request as a whole, for example that a feature seems to come in another unit; most
+        severe first. For callers who may see attributions.
+        """
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___RowResult] | None = ...,
+        batch_caveats: _abc.Iterable[Global___Caveat] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_caveats", b"batch_caveats", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -550,6 +614,7 @@ class ExplainStreamResponse(_message.Message):
     ERRORS_FIELD_NUMBER: _builtins.int
     NEXT_ROW_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    BATCH_CAVEATS_FIELD_NUMBER: _builtins.int
     next_row: _builtins.int
     """Position behind the last row of this batch: `first_row` of a request that takes up from here."""
     rows: _builtins.int
@@ -562,6 +627,10 @@ class ExplainStreamResponse(_message.Message):
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowResult]:
         """The rows of this batch that were not, each with why."""
 
+    @_builtins.property
+    def batch_caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caveat]:
+        """Warnings about the rows of the request as a whole, most severe first; in the first message of a stream only."""
+
     def __init__(
         self,
         *,
@@ -569,10 +638,11 @@ class ExplainStreamResponse(_message.Message):
         errors: _abc.Iterable[Global___RowResult] | None = ...,
         next_row: _builtins.int = ...,
         rows: _builtins.int = ...,
+        batch_caveats: _abc.Iterable[Global___Caveat] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "errors", b"errors", "next_row", b"next_row", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "batch_caveats", b"batch_caveats", "errors", b"errors", "next_row", b"next_row", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -615,6 +685,7 @@ class ExplanationBatch(_message.Message):
     CAVEATS_FIELD_NUMBER: _builtins.int
     DIAGNOSTICS_FIELD_NUMBER: _builtins.int
     PORTFOLIO_FIELD_NUMBER: _builtins.int
+    RELIABILITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     model_version: _builtins.str
@@ -705,7 +776,7 @@ class ExplanationBatch(_message.Message):
 
     @_builtins.property
     def caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchCaveat]:
-        """Warnings: each once, with the rows it belongs to. Those of one row are in order, most severe first."""
+        """Warnings: the words of each once, with the rows it belongs to. Those of one row are in order, most severe first."""
 
     @_builtins.property
     def diagnostics(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchFigures]:
@@ -714,6 +785,10 @@ class ExplanationBatch(_message.Message):
     @_builtins.property
     def portfolio(self) -> Global___Portfolio:
         """The same output over the model's background rows, `rank_share` left out."""
+
+    @_builtins.property
+    def reliability(self) -> _containers.RepeatedScalarFieldContainer[Global___Reliability.ValueType]:
+        """How far each row's explanation may be relied on; it follows from its caveats."""
 
     def __init__(
         self,
@@ -749,10 +824,11 @@ class ExplanationBatch(_message.Message):
         caveats: _abc.Iterable[Global___BatchCaveat] | None = ...,
         diagnostics: _abc.Iterable[Global___BatchFigures] | None = ...,
         portfolio: Global___Portfolio | None = ...,
+        reliability: _abc.Iterable[Global___Reliability.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "digests", b"digests", "portfolio", b"portfolio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adverse", b"adverse", "answer_version", b"answer_version", "bands", b"bands", "base_values", b"base_values", "budget", b"budget", "caveats", b"caveats", "created_at", b"created_at", "details", b"details", "device", b"device", "diagnostics", b"diagnostics", "digests", b"digests", "exact", b"exact", "ids", b"ids", "indices", b"indices", "method", b"method", "model", b"model", "model_evaluations", b"model_evaluations", "model_version", b"model_version", "output", b"output", "outputs", b"outputs", "players", b"players", "players_kind", b"players_kind", "portfolio", b"portfolio", "prediction_space", b"prediction_space", "predictions", b"predictions", "rank_shares", b"rank_shares", "seed", b"seed", "space", b"space", "standard_errors", b"standard_errors", "value_function", b"value_function", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adverse", b"adverse", "answer_version", b"answer_version", "bands", b"bands", "base_values", b"base_values", "budget", b"budget", "caveats", b"caveats", "created_at", b"created_at", "details", b"details", "device", b"device", "diagnostics", b"diagnostics", "digests", b"digests", "exact", b"exact", "ids", b"ids", "indices", b"indices", "method", b"method", "model", b"model", "model_evaluations", b"model_evaluations", "model_version", b"model_version", "output", b"output", "outputs", b"outputs", "players", b"players", "players_kind", b"players_kind", "portfolio", b"portfolio", "prediction_space", b"prediction_space", "predictions", b"predictions", "rank_shares", b"rank_shares", "reliability", b"reliability", "seed", b"seed", "space", b"space", "standard_errors", b"standard_errors", "value_function", b"value_function", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -828,23 +904,35 @@ class BatchCaveat(_message.Message):
 
     CAVEAT_FIELD_NUMBER: _builtins.int
     PLACES_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    ROBUST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def caveat(self) -> Global___Caveat:
-        """The caveat."""
+        """The caveat, with the numbers of the first of these rows."""
 
     @_builtins.property
     def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Places of the rows in the batch, from 0."""
+
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Values of `caveat.evidence` in each of these rows, row by row; none if they are the same in all of them."""
+
+    @_builtins.property
+    def robust(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Value, low and high of `caveat.robust` in each of these rows, row by row; none if they are the same in all of them."""
 
     def __init__(
         self,
         *,
         caveat: Global___Caveat | None = ...,
         places: _abc.Iterable[_builtins.int] | None = ...,
+        evidence: _abc.Iterable[_builtins.float] | None = ...,
+        robust: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caveat", b"caveat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caveat", b"caveat", "places", b"places"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caveat", b"caveat", "evidence", b"evidence", "places", b"places", "robust", b"robust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -987,6 +1075,7 @@ class Explanation(_message.Message):
     CAVEATS_FIELD_NUMBER: _builtins.int
     PORTFOLIO_FIELD_NUMBER: _builtins.int
     VIEWS_FIELD_NUMBER: _builtins.int
+    RELIABILITY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique id, given by the service."""
     model: _builtins.str
@@ -997,6 +1086,8 @@ class Explanation(_message.Message):
     """What the model ran on: `cpu` or `cuda`."""
     answer_version: _builtins.int
     """Version of the code's answers; changes whenever numbers may change."""
+    reliability: Global___Reliability.ValueType
+    """How far it may be relied on; it follows from the caveats."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """Time of the answer."""
@@ -1045,10 +1136,11 @@ class Explanation(_message.Message):
         caveats: _abc.Iterable[Global___Caveat] | None = ...,
         portfolio: Global___Portfolio | None = ...,
         views: _abc.Iterable[Global___View] | None = ...,
+        reliability: Global___Reliability.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "created_at", b"created_at", "digests", b"digests", "output", b"output", "portfolio", b"portfolio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_version", b"answer_version", "attribution", b"attribution", "caveats", b"caveats", "created_at", b"created_at", "device", b"device", "digests", b"digests", "id", b"id", "model", b"model", "model_version", b"model_version", "output", b"output", "portfolio", b"portfolio", "row", b"row", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_version", b"answer_version", "attribution", b"attribution", "caveats", b"caveats", "created_at", b"created_at", "device", b"device", "digests", b"digests", "id", b"id", "model", b"model", "model_version", b"model_version", "output", b"output", "portfolio", b"portfolio", "reliability", b"reliability", "row", b"row", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1249,12 +1341,20 @@ class Caveat(_message.Message):
     PLAYERS_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    ROBUST_FIELD_NUMBER: _builtins.int
+    GATES_FIELD_NUMBER: _builtins.int
+    MODEL_ROWS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """Stable name, for example `correlated_features`."""
+    """Stable name, for example `shared_credit`."""
     severity: Global___Severity.ValueType
     """How far it limits the use."""
     message: _builtins.str
     """What is the matter, for data scientists, in English."""
+    id: _builtins.str
+    """Name of the finding: the same for the same kind and players in every explanation."""
+    model_rows: _builtins.int
+    """Model rows that were scored for it, beside those of the explanation."""
     @_builtins.property
     def players(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Players concerned; empty for the whole explanation."""
@@ -1262,6 +1362,14 @@ class Caveat(_message.Message):
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
         """Figures behind it, in alphabetical order of their names."""
+
+    @_builtins.property
+    def robust(self) -> Global___RobustNumber:
+        """What to read instead of the values of single players; absent where there is nothing better."""
+
+    @_builtins.property
+    def gates(self) -> _containers.RepeatedScalarFieldContainer[Global___CaveatGate.ValueType]:
+        """What it keeps from customers."""
 
     def __init__(
         self,
@@ -1271,14 +1379,54 @@ class Caveat(_message.Message):
         players: _abc.Iterable[_builtins.str] | None = ...,
         message: _builtins.str = ...,
         evidence: _abc.Iterable[Global___Figure] | None = ...,
+        id: _builtins.str = ...,
+        robust: Global___RobustNumber | None = ...,
+        gates: _abc.Iterable[Global___CaveatGate.ValueType] | None = ...,
+        model_rows: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["robust", b"robust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "kind", b"kind", "message", b"message", "players", b"players", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "gates", b"gates", "id", b"id", "kind", b"kind", "message", b"message", "model_rows", b"model_rows", "players", b"players", "robust", b"robust", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Caveat: _TypeAlias = Caveat  # noqa: Y015
+
+@_typing.final
+class RobustNumber(_message.Message):
+    """A number that holds where those of single players do not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYERS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """Sum of their attributions, in the explanation's space."""
+    low: _builtins.float
+    """Lower end of the interval that is to hold it, whatever an absent feature means."""
+    high: _builtins.float
+    """Upper end of the interval."""
+    @_builtins.property
+    def players(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The players it is about, together."""
+
+    def __init__(
+        self,
+        *,
+        players: _abc.Iterable[_builtins.str] | None = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "players", b"players", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RobustNumber: _TypeAlias = RobustNumber  # noqa: Y015
 
 @_typing.final
 class Figure(_message.Message):

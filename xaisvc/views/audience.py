@@ -11,7 +11,7 @@ from xaisvc.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xaisvc.types import Feature
+    from xaisvc.types import Feature, Gate
     from xaisvc.views.catalogue import Catalogue
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
@@ -95,6 +95,9 @@ class Audience:
         held: Content of a view that is held for review, in order; the same for every case.
         closed: Content for a bundle that this audience gets no view of; the same for every case.
         on_unreliable: What happens when reasons must not be given.
+        gates: Gates of caveats that this audience keeps to. Players that must not be ranked among each other are one
+            for every audience; one that keeps to `no_ranking` does not name part of them where it may not see the rest
+            and would be held for it.
         caveats: How many caveats are worded.
         banned: Language to terms that must not reach this reader.
         reading: Language to how hard the text may be.
@@ -113,6 +116,7 @@ class Audience:
     held: tuple[SectionSpec, ...]
     closed: tuple[SectionSpec, ...]
     on_unreliable: OnUnreliable
+    gates: frozenset[Gate]
     caveats: int
     banned: Mapping[str, tuple[str, ...]]
     reading: Mapping[str, ReadingLimits]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xaisvc.types import Level
 from xaisvc.views.audience import OnUnreliable
 from xaisvc.views.context import SectionContext, ViewContext
 from xaisvc.views.document import Notice, Section, View, ViewStatus
 from xaisvc.views.language import Language
-from xaisvc.views.reliability import Level
 from xaisvc.views.sections.letter import HeldForReviewError
 from xaisvc.views.selection import is_closed
 

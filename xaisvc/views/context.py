@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from xaisvc.types import Adverse
+from xaisvc.types import Adverse, Level
 from xaisvc.views.document import Fact
 from xaisvc.views.entries import player_label
-from xaisvc.views.reliability import Level, Reliability, assess
+from xaisvc.views.reliability import Reliability, assess
 from xaisvc.views.selection import select
 
 if TYPE_CHECKING:

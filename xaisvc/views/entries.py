@@ -2,6 +2,7 @@
 
 Because an entry never mixes classes, its value is the same for every audience, and what an audience may not see removes
 whole entries: two audiences can differ in how much they see, but never in the order or the direction of what both see.
+The same holds for what caveats keep from some audiences: players that are no reason stand apart for everybody.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from xaisvc.types import Severity
+from xaisvc.views.gates import links, player_gates
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from xaisvc.types import BundleDescription, ExplanationRecord, Feature, PlayerValue
+    from xaisvc.views.gates import PlayerGates
     from xaisvc.views.language import Language
 
 Level: TypeAlias = Literal["concept", "feature"]
 
-CORRELATED_KIND = "correlated_features"
 _MAX_NAMED = 3
 _MATERIAL = 0.1
 
@@ -48,8 +49,12 @@ class Entry:
         influence: Sum of its players' absolute attributions.
         usual: The same over the portfolio, sum of mean absolute attributions; None if a player's is not known.
         members: Its features, in the order of the record.
+        units: Its players, those that are never ranked among each other as one; in the order of the record.
         linked: For each caveat about associated players, those of its players that belong to this entry.
         order: Place of its first player in the record.
+        barred: Whether a caveat keeps all of it from being a reason.
+        unused: Whether the model is proven not to use any of it; it is then barred, too.
+        ties: Players of other entries that these are never ranked against, as they are of another class.
     """
 
     label: str
@@ -58,15 +63,20 @@ class Entry:
     influence: float
     usual: float | None
     members: tuple[Member, ...]
+    units: tuple[tuple[PlayerValue, ...], ...]
     linked: tuple[tuple[PlayerValue, ...], ...]
     order: int
+    barred: bool = False
+    unused: bool = False
+    ties: frozenset[str] = frozenset()
 
     def facts(self) -> tuple[Feature, ...]:
-        """The features that carry the entry's direction: those of its players whose value has the entry's sign.
+        """The features that carry the entry's direction: those of its units whose value has the entry's sign.
 
-        Players with less than a tenth of what these players add up to are left out. Strongest first.
+        Units with less than a tenth of what these units add up to are left out. The strongest unit comes first; within
+        one, features stand in the order of the record, so that nothing can be told of the shares of its players.
         """
-        return _features(self._side(1))
+        return self._features(self._side(1))
 
     def offsets(self) -> tuple[Feature, ...]:
         """The features that counted the other way and made the entry's value smaller than its `facts()` add up to.
@@ -74,7 +84,7 @@ class Entry:
         None if they add up to less than a tenth of the entry's own side. Strongest first.
         """
         against = self._side(-1)
-        return _features(against) if _total(against) >= _MATERIAL * _total(self._side(1)) else ()
+        return self._features(against) if _total(against) >= _MATERIAL * _total(self._side(1)) else ()
 
     def associated(self) -> tuple[tuple[PlayerValue, ...], ...]:
         """For each caveat about associated players, those of them behind `facts()`, where there are two or more."""
@@ -82,21 +92,30 @@ class Entry:
         found = (tuple(player for player in players if shown & set(player.features)) for players in self.linked)
         return tuple(players for players in found if len(players) > 1)
 
-    def _side(self, same: Literal[-1, 1]) -> list[Member]:
-        """The members whose players count the entry's own way, or the other way; strongest first."""
-        side = [member for member in self.members if member.player.value * self.value * same > 0]
-        return sorted(side, key=lambda member: -abs(member.player.value))
+    def _side(self, same: Literal[-1, 1]) -> list[tuple[PlayerValue, ...]]:
+        """The units that count the entry's own way, or the other way; strongest first."""
+        side = [unit for unit in self.units if _value(unit) * self.value * same > 0]
+        return sorted(side, key=lambda unit: -abs(_value(unit)))
+
+    def _features(self, side: list[tuple[PlayerValue, ...]]) -> tuple[Feature, ...]:
+        """The features of a side, without those of units that are less than a tenth of it."""
+        least = _MATERIAL * _total(side)
+        return tuple(
+            member.feature
+            for unit in side
+            if abs(_value(unit)) >= least
+            for member in self.members
+            if member.player in unit
+        )
 
 
-def _total(side: list[Member]) -> float:
-    """What the players of a side add up to, each counted once however many features it has."""
-    return sum({member.player.player: abs(member.player.value) for member in side}.values())
+def _value(unit: Iterable[PlayerValue]) -> float:
+    return sum(player.value for player in unit)
 
 
-def _features(side: list[Member]) -> tuple[Feature, ...]:
-    """The features of a side, without those of players that are less than a tenth of it."""
-    least = _MATERIAL * _total(side)
-    return tuple(member.feature for member in side if abs(member.player.value) >= least)
+def _total(side: Iterable[tuple[PlayerValue, ...]]) -> float:
+    """What the units of a side add up to."""
+    return sum(abs(_value(unit)) for unit in side)
 
 
 def make_entries(
@@ -108,8 +127,10 @@ def make_entries(
     features' values, with no second computation.
     """
     order = {player.player: i for i, player in enumerate(record.attribution.players)}
+    gates = player_gates(record)
     found = []
-    for group in _groups(record, description, level):
+    for group in _groups(record, description, level, gates):
+        names = {player.player for player in group}
         usual = [player.portfolio_mean_abs for player in group if player.portfolio_mean_abs is not None]
         found.append(
             Entry(
@@ -123,8 +144,12 @@ def make_entries(
                     for player in group
                     for name in player.features
                 ),
+                units=_units(group, gates),
                 linked=_linked(group, record),
                 order=order[group[0].player],
+                barred=names <= gates.barred,
+                unused=names <= gates.unused,
+                ties=frozenset().union(*(tie for tie in gates.ties if not names.isdisjoint(tie))) - names,
             )
         )
     return tuple(found)
@@ -141,27 +166,41 @@ def player_label(player: PlayerValue, description: BundleDescription, language: 
     return language.join([*labels[: _MAX_NAMED - 1], language.word("words.others")])
 
 
-def _groups(record: ExplanationRecord, description: BundleDescription, level: Level) -> list[list[PlayerValue]]:
+def _groups(
+    record: ExplanationRecord, description: BundleDescription, level: Level, gates: PlayerGates
+) -> list[list[PlayerValue]]:
     """Players that are ranked as one, in the order of the record.
 
-    Players of one concept and one class belong together at the level of concepts. Facts that move together are never
-    two reasons, so players of one class that a caveat joins belong together at every level.
+    Players of one concept and one class belong together at the level of concepts. Facts that share their credit are
+    never two reasons, so players of one class that a caveat ties belong together at every level. Players that are no
+    reason stand apart from their concept, unless they are tied to one that is: then what is known is their sum.
     """
     players = record.attribution.players
+    classes = [frozenset(description.feature(name).sensitivity for name in player.features) for player in players]
     together: dict[Hashable, list[int]] = {}
+    for place, tie in enumerate(gates.ties):
+        for i, player in enumerate(players):
+            if player.player in tie:
+                together.setdefault(("tie", place, classes[i]), []).append(i)
+    tied = _connected(len(players), together.values())
+    open_ = {tied[i] for i, player in enumerate(players) if player.player not in gates.barred}
     for i, player in enumerate(players):
-        classes = frozenset(description.feature(name).sensitivity for name in player.features)
         concept = _concept(player, description)
-        if level == "concept" and concept and len(classes) == 1:
-            together.setdefault(("concept", concept, classes), []).append(i)
-        for place, caveat in enumerate(record.caveats):
-            joins = caveat.kind == CORRELATED_KIND and caveat.severity is not Severity.INFO
-            if joins and player.player in caveat.players:
-                together.setdefault(("caveat", place, classes), []).append(i)
+        if level == "concept" and concept and len(classes[i]) == 1 and tied[i] in open_:
+            together.setdefault(("concept", concept, classes[i]), []).append(i)
     groups: dict[int, list[PlayerValue]] = {}
     for i, first in enumerate(_connected(len(players), together.values())):
         groups.setdefault(first, []).append(players[i])
     return list(groups.values())
+
+
+def _units(group: list[PlayerValue], gates: PlayerGates) -> tuple[tuple[PlayerValue, ...], ...]:
+    """The players of a group, those that are tied as one."""
+    ties = [[i for i, player in enumerate(group) if player.player in tie] for tie in gates.ties]
+    units: dict[int, list[PlayerValue]] = {}
+    for i, first in enumerate(_connected(len(group), [tie for tie in ties if tie])):
+        units.setdefault(first, []).append(group[i])
+    return tuple(map(tuple, units.values()))
 
 
 def _connected(count: int, sets: Iterable[list[int]]) -> list[int]:
@@ -183,7 +222,7 @@ def _linked(group: list[PlayerValue], record: ExplanationRecord) -> tuple[tuple[
     return tuple(
         tuple(player for player in group if player.player in caveat.players)
         for caveat in record.caveats
-        if caveat.kind == CORRELATED_KIND
+        if links(caveat)
     )
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from xaisvc.errors import AudienceError
-from xaisvc.types import Sensitivity
+from xaisvc.types import Gate, Sensitivity
 from xaisvc.views.audience import UNCLASSIFIED, Action, Audience, Layout, OnUnreliable
 from xaisvc.views.loader_messages import Words, check_messages, read_catalogue
 from xaisvc.views.loader_sections import read_sections
@@ -42,6 +42,7 @@ _KEYS = (
     "formats",
     "layout",
     "on_unreliable",
+    "gates",
     "caveats",
     "wording",
     "sections",
@@ -173,6 +174,7 @@ def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
         held=held,
         closed=closed,
         on_unreliable=on_unreliable,
+        gates=_gates(file, on_unreliable, actions),
         caveats=_whole(file, "caveats", content.get("caveats"), least=0),
         banned=MappingProxyType(banned),
         reading=MappingProxyType(reading),
@@ -183,6 +185,33 @@ def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
         ),
         catalogues=MappingProxyType({language: found.catalogue() for language, found in words.items()}),
     )
+
+
+def _gates(file: YamlFile, on_unreliable: OnUnreliable, actions: Mapping[str, Action]) -> frozenset[Gate]:
+    """Gates of caveats that the audience keeps to: all of them unless it says otherwise.
+
+    Clients, and whoever talks to them, keep to all: they are the readers whose views can be held or closed.
+    """
+    if "gates" not in file.content:
+        asked = frozenset(Gate)
+    else:
+        names = file.content["gates"]
+        if not isinstance(names, list):
+            raise file.error("gates", f"must be a list of: {', '.join(Gate)}; empty for none of them")
+        asked = frozenset(_word(file, f"gates.{i}", name, Gate) for i, name in enumerate(names))
+    missing = [gate for gate in Gate if gate not in asked]
+    if missing and not {Action.HOLD, Action.CLOSED}.isdisjoint(actions.values()):
+        raise file.error(
+            "gates",
+            f"must name '{missing[0]}' as well: classes.yaml holds or closes views of this audience, so what a caveat "
+            "keeps from customers is kept from it",
+        )
+    if Gate.NO_REASONS in asked and on_unreliable is OnUnreliable.SHOW:
+        raise file.error(
+            "on_unreliable",
+            "is 'show', so reasons are given whatever a caveat says; declare gates without 'no_reasons', or 'hold'",
+        )
+    return asked
 
 
 def _actions(file: YamlFile, row: Mapping[str, Action] | None) -> dict[str, Action]:

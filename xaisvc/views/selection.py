@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from xaisvc.types import Gate
 from xaisvc.views.audience import Action
 from xaisvc.views.entries import Level, make_entries
 
@@ -33,14 +34,15 @@ class Rule:
     floor: float
     certainty: float = 0.0
 
-    def apply(self, ranked: Sequence[Entry], sign: Sign) -> tuple[Entry, ...]:
+    def apply(self, ranked: Sequence[Entry], sign: Sign, total: float) -> tuple[Entry, ...]:
         """The reasons among entries that are ranked by absolute value; strongest first.
 
         Args:
-            ranked: The entries; floors are relative to the sum of their absolute values.
+            ranked: The entries.
             sign: +1 for entries that raised the output, -1 for those that lowered it.
+            total: What the floor is relative to.
         """
-        least = self.floor * sum(abs(entry.value) for entry in ranked)
+        least = self.floor * total
         found = (
             entry
             for entry in ranked
@@ -53,24 +55,35 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The entries that an audience may see, strongest first; ties in the order of the record.
+    """The entries that an audience may be given as reasons, strongest first; ties in the order of the record.
 
     Attributes:
-        entries: What may be seen.
+        entries: What may be given.
+        barred: What could be seen, and is kept back by a caveat whose gate the audience keeps to.
     """
 
     entries: tuple[Entry, ...]
+    barred: tuple[Entry, ...] = ()
     _held: tuple[Entry, ...] = ()
     _everything: tuple[Entry, ...] = ()
 
     @property
     def total(self) -> float:
-        """Sum of the visible absolute values, to which shares are relative."""
-        return sum(abs(entry.value) for entry in self.entries)
+        """Sum of the visible absolute values, to which shares are relative, without what the model does not use."""
+        return _total((*self.entries, *(entry for entry in self.barred if not entry.unused)))
 
     def reasons(self, sign: Sign, rule: Rule) -> tuple[Entry, ...]:
         """The visible reasons of one direction."""
-        return rule.apply(self.entries, sign)
+        return rule.apply(self.entries, sign, self.total)
+
+    def kept_back(self, floor: float) -> tuple[Entry, ...]:
+        """What is no reason and would be worth naming as such: from a share of the total on.
+
+        Without entries that are kept back for what they are tied to: readers could tell from them that a withheld fact
+        goes with a visible one.
+        """
+        found = (entry for entry in self.barred if entry.barred and entry.value)
+        return tuple(entry for entry in found if abs(entry.value) >= floor * self.total)
 
     def misses_principal(self, sign: Sign, shown: Sequence[Entry], rule: Rule) -> bool:
         """Whether `shown` would not be the true first reasons of this direction, because of an entry to hold for.
@@ -78,7 +91,7 @@ class Selection:
         True if an entry that must be held for is among the reasons when everything is ranked, or is stronger than the
         weakest entry shown.
         """
-        principal = replace(rule, certainty=0.0).apply(self._everything, sign)
+        principal = replace(rule, certainty=0.0).apply(self._everything, sign, _total(self._everything))
         weakest = min((entry.value * sign for entry in shown), default=float("inf"))
         return any(entry in principal or entry.value * sign > weakest for entry in self._held)
 
@@ -86,15 +99,46 @@ class Selection:
 def select(
     record: ExplanationRecord, description: BundleDescription, audience: Audience, language: Language, level: Level
 ) -> Selection:
-    """Selects what `audience` may see: entries all of whose features are shown to it."""
+    """Selects what `audience` may be given: entries all of whose features are shown to it, and that no gate keeps back.
+
+    What a gate keeps back is held for, as what must be withheld is: naming the next reason would be a false notice. Not
+    so what the model is proven not to use, which is no reason at all.
+    """
     everything = make_entries(record, description, language, level)
     actions = [{audience.action(member.feature) for member in entry.members} for entry in everything]
+    holding = {
+        member.player.player
+        for entry in everything
+        for member in entry.members
+        if audience.action(member.feature) is Action.HOLD
+    }
     visible = [entry for entry, found in zip(everything, actions, strict=True) if found <= {Action.SHOW}]
+    named = _with_distinct_labels(visible, language)  # before any is kept back, so that none stands for its concept
+    kept_back = [_is_kept_back(entry, audience, holding) for entry in named]
+    barred = _ranked(entry for entry, is_so in zip(named, kept_back, strict=True) if is_so)
+    held = {entry.order for entry, found in zip(everything, actions, strict=True) if Action.HOLD in found}
+    held |= {entry.order for entry in barred if not entry.unused}
     return Selection(
-        entries=_ranked(_with_distinct_labels(visible, language)),
-        _held=tuple(entry for entry, found in zip(everything, actions, strict=True) if Action.HOLD in found),
-        _everything=_ranked(everything),
+        entries=_ranked(entry for entry, is_so in zip(named, kept_back, strict=True) if not is_so),
+        barred=barred,
+        _held=tuple(entry for entry in everything if entry.order in held),
+        _everything=_ranked(entry for entry in everything if not entry.unused),
     )
+
+
+def _is_kept_back(entry: Entry, audience: Audience, holding: set[str]) -> bool:
+    """Whether a gate that the audience keeps to keeps an entry from being a reason.
+
+    That is so for players that are no reason, and for players that could only be named together with one for which the
+    view would be held.
+    """
+    if Gate.NOT_A_REASON in audience.gates and entry.barred:
+        return True
+    return Gate.NO_RANKING in audience.gates and not holding.isdisjoint(entry.ties)
+
+
+def _total(entries: Iterable[Entry]) -> float:
+    return sum(abs(entry.value) for entry in entries)
 
 
 def visible_features(description: BundleDescription, audience: Audience) -> tuple[Feature, ...]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Position: TypeAlias = Literal["missing", "below", "new", "within", "high", "above", "unknown"]
 
-OUTSIDE_KIND = "outside_background"
+OUTSIDE_KINDS = frozenset({"input_out_of_range", "unit_change"})
 _EDGE = 0.1
 _MANY_VALUES = 20
 
@@ -42,5 +42,5 @@ def position(record: ExplanationRecord, feature: Feature) -> Position:
 
 def _features_outside(record: ExplanationRecord) -> set[str]:
     """Features that a caveat names as outside the background; a player of several features names none of them."""
-    named = {player for caveat in record.caveats if caveat.kind == OUTSIDE_KIND for player in caveat.players}
+    named = {player for caveat in record.caveats if caveat.kind in OUTSIDE_KINDS for player in caveat.players}
     return {p.features[0] for p in record.attribution.players if p.player in named and len(p.features) == 1}

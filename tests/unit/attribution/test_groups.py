@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from tests.unit.attribution.games import features, normal
@@ -100,8 +99,8 @@ def test_groups_that_do_not_fit_are_refused(groups: dict[str, list[str]], field:
     assert [(field, text)] == [(v.field, v.description) for v in caught.value.violations]
 
 
-def test_clusters_are_features_that_go_together() -> None:
-    players = cluster_players(_description(), _background(together=["age", "debt"]))
+def test_clusters_are_named_after_their_features() -> None:
+    players = cluster_players(_description(), [("age", "debt"), ("rent",)])
 
     assert players.kind == "clusters"
     assert dict(zip(players.names, players.members, strict=True)) == {
@@ -112,43 +111,20 @@ def test_clusters_are_features_that_go_together() -> None:
 
 
 def test_the_name_of_a_large_cluster_is_cut() -> None:
-    players = cluster_players(_description(), _background(together=list(NUMERIC)))
+    players = cluster_players(_description(), [list(NUMERIC)])
 
     assert players.names == ("age + income + debt + 1 more",)
 
 
-def test_independent_features_are_no_clusters() -> None:
-    assert cluster_players(_description(), _background()).names == tuple(NUMERIC)
-
-
-@pytest.mark.parametrize(("threshold", "n_players"), [(0.69, 3), (0.95, 4)])
-def test_the_threshold_is_an_association(threshold: float, n_players: int) -> None:
-    rng = np.random.default_rng(0)
-    columns = dict(zip(NUMERIC, rng.normal(size=(2000, 4)).T, strict=True))
-    columns["debt"] = columns["age"] + 0.9 * columns["debt"]  # rank correlation about 0.72
-
-    assert len(cluster_players(_description(), Table(columns), threshold=threshold)) == n_players
-
-
-def test_one_feature_is_one_cluster() -> None:
-    description = BundleDescription(
-        name="test",
-        version="1",
-        owner="a",
-        purpose="b",
-        out_of_scope="c",
-        features=features({"age": Kind.NUMERIC}),
-        outputs=(Output(id="score", tensor="score"),),
-    )
-
-    assert cluster_players(description, Table({"age": np.arange(5.0)})).names == ("age",)
+def test_without_clusters_every_feature_stands_alone() -> None:
+    assert cluster_players(_description(), []).names == tuple(NUMERIC)
 
 
 @pytest.mark.parametrize("kind", ["features", "concepts", "clusters", "custom"])
 def test_one_entry_point_makes_every_kind(kind: str) -> None:
     wanted = {"money": ["income", "debt"]} if kind == "custom" else kind
 
-    assert make_players(_description(), wanted, _background()).kind == kind
+    assert make_players(_description(), wanted, lambda: [("income", "debt")]).kind == kind
 
 
 def test_unknown_players_are_refused_with_the_choices() -> None:
@@ -156,4 +132,4 @@ def test_unknown_players_are_refused_with_the_choices() -> None:
         InvalidRequestError,
         match="players: unknown players 'columns'; use features, concepts, clusters or a mapping of name to features",
     ):
-        make_players(_description(), "columns", _background())
+        make_players(_description(), "columns", list)

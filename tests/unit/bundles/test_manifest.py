@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 
@@ -86,6 +87,14 @@ def test_every_field_is_read() -> None:
     assert since.observed_range == (18262.0, 18628.0)  # days from 1970-01-01, by `date -d 2020-01-01 +%s` / 86400
 
 
+def test_the_age_of_the_background_is_read() -> None:
+    source = GOOD.replace("outputs:", "background: {as_of: 2025-12-31, max_age_days: 90}\noutputs:").encode()
+    found, other = parse_manifest(source), parse_manifest(GOOD.encode())
+
+    assert (found.background_as_of, found.background_max_age_days) == (date(2025, 12, 31), 90)
+    assert (other.background_as_of, other.background_max_age_days) == (None, 365)
+
+
 def test_categories_are_the_text_as_written() -> None:
     job = parse_manifest(GOOD.encode()).feature("job")
 
@@ -146,6 +155,10 @@ def test_a_quoted_target_is_a_text_and_a_bare_one_a_number() -> None:
         ("2020-01-01, ", "1 January, ", 43, "features[2].observed_range[0]", "must be a finite number"),
         ("  - id: since", "  - id: since\n    tensor: x\n    column: 3", 41, "features[2]",
          "column 3 of tensor 'x' already belongs to feature 'job'"),
+        ("outputs:", "background: {}\noutputs:", 10, "background", "the key 'as_of' is required"),
+        ("outputs:", "background: {as_of: yesterday}\noutputs:", 10, "background.as_of", "such as 2026-03-31"),
+        ("outputs:", "background: {as_of: 2025-12-31, max_age_days: 0}\noutputs:", 10, "background.max_age_days",
+         "must be at least 1 day"),
         ("name: loans", "name: &a loans", 2, "", r"anchors \(&\) and aliases \(\*\) are not allowed"),
         ("name: loans", "name: *a", 2, "", "anchors"),
         ("name: loans", "name: 'loans", 0, "", "this is not valid YAML"),

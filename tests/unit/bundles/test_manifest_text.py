@@ -47,6 +47,11 @@ ids = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,9}", fullmatch=True)
 labels = st.dictionaries(st.sampled_from(LANGUAGES), text | tricky, max_size=2)
 
 
+ages = st.just({}) | st.fixed_dictionaries(
+    {"background_as_of": st.dates(), "background_max_age_days": st.integers(1, 10_000)}
+)
+
+
 def _range(values: SearchStrategy[float]) -> SearchStrategy[tuple[float, float]]:
     return st.tuples(values, values).map(lambda pair: (min(pair), max(pair)))
 
@@ -120,6 +125,7 @@ def descriptions(draw: DrawFn) -> BundleDescription:
         concepts=tuple(Concept(id=name, labels=draw(labels)) for name in concepts),
         outputs=tuple(draw(outputs(name)) for name in draw(st.lists(ids, min_size=1, max_size=2, unique=True))),
         features=tuple(draw(features(name, concepts)) for name in feature_ids),
+        **draw(ages),
     )
 
 

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from xaisvc.demo.cases import BUNDLES, load_cases
-from xaisvc.engine import calls, loaded
+from xaisvc.engine import loaded
 from xaisvc.engine.explainer import Explainer
 from xaisvc.errors import BundleChangedError, InvalidRequestError, InvalidRowsError, ModelOutputError, NotFoundError
 from xaisvc.types import Deadline, ErrorTarget, Space
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -165,13 +166,13 @@ def test_players_of_the_bundle_are_made_once_and_those_of_a_caller_are_not_kept(
     explainer: Explainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
-    real = calls.make_players
+    real = loaded.make_players
 
-    def counted(description: BundleDescription, players: str, background: Table) -> Players:
+    def counted(description: BundleDescription, players: str, clusters: Callable[[], Any]) -> Players:
         made.append(players)
-        return real(description, players, background)
+        return real(description, players, clusters)
 
-    monkeypatch.setattr(calls, "make_players", counted)
+    monkeypatch.setattr(loaded, "make_players", counted)
     for players in ("clusters", "clusters", {"both": ["a", "b"]}, {"both": ["a", "b"]}):
         explainer.explain(ROWS, players=players)  # type: ignore[arg-type]
 

@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from xaisvc.attribution import make_players
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.interactions import InteractionBatch, explain_interactions
@@ -27,7 +26,7 @@ def _interactions(
         explainer.bundle.background.take(slice(0, 5)),
         output=explainer.bundle.description.outputs[0],
         space=space,
-        players=make_players(explainer.bundle.description, players, explainer.bundle.background),
+        players=explainer._loaded.players(players),
         clock=lambda: 0.0,
         **more,  # type: ignore[arg-type]
     ), explainer

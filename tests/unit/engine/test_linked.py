@@ -11,7 +11,6 @@ import pytest
 
 import xaisvc
 from tests.oracle.onnx_models import enumerate_shapley, from_lightgbm, numbers, quiet
-from xaisvc.attribution import make_players
 from xaisvc.engine import linked as linked_module
 from xaisvc.engine.explainer import Explainer
 from xaisvc.types import Space
@@ -48,7 +47,7 @@ def _explainer(kind: str, folder: Path) -> Explainer:
 
 def _problem(explainer: Explainer, space: Space = Space.PROBABILITY, output: str | None = None) -> Problem:
     description = explainer.bundle.description
-    players = make_players(description, "features", explainer.bundle.background)
+    players = explainer._loaded.players("features")
     return explainer._loaded.problem(description.output(output), space, players)
 
 

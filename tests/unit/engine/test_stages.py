@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from xaisvc.engine.answered import Underway
 from xaisvc.engine.commands import ExplainCommand, ViewRequest
 from xaisvc.engine.loading import build_service
 from xaisvc.engine.stages import NoStages, Stage, Stages
 from xaisvc.errors import NotFoundError
 from xaisvc.records import MemoryRecordStore
+from xaisvc.types import LOCAL, Interest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +76,19 @@ def test_what_comes_from_the_cache_neither_waits_nor_is_computed(service: Explan
 
     assert [stage for stage, _, _ in told.stages] == [Stage.PARSE, Stage.RECORD]
     assert len(told.batches) == 1
+
+
+def test_a_row_that_no_thread_waits_for_is_told_like_any_other(service: ExplanationService, told: Told) -> None:
+    next(iter(service.models)).framed(command(method="kernel"))
+    underway = service.begin_at_once(command(method="kernel"))
+
+    assert isinstance(underway, Underway)
+    assert underway.single is not None
+    underway.single.found.result(30)
+    answered = service.end(underway, LOCAL, Interest())
+    assert answered is not None
+    answered.told()
+    assert [stage for stage, _, _ in told.stages] == [Stage.PARSE, Stage.WAIT, Stage.COMPUTE, Stage.RECORD]
 
 
 def test_parts_of_a_stream_are_told_too(service: ExplanationService, told: Told) -> None:

@@ -13,7 +13,7 @@ from onnx import helper
 
 import xaisvc
 from tests.unit.graphs.hand_made import Grove, graph
-from xaisvc.attribution import METHODS, make_players
+from xaisvc.attribution import METHODS
 from xaisvc.attribution.tree_plan import TreePlan, make_arrays
 from xaisvc.bundles import parse_rows
 from xaisvc.engine.loaded import LoadedBundle
@@ -192,7 +192,7 @@ def make_loaded(folder: Path, seed: int = 1) -> tuple[LoadedBundle, Grove, pd.Da
 def test_the_exported_graph_explains_raw_rows_as_the_engine_does(tmp_path: Path, players: Any) -> None:
     loaded, grove, background = make_loaded(tmp_path)
     output = loaded.bundle.description.output(None)
-    parties = make_players(loaded.bundle.description, players, loaded.bundle.background)
+    parties = loaded.players(players)
     model = exact_explainer_graph(loaded, output, Space.RAW, parties)
     onnx.checker.check_model(model, full_check=True)
     rows = pd.DataFrame(grove.rows(30), columns=background.columns)
@@ -214,7 +214,7 @@ def test_the_exported_graph_explains_raw_rows_as_the_engine_does(tmp_path: Path,
 def test_trees_without_tables_are_not_exported(tmp_path: Path) -> None:
     loaded, _, _ = make_loaded(tmp_path)
     output = loaded.bundle.description.output(None)
-    parties = make_players(loaded.bundle.description, "features", loaded.bundle.background)
+    parties = loaded.players("features")
     with pytest.raises(InvalidRequestError, match=r"tables of \d+ of 12 trees would be too large for a file"):
         exact_explainer_graph(loaded, output, Space.RAW, parties, most_bytes=2000)
 
@@ -222,7 +222,7 @@ def test_trees_without_tables_are_not_exported(tmp_path: Path) -> None:
 def test_a_file_beyond_the_size_of_a_graph_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, _, _ = make_loaded(tmp_path)
     output = loaded.bundle.description.output(None)
-    parties = make_players(loaded.bundle.description, "features", loaded.bundle.background)
+    parties = loaded.players("features")
     monkeypatch.setattr("xaisvc.engine.tree_export.MOST_GRAPH_BYTES", 100)
     with pytest.raises(InvalidRequestError, match=r"tables of 12 trees with .* GB would be too large for a file"):
         exact_explainer_graph(loaded, output, Space.RAW, parties)
@@ -232,7 +232,7 @@ def test_a_file_beyond_the_size_of_a_graph_is_not_exported(tmp_path: Path, monke
 def test_an_explainer_on_a_device_looks_up_its_trees_there(tmp_path: Path, players: Any) -> None:
     loaded, grove, background = make_loaded(tmp_path)
     bundle, runtime = loaded.bundle, Counting()
-    parties = make_players(bundle.description, players, bundle.background)
+    parties = loaded.players(players)
     problem = loaded.problem(bundle.description.output(None), Space.RAW, parties)
     rows = parse_rows(bundle.description, pd.DataFrame(grove.rows(100), columns=background.columns))
     settings = Settings(budget=None, seed=0, row_seeds=(bytes(32),) * 100, clock=lambda: 0.0)

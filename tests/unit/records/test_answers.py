@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,9 @@ from xaisvc.types import (
     Deadline,
     Digests,
     ErrorTarget,
+    Gate,
     Players,
+    RobustNumber,
     RowAnswer,
     Severity,
     Space,
@@ -39,6 +43,16 @@ CAVEATS = st.lists(
         players=st.lists(st.text(max_size=3), max_size=2).map(tuple),
         message=st.text(max_size=20),
         evidence=st.dictionaries(st.text(max_size=4), FINITE, max_size=2),
+        robust=st.none()
+        | st.builds(
+            RobustNumber,
+            players=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+            value=FINITE,
+            low=FINITE,
+            high=FINITE,
+        ),
+        gates=st.lists(st.sampled_from(Gate), unique=True).map(tuple),
+        model_rows=st.integers(0, 2**40),
     ),
     max_size=3,
 ).map(tuple)
@@ -139,7 +153,7 @@ def test_answers_with_other_players_are_no_columns() -> None:
     [
         lambda raw: raw[:-1],
         lambda raw: raw + b"x",
-        lambda raw: b"\x02" + raw[1:],
+        lambda raw: b"\x01" + raw[1:],
         lambda _: b"",
         lambda raw: raw[:20],
         lambda raw: raw[:-4] + b"nope",
@@ -171,11 +185,81 @@ def a_caveat(message: str = "", value: float = 0.5) -> Caveat:
         {"caveats": (a_caveat(value=float("nan")),)},
         {"caveats": (a_caveat(value=-float("inf")),)},
         {"diagnostics": {"r2": float("inf")}},
+        {
+            "caveats": (
+                replace(a_caveat(), robust=RobustNumber(players=("a",), value=0.0, low=float("-inf"), high=1.0)),
+            )
+        },
     ],
 )
 def test_numbers_that_are_not_finite_are_not_recorded(bad: dict[str, object]) -> None:
     with pytest.raises(StoreError, match="not finite"):
         encode_answer(an_answer(**bad))
+
+
+@pytest.mark.parametrize("players", [("a",), ("a", "b"), ()], ids=["its own", "others", "none"])
+def test_a_robust_number_keeps_its_players(players: tuple[str, ...]) -> None:
+    robust = RobustNumber(players=players, value=-0.1, low=-0.3, high=0.1)
+    caveats = (replace(a_caveat(), robust=robust, gates=tuple(Gate), model_rows=7), a_caveat())
+    answer = an_answer(caveats=caveats, diagnostics={"r2": 0.5, "a": 1.0})
+
+    found = decode_answer(encode_answer(answer))
+
+    assert found.caveats == caveats
+    assert found.diagnostics == {"a": 1.0, "r2": 0.5}
+
+
+def test_what_differs_between_rows_is_numbers_alone() -> None:
+    """So the words of a caveat are read once and not for every row."""
+    robust = RobustNumber(players=("a",), value=0.1, low=0.0, high=0.2)
+    one, other = (
+        encode_answer(an_answer(caveats=(replace(a_caveat("words", value), robust=replace(robust, value=value)),)))
+        for value in (0.25, 0.75)
+    )
+
+    assert len(one) == len(other)
+    assert [at for at in range(len(one)) if one[at] != other[at]] != []
+    assert one.split(b'["low"')[1] == other.split(b'["low"')[1]
+
+
+def test_a_figure_costs_eight_bytes_and_its_name() -> None:
+    one, two = (
+        encode_answer(an_answer(caveats=(Caveat(kind="k", severity=Severity.INFO, evidence=evidence),)))
+        for evidence in ({"a": 1 / 3}, {"a": 1 / 3, "b": 2 / 3})
+    )
+
+    assert len(two) - len(one) == 8 + len(',"b"')
+
+
+def test_a_line_break_in_a_text_is_no_new_caveat() -> None:
+    answer = an_answer(caveats=(a_caveat("one\ntwo\r\n"),), detail="three\nfour")
+
+    assert same(decode_answer(encode_answer(answer)), answer)
+
+
+@pytest.mark.parametrize(
+    ("was", "put"),
+    [
+        (b'["share"]', b'["sharp","s"]'),
+        (b'["share"]', b"[]"),
+        (b'["k",1,', b'["k",9,'),
+        (b'["k",1,', b'["k","care",'),
+        (b"[0]", b"[7]"),
+        (b",true,", b",false,"),
+    ],
+    ids=["a name too many", "a name too few", "a severity", "the old severity", "a gate", "no robust number"],
+)
+def test_words_that_do_not_fit_their_numbers_are_refused(was: bytes, put: bytes) -> None:
+    robust = RobustNumber(players=("a",), value=0.1, low=0.0, high=0.2)
+    raw = encode_answer(an_answer(caveats=(replace(a_caveat(), robust=robust, gates=(Gate.NO_REASONS,)),)))
+    assert raw.count(was) == 1
+    text = len(raw) - raw.index(b'["low"') + len(put) - len(was)
+    spoiled = raw.replace(was, put)
+    spoiled = spoiled[:6] + text.to_bytes(4, "little") + spoiled[10:]
+
+    for read in (decode_answer, lambda raw: decode_answers([raw])):
+        with pytest.raises(StoreError, match="stored bytes are no answer of this version"):
+            read(spoiled)
 
 
 def test_texts_may_hold_the_names_of_numbers_that_are_not_finite() -> None:
@@ -186,7 +270,7 @@ def test_texts_may_hold_the_names_of_numbers_that_are_not_finite() -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda raw: raw[:-1], lambda raw: raw + b"x", lambda raw: b"\x02" + raw[1:], lambda _: b"", lambda raw: raw[:20]],
+    [lambda raw: raw[:-1], lambda raw: raw + b"x", lambda raw: b"\x01" + raw[1:], lambda _: b"", lambda raw: raw[:20]],
     ids=["cut", "longer", "another version", "nothing", "half a head"],
 )
 def test_damaged_answers_are_refused(spoil: object) -> None:

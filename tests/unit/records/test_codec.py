@@ -21,11 +21,13 @@ from xaisvc.types import (
     ExplainedOutput,
     ExplanationRecord,
     Feature,
+    Gate,
     Kind,
     Output,
     PlayerValue,
     Portfolio,
     RecordedAttribution,
+    RobustNumber,
     Sensitivity,
     Severity,
     Space,
@@ -56,7 +58,17 @@ RECORD = ExplanationRecord(
         budget="2048 coalitions",
         diagnostics={"fidelity": 0.9},
     ),
-    caveats=(Caveat(kind="near_threshold", severity=Severity.CARE, evidence={"distance": 0.01}),),
+    caveats=(
+        Caveat(kind="near_threshold", severity=Severity.CARE, evidence={"distance": 0.01}),
+        Caveat(
+            kind="shared_credit",
+            severity=Severity.CARE,
+            players=("age", "savings"),
+            robust=RobustNumber(players=("age", "savings"), value=1 / 3, low=0.3, high=0.4),
+            gates=(Gate.NO_RANKING, Gate.NOT_A_REASON),
+            model_rows=3,
+        ),
+    ),
     portfolio=Portfolio(rows=100, mean_prediction=0.3, adverse_share=0.2, rank_share=0.5),
 )
 DESCRIPTION = BundleDescription(
@@ -117,7 +129,7 @@ def test_equal_records_give_equal_bytes_whatever_the_order_of_their_rows() -> No
 
 
 def test_the_envelope_names_the_format() -> None:
-    assert json.loads(encode_record(RECORD))["format"] == "xaisvc.record/v1"
+    assert json.loads(encode_record(RECORD))["format"] == "xaisvc.record/v2"
     assert json.loads(encode_description(DESCRIPTION))["format"] == "xaisvc.description/v1"
 
 
@@ -135,9 +147,9 @@ def test_numbers_that_are_not_finite_are_refused(number: float) -> None:
         (b"", "damaged"),
         (b"\xff", "damaged"),
         (b"[]", "damaged"),
-        (b'{"format":"xaisvc.record/v1"}', "damaged"),
-        (b'{"format":"xaisvc.record/v2","content":{}}', "'xaisvc.record/v2', expected xaisvc.record/v1"),
-        (b'{"format":"xaisvc.record/v1","content":{}}', "field 'id' does not fit"),
+        (b'{"format":"xaisvc.record/v2"}', "damaged"),
+        (b'{"format":"xaisvc.record/v1","content":{}}', "'xaisvc.record/v1', expected xaisvc.record/v2"),
+        (b'{"format":"xaisvc.record/v2","content":{}}', "field 'id' does not fit"),
         (encode_record(RECORD).replace(b'"exact":false', b'"exact":"no"'), "field 'attribution.exact' does not fit"),
         (encode_description(DESCRIPTION), "'xaisvc.description/v1', expected"),
     ],

@@ -12,8 +12,8 @@ import grpc.aio
 import pytest
 
 from xaisvc.config import Settings
+from xaisvc.engine.answered import Answered, Underway
 from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome, ServiceLimits
-from xaisvc.engine.service import Answered
 from xaisvc.errors import NotFoundError
 from xaisvc.server.app import start
 from xaisvc.server.entrance import open_entrance
@@ -100,7 +100,7 @@ class FakeService:
 
     commands: list[ExplainCommand] = field(default_factory=list)
     on_explain: Callable[[ExplainCommand], tuple[RowOutcome, ...]] | None = None
-    at_once: Callable[[ExplainCommand, Caller], Answered | None] | None = None
+    at_once: Callable[[ExplainCommand, Caller], Answered | Underway | None] | None = None
     interest: Interest | None = None
     caller: Caller | None = None
     limits: ServiceLimits = field(default_factory=ServiceLimits)
@@ -112,7 +112,10 @@ class FakeService:
         stored.set_result(None)
         return Answered((self.on_explain or self.answers)(command), stored, lambda: None)
 
-    def begin_at_once(self, command: ExplainCommand, *, caller: Caller) -> Answered | None:
+    def begin_at_once(
+        self, command: ExplainCommand, *, caller: Caller, interest: Interest
+    ) -> Answered | Underway | None:
+        self.interest = interest
         return None if self.at_once is None else self.at_once(command, caller)
 
     def answers(self, command: ExplainCommand) -> tuple[RowOutcome, ...]:

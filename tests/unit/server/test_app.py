@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,8 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
 from xaisvc.config import Settings
-from xaisvc.engine.commands import ServiceLimits
-from xaisvc.engine.service import Answered
+from xaisvc.engine.answered import Answered, Underway
+from xaisvc.engine.commands import RowOutcome, ServiceLimits
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
 from xaisvc.server.app import SERVICES, start
 from xaisvc.server.entrance import open_entrance
@@ -330,6 +331,57 @@ async def test_a_cached_row_is_answered_without_a_thread(serving: Any, service: 
 
     assert threads == [threading.main_thread()]
     assert len(service.commands) == 2
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+async def test_a_row_on_its_way_is_waited_for_in_no_thread_unless_somebody_has_to(
+    serving: Any, service: Any, monkeypatch: pytest.MonkeyPatch, is_elsewhere: Any
+) -> None:
+    stored: Future[None] = Future()
+    stored.set_result(None)
+    singles: list[Any] = []
+    threads = []
+
+    def at_once(*_: object) -> Underway:
+        singles.append(SimpleNamespace(found=Future()))
+        return Underway(prepared=None, single=singles[-1])  # type: ignore[arg-type]
+
+    def end(underway: Any, *_: object) -> Answered | None:
+        return None if underway.single.found.result() is None else wait(underway)
+
+    def wait(*_: object) -> Answered:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return Answered(service.answers(None), stored, lambda: None)
+
+    service.at_once = at_once
+    monkeypatch.setattr(service, "answers", lambda _: (RowOutcome(index=0, record=None, error="so it is"),))
+    monkeypatch.setattr(service, "end", end, raising=False)
+    monkeypatch.setattr(service, "begin_prepared", wait, raising=False)
+    one = pb.ExplainRequest(model="loans", rows=REQUEST.rows[:1])
+    async with serving(service) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        calls = [stub.Explain(one) for _ in range(3)]
+        await eventually(lambda: len(singles) == 3)
+        assert served.running.workers.running == 0
+        for single in singles:
+            single.found.set_result(None if is_elsewhere else b"")
+        assert [(await call).results[0].error.message for call in calls] == ["so it is"] * 3
+
+    assert threads == [not is_elsewhere] * 3
+
+
+async def test_whoever_leaves_while_a_row_is_on_its_way_is_known_to_have_left(serving: Any, service: Any) -> None:
+    single = SimpleNamespace(found=Future())
+    service.at_once = lambda *_: Underway(prepared=None, single=single)  # type: ignore[arg-type]
+    one = pb.ExplainRequest(model="loans", rows=REQUEST.rows[:1])
+    async with serving(service) as served:
+        call = explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(one)
+        await eventually(lambda: service.interest is not None)
+        call.cancel()
+        await eventually(lambda: service.interest.gone)
+        await eventually(lambda: len(served.events("call")) == 1)
+
+    assert [event["code"] for event in served.events("call")] == ["CANCELLED"]
 
 
 async def test_no_call_of_many_that_arrive_at_once_is_cut_off(serving: Any, service: Any) -> None:

@@ -216,7 +216,7 @@ def test_a_record_comes_back_as_it_was(record: object) -> None:
         record(),  # type: ignore[operator]
         caveats=(
             Caveat(
-                kind="correlated_features",
+                kind="shared_credit",
                 severity=Severity.CARE,
                 players=("age",),
                 message="They move together.",

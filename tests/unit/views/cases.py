@@ -227,10 +227,10 @@ def make_description_without_decision() -> BundleDescription:
 
 
 CORRELATED = Caveat(
-    kind="correlated_features",
+    kind="shared_credit",
     severity=Severity.CARE,
     players=("duration_months", "customer_since"),
     message="association 0.81",
     evidence={"association": 0.81},
 )
-UNRELIABLE = Caveat(kind="not_converged", severity=Severity.UNRELIABLE, message="the error is too large")
+UNRELIABLE = Caveat(kind="estimator_noise", severity=Severity.UNRELIABLE, message="the error is too large")

@@ -9,8 +9,9 @@ import pytest
 
 from tests.unit.views.blocks import blocks
 from tests.unit.views.cases import CORRELATED, make_description, make_record
+from tests.unit.views.every_caveat import EVERY_CAVEAT
 from xaisvc.views import build_view, render_view
-from xaisvc.views.document import Facts, Table
+from xaisvc.views.document import Facts, Notice, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ def test_data_scientist_gets_every_player_and_number(audiences: Mapping[str, Aud
     assert sorted((abs(row[2].number or 0.0) for row in table.rows), reverse=True) == [
         abs(row[2].number or 0.0) for row in table.rows
     ]
-    assert blocks(view, "caveats", Table)[0].rows[0][0].text == "correlated_features"
+    assert blocks(view, "caveats", Facts)[0].title == f"{CORRELATED.id} · care"
     reproduction = {row.label: row.value for facts in blocks(view, "reproduction", Facts) for row in facts.rows}
     assert {"Model": "a1" * 32, "Method": "tree (exact)", "Seed": "0", "Value function": "interventional"}.items() <= (
         reproduction.items()
@@ -54,6 +55,48 @@ def test_the_method_is_named_with_its_kind(
     rows = [row for facts in blocks(view, "reproduction", Facts) for row in facts.rows]
 
     assert said == next(row.value for row in rows if row.label == "Method")
+
+
+def test_each_caveat_is_told_with_its_figures_and_what_it_keeps_from_customers(
+    audiences: Mapping[str, Audience],
+) -> None:
+    shared, units = EVERY_CAVEAT["shared_credit"], EVERY_CAVEAT["unit_change"]
+    view = build_view(make_record(caveats=(shared, units)), make_description(), audiences["data_scientist"])
+    first, second = blocks(view, "caveats", Facts)
+
+    assert first.title == f"{shared.id} · care"
+    assert {row.label: row.value for row in first.rows} == {
+        "What was found": shared.message,
+        "Players": "duration_months, credit_amount",
+        "Read instead": "duration_months + credit_amount = +0.3512 [-0.04321, +0.3876]",
+        "Evidence": "association = 0.8123, moved_share = 0.1234",
+        "Kept from customers": "no_ranking",
+    }
+    assert {row.label: row.value for row in second.rows} == {
+        "Players": "duration_months",
+        "Kept from customers": "no_reasons",
+        "Model rows scored for it": "12",
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "tone", "level", "told"),
+    [
+        (["near_threshold"], "info", "normal", "No caveat of severity care or unreliable fired."),
+        (["stale_background", "near_threshold"], "care", "care", "Set by stale_background-"),
+        (["additivity_failure", "stale_background"], "stop", "unreliable", "Set by additivity_failure-"),
+    ],
+)
+def test_the_level_comes_with_the_caveats_that_set_it(
+    audiences: Mapping[str, Audience], names: list[str], tone: str, level: str, told: str
+) -> None:
+    caveats = tuple(EVERY_CAVEAT[name] for name in names)
+    view = build_view(make_record(caveats=caveats), make_description(), audiences["data_scientist"])
+    (notice,) = blocks(view, "caveats", Notice)
+
+    assert (notice.tone, notice.title) == (tone, f"Reliability: {level}.")
+    assert notice.text.startswith(told)
+    assert not [caveat.id for caveat in caveats[1:] if caveat.id in notice.text]
 
 
 def test_data_scientist_sees_the_additivity_residual(audiences: Mapping[str, Audience]) -> None:

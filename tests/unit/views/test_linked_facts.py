@@ -36,7 +36,7 @@ def test_facts_that_move_together_are_shown_once_with_a_note(audiences: Mapping[
 
 def test_the_note_on_linked_facts_is_the_same_with_and_without_withheld_ones(audiences: Mapping[str, Audience]) -> None:
     notes = set()
-    for more in ((), ("age_years",), ("age_years", "house_rating", "telephone")):
+    for more in ((), ("age_years",), ("age_years", "house_rating", "unlisted_fact")):
         caveat = replace(CORRELATED, players=("duration_months", "customer_since", *more))
         record = make_record(values={"customer_since": 0.3}, caveats=(caveat,))
         view = build_view(record, make_description(), audiences["relationship_manager"])

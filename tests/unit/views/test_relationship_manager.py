@@ -48,7 +48,7 @@ def test_no_opposing_reason_is_said_in_words(audiences: Mapping[str, Audience]) 
 
 
 def test_the_data_check_comes_before_the_reasons_and_names_what_is_odd(audiences: Mapping[str, Audience]) -> None:
-    novel = Caveat(kind="outside_background", severity=Severity.CARE, players=("purpose",))
+    novel = Caveat(kind="input_out_of_range", severity=Severity.CARE, players=("purpose",))
     record = make_record(row={"duration_months": 96.0, "existing_credits": None, "purpose": "A49"}, caveats=(novel,))
     view = build_view(record, make_description(), audiences["relationship_manager"])
     ids = [section.id for section in view.sections]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.views.cases import CORRELATED, make_description, make_open_description, make_record
+from tests.unit.views.cases import make_description, make_open_description, make_record
 from xaisvc.views import build_view, render_view
 
 if TYPE_CHECKING:
@@ -60,14 +61,12 @@ Your information
 
 
 def test_a_table_too_wide_for_lines_becomes_paragraphs(audiences: Mapping[str, Audience]) -> None:
-    text = render_view(
-        build_view(make_record(caveats=(CORRELATED,)), make_description(), audiences["data_scientist"]), "text"
-    )
+    record = make_record()
+    text = render_view(build_view(record, make_description(), audiences["data_scientist"]), "text")
 
-    assert "Kind                 Severity" in text
-    wide = CORRELATED.__class__(kind="long_story", severity=CORRELATED.severity, message="word " * 60)
-    text = render_view(
-        build_view(make_record(caveats=(wide,)), make_description(), audiences["data_scientist"]), "text"
-    )
+    assert "Player            Value in this row" in text
+    players = tuple(replace(p, player=f"{p.player} {'word ' * 30}end") for p in record.attribution.players)
+    wide = replace(record, attribution=replace(record.attribution, players=players))
+    text = render_view(build_view(wide, make_description(), audiences["data_scientist"]), "text")
 
-    assert "  Kind: long_story\n  Severity: care\n" in text
+    assert "  Value in this row: Overdrawn\n  Attribution: +0.62\n" in text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.views.cases import CORRELATED, make_description, make_record
-from xaisvc.types import Caveat, PlayerValue, Sensitivity, Severity
+from xaisvc.types import Caveat, Gate, PlayerValue, Sensitivity, Severity
 from xaisvc.views import load_audiences
 from xaisvc.views.entries import make_entries
 from xaisvc.views.language import Language
@@ -77,13 +77,58 @@ def test_a_mild_association_does_not_join(audiences: Mapping[str, Audience]) -> 
     )
 
 
-def test_facts_of_another_class_are_never_joined_with_visible_ones(audiences: Mapping[str, Audience]) -> None:
-    caveat = Caveat(kind="correlated_features", severity=Severity.CARE, players=("duration_months", "age_years"))
-    plain = _selection(audiences["customer"], make_record())
-    joined = _selection(audiences["customer"], make_record(caveats=(caveat,)))
+@pytest.mark.parametrize("name", ["business_manager", "customer", "data_scientist", "relationship_manager"])
+def test_facts_of_another_class_are_never_joined_with_visible_ones(
+    audiences: Mapping[str, Audience], name: str
+) -> None:
+    caveat = Caveat(kind="shared_credit", severity=Severity.CARE, players=("duration_months", "age_years"))
+    plain = _selection(audiences[name], make_record())
+    joined = _selection(audiences[name], make_record(caveats=(caveat,)))
+    kept_back = [entry.label for entry in joined.barred]
 
-    assert _labels(plain) == _labels(joined)
-    assert [entry.value for entry in plain.entries] == [entry.value for entry in joined.entries]
+    assert kept_back == (
+        ["The loan asked for: Duration of the loan and Amount of the loan"] if name == "customer" else []
+    )
+    assert [label for label in _labels(plain) if label not in kept_back] == _labels(joined)
+    assert {entry.value for entry in joined.entries} <= {entry.value for entry in plain.entries}
+    assert plain.total == joined.total
+
+
+@pytest.mark.parametrize("gate", Gate)
+@pytest.mark.parametrize("level", ["concept", "feature"])
+def test_gates_never_make_two_audiences_disagree(audiences: Mapping[str, Audience], level: str, gate: Gate) -> None:
+    """Entries are made alike for everybody, and each audience leaves out what it keeps back."""
+    for kind in ("shared_credit", "attributed_but_unused", "value_function_disagreement"):
+        caveat = Caveat(kind=kind, severity=Severity.INFO, players=("purpose", "duration_months"), gates=(gate,))
+        record = make_record(caveats=(caveat,))
+        full = [(e.order, e.value) for e in _selection(audiences["data_scientist"], record, level).entries]
+        for audience in audiences.values():
+            seen = [(entry.order, entry.value) for entry in _selection(audience, record, level).entries]
+
+            assert [pair for pair in full if pair in seen] == seen
+
+
+def test_every_player_is_in_one_entry_whatever_the_gates(audiences: Mapping[str, Audience]) -> None:
+    language = Language(audiences["data_scientist"].catalogue("en"))
+    caveats = tuple(
+        Caveat(kind=kind, severity=Severity.CARE, players=players, gates=gates)
+        for kind, players, gates in (
+            ("shared_credit", ("purpose", "duration_months", "age_years"), (Gate.NO_RANKING,)),
+            ("shared_credit", ("age_years", "telephone"), (Gate.NO_RANKING, Gate.NOT_A_REASON)),
+            ("attributed_but_unused", ("telephone", "purpose"), (Gate.NOT_A_REASON,)),
+            ("value_function_disagreement", ("savings_status",), (Gate.NOT_A_REASON,)),
+        )
+    )
+    record = make_record(caveats=caveats)
+    for level in ("concept", "feature"):
+        entries = make_entries(record, make_description(), language, level)  # type: ignore[arg-type]
+        members = [member.player.player for entry in entries for member in entry.members]
+        units = [player.player for entry in entries for unit in entry.units for player in unit]
+
+        assert sorted(members) == sorted(units) == sorted(player.player for player in record.attribution.players)
+        assert sum(entry.value for entry in entries) == pytest.approx(sum(p.value for p in record.attribution.players))
+        unused = {member.player.player for entry in entries if entry.unused for member in entry.members}
+        assert unused == {"telephone", "purpose"}
 
 
 def test_an_entry_shows_the_facts_that_carry_its_direction(audiences: Mapping[str, Audience]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.views.cases import NUMBERS, make_description, make_record
-from xaisvc.types import Caveat, Severity
+from xaisvc.types import Caveat, Gate, Severity
 from xaisvc.views import FORMATS, ViewStatus, build_view, load_audiences, render_view
 from xaisvc.views.audience import Action
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RESTRICTED = ["business_manager", "customer", "fraud_analyst", "relationship_manager"]
 AUDIENCES = load_audiences()
+NOT = (Gate.NOT_A_REASON,)
 
 
 def _withheld(audience: Audience, description: BundleDescription) -> list[str]:
@@ -49,9 +50,9 @@ def _marked() -> tuple[BundleDescription, ExplanationRecord]:
         for i, p in enumerate(record.attribution.players)
     )
     caveats = (
-        Caveat(kind="correlated_features", severity=Severity.CARE, players=tuple(names.values()), message="Zmessagex"),
+        Caveat(kind="shared_credit", severity=Severity.CARE, players=tuple(names.values()), message="Zmessagex"),
         Caveat(
-            kind="outside_background", severity=Severity.CARE, players=(names["age_years"],), evidence={"Zfigurex": 7.0}
+            kind="input_out_of_range", severity=Severity.CARE, players=(names["age_years"],), evidence={"Zfigurex": 7.0}
         ),
     )
     record = replace(
@@ -105,9 +106,16 @@ def test_changing_withheld_facts_changes_no_byte(name: str, data: st.DataObject)
         values={identifier: data.draw(finite) for identifier in withheld},
         row={identifier: data.draw(st.one_of(st.none(), finite)) for identifier in withheld},
         caveats=tuple(
-            Caveat(kind=kind, severity=Severity.CARE, players=tuple(withheld[:count]))
-            for kind, count in data.draw(
-                st.lists(st.tuples(st.sampled_from(["correlated_features", "outside_background"]), st.integers(1, 3)))
+            Caveat(kind=kind, severity=severity, players=tuple(withheld[:count]), gates=gates)
+            for kind, severity, count, gates in data.draw(
+                st.lists(
+                    st.tuples(
+                        st.sampled_from(["shared_credit", "input_out_of_range", "attributed_but_unused", "new"]),
+                        st.sampled_from([Severity.INFO, Severity.CARE]),
+                        st.integers(1, 3),
+                        st.sampled_from([(), (Gate.NOT_A_REASON,), (Gate.NO_RANKING,), (Gate.NO_RANKING, *NOT)]),
+                    )
+                )
             )
         ),
     )

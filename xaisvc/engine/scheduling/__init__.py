@@ -5,6 +5,7 @@ them.
 """
 
 from xaisvc.engine.scheduling.admission import Bounds
+from xaisvc.engine.scheduling.faults import as_exception
 from xaisvc.engine.scheduling.flights import Flights, Trip
 from xaisvc.engine.scheduling.gauges import BATCH_SIZE_BOUNDS, SchedulerState
 from xaisvc.engine.scheduling.limits import SchedulerLimits
@@ -25,5 +26,6 @@ __all__ = [
     "SchedulerState",
     "Task",
     "Trip",
+    "as_exception",
     "wait_for",
 ]

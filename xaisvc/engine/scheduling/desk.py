@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _CLOSING = "the service is shutting down and takes no more work; ask again elsewhere or later"
 _CLOSING_RETRY_S = 1.0
 
+FEW_ROWS = 16
+"""So many rows share the fixed cost of a computation however long they take: some ten cost as much as that."""
+_LEAST_S = 1e-12
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch(Generic[RowsT, Answer]):
@@ -131,7 +135,7 @@ class Desk(Generic[RowsT, Answer]):
                     finally:
                         self._is_lingering = False
                     continue
-                pieces = self._waiting.pick(self._limits.max_batch_cost)
+                pieces = self._waiting.pick(self._room())
                 batch = Batch(pieces, now, sum(p.entry.estimate_s * p.cost / p.entry.task.cost for p in pieces))
                 self._running.add(batch)
                 key = pieces[0].entry.task.key
@@ -266,11 +270,18 @@ class Desk(Generic[RowsT, Answer]):
         lane = self._waiting.due()
         head = lane.head()
         key = head.task.key
-        if head.task.lane is Lane.BULK or lane.cost_of(key) >= self._limits.max_batch_cost:
+        if head.task.lane is Lane.BULK or lane.cost_of(key) >= self._room():
             return 0.0
         if lane.tasks_under(key) + self._running_under(key) >= self._pace.company(key):
             return 0.0  # nobody is missing
         return head.submitted_at + self._limits.linger_s - now
+
+    def _room(self) -> int:
+        """Model rows that the next batch may hold: as many as make `max_batch_s`, but enough rows to share a call."""
+        task = self._waiting.due().head().task
+        enough = FEW_ROWS * task.cost // len(task.rows)
+        second = self._limits.max_batch_s / max(self._pace.seconds(task.key, 1), _LEAST_S)
+        return min(self._limits.max_batch_cost, max(enough, int(second)))
 
     def _running_under(self, key: Hashable) -> int:
         """Tasks of a key in running batches."""

@@ -66,6 +66,19 @@ class Flights(Generic[Key, Value]):
                     raise
             return trip.values
 
+    def lead(self, key: Key, interest: Interest) -> Trip[Key, Value] | None:
+        """Leads the flight of this key if nobody else does; None if somebody is at it already. Waits for nothing.
+
+        The trip must be left, whatever comes of the key.
+        """
+        trip = Trip(self._board, interest)
+        with self._board.lock:
+            if key in self._board.flights:
+                return None
+            self._board.flights[key] = _Flight()
+            trip.leads.add(key)
+        return trip
+
     def join(self, keys: Iterable[Key], interest: Interest) -> Trip[Key, Value]:
         """Joins the flights of these keys, and leads those that nobody leads yet."""
         trip = Trip(self._board, interest)

@@ -16,6 +16,8 @@ class SchedulerLimits:
     Attributes:
         threads: Compute threads.
         max_batch_cost: Model rows in one batch; what an urgent task may have to let go before it.
+        max_batch_s: Seconds that a batch of more than some rows is thought to take at most. More saves nothing, and
+            leaves other threads without work.
         bounds: How much may wait.
         bulk_every: Where both lanes wait, one batch in so many is a bulk one; at least 2.
         linger_s: Longest wait of an interactive task for others of its key, while fewer are there than lately were at
@@ -27,6 +29,7 @@ class SchedulerLimits:
     max_batch_cost: int
     bounds: Bounds
     bulk_every: int = 8
+    max_batch_s: float = 1.0
     linger_s: float = 0.0
     start_s_per_cost: float = 1e-6
 

@@ -13,7 +13,7 @@ from xaisvc.views.sections.portfolio import Conclusion, Fairness, Influence, Mod
 from xaisvc.views.sections.reasons import SideReasons
 from xaisvc.views.sections.technical import (
     AttributionTable,
-    CaveatTable,
+    CaveatList,
     Checks,
     MethodLimits,
     Prediction,
@@ -30,7 +30,7 @@ SECTION_TYPES: Mapping[str, type[SectionType]] = MappingProxyType(
         section.type: section
         for section in (
             AttributionTable,
-            CaveatTable,
+            CaveatList,
             Checks,
             Conclusion,
             DataCheck,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from xaisvc.types import Sensitivity
+from xaisvc.types import Level, Sensitivity
 from xaisvc.views.document import Bullets, Fact, Facts, Notice, Paragraph
-from xaisvc.views.reliability import Level
 from xaisvc.views.selection import visible_features
 from xaisvc.views.support import position
 
@@ -97,7 +96,7 @@ class DataCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaySay:
-    """Which of the reasons may be talked about with the client, and what stays inside.
+    """Which of the reasons may be talked about with the client, and what stays inside: what a caveat keeps back, too.
 
     Attributes:
         classes: Sensitivity classes whose facts may be said.
@@ -133,12 +132,12 @@ class MaySay:
         selection = context.view.selection("concept")
         entries = [e for e in selection.entries if abs(e.value) >= self.floor * selection.total and e.value]
         may: list[str] = []
-        internal: list[str] = []
+        internal = [entry.label for entry in selection.kept_back(self.floor)]
         for entry in entries[: self.maximum]:
             open_ = all(member.feature.sensitivity in allowed for member in entry.members)
             (may if open_ else internal).append(entry.label)
         say = context.sentences("may", facts=tuple(may)) if may else context.sentences("may_none")
-        keep = context.sentences("internal", facts=tuple(internal)) if internal else ()
+        keep = tuple(sentence for label in internal for sentence in context.sentences("internal", facts=(label,)))
         return (
             Bullets(title=context.say("may_title"), items=say),
             Bullets(title=context.say("internal_title"), items=(*keep, *context.sentences("always"))),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from xaisvc.types import Level
 from xaisvc.views.audience import choice
 from xaisvc.views.document import Bullets, Notice, Paragraph
-from xaisvc.views.reliability import Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.errors import XaisvcError
 from xaisvc.views.document import Facts, Paragraph, Reason, Reasons
+from xaisvc.views.gates import unused_features
 from xaisvc.views.selection import Rule, visible_features
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class PrincipalReasons:
     """The main reasons, strongest first: against the person if the decision was, for them if it was in their favour.
 
     The rule: entries of the decision's direction, by size, the first `maximum` above the floor. A list that would not
-    be the true beginning of that order, because a principal reason must be withheld, is not given at all.
+    be the true beginning of that order, because a principal reason must be withheld or a caveat keeps it back, is not
+    given at all.
 
     Attributes:
         maximum: Most reasons.
@@ -121,7 +123,7 @@ class PrincipalReasons:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnInformation:
-    """The person's own information that went into the model, and how to put it right."""
+    """The person's own information that the model used, and how to put it right."""
 
     type: ClassVar[str] = "own_information"
     messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "intro": (), "none": (), "correct": ()}
@@ -130,10 +132,11 @@ class OwnInformation:
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """The facts, then what to do if one is wrong."""
         view = context.view
+        unused = unused_features(view.record)
         rows = tuple(
             context.fact(feature)
             for feature in visible_features(view.description, view.audience)
-            if feature.id in view.record.row
+            if feature.id in view.record.row and feature.id not in unused
         )
         if not rows:
             return (Paragraph(text=context.say("none")),)

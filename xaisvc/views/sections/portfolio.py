@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from xaisvc.types import Sensitivity
+from xaisvc.types import Level, Sensitivity
 from xaisvc.views.document import Bar, BarChart, Fact, Facts, Notice, Paragraph
-from xaisvc.views.reliability import Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +35,9 @@ def _shares(context: SectionContext) -> list[_Share]:
 
     Influence counts both directions: the sum of absolute attributions of an entry's players, in this case and on
     average over the portfolio, so that the two can be compared. Rounded here, so that no format carries more digits.
+    What the model is proven not to use holds none of its attention, whatever a surrogate's weights say.
     """
-    entries = context.view.selection("concept").entries
+    entries = [entry for entry in context.view.selection("concept").entries if not entry.unused]
     total = sum(entry.influence for entry in entries)
     usual_total = sum(entry.usual or 0.0 for entry in entries)
     if total <= 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from xaisvc.views.audience import choice
-from xaisvc.views.document import Paragraph, Reason, Reasons
+from xaisvc.views.document import Bullets, Paragraph, Reason, Reasons
 from xaisvc.views.language import exact
 from xaisvc.views.selection import Rule
 
@@ -53,6 +53,7 @@ class SideReasons:
         "intro": (),
         "together": ("facts",),
         "offset": ("facts",),
+        "kept_back": (),
         "strong": (),
         "clear": (),
         "slight": (),
@@ -73,7 +74,7 @@ class SideReasons:
     values: bool = True
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """Two lists, each with words for when it is empty."""
+        """Two lists, each with words for when it is empty, and what caveats kept from being in one of them."""
         view = context.view
         selection = view.selection(self.level)
         adverse_first = self.first == "adverse" or view.record.output.adverse is not False
@@ -84,10 +85,13 @@ class SideReasons:
         opposing = selection.reasons(other, replace(rule, maximum=self.max_second))
         if not opposing and self.max_second:
             opposing = selection.reasons(other, Rule(maximum=1, floor=0.0))
+        kept_back = selection.kept_back(self.floor)
+        labels = tuple(entry.label for entry in sorted(kept_back, key=lambda entry: entry.order))
         return (
             Paragraph(text=context.say("intro")),
             self._list(context, selection, leading, sign, "none"),
             self._list(context, selection, opposing, other, "none_opposing"),
+            *((Bullets(title=context.say("kept_back"), items=labels),) if labels else ()),
         )
 
     def _list(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
+from xaisvc.types import Level, Severity
 from xaisvc.views.document import (
     Bar,
     BarChart,
@@ -23,10 +25,17 @@ from xaisvc.views.language import exact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xaisvc.types import PlayerValue
+    from xaisvc.types import Caveat, PlayerValue
     from xaisvc.views.context import SectionContext
-    from xaisvc.views.document import Block
+    from xaisvc.views.document import Block, Tone
 
+_SET_BY: Mapping[Level, tuple[Severity | None, Tone]] = MappingProxyType(
+    {
+        Level.NORMAL: (None, "info"),
+        Level.CARE: (Severity.CARE, "care"),
+        Level.UNRELIABLE: (Severity.UNRELIABLE, "stop"),
+    }
+)
 LOCAL_SURROGATE = "local_surrogate"
 EXACT_METHOD = "exact"
 
@@ -156,46 +165,76 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaveatTable:
-    """Every caveat with its evidence."""
+class CaveatList:
+    """How far the record may be relied on, which caveats say so, and every caveat with its evidence."""
 
     type: ClassVar[str] = "caveats"
     messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "title": (),
         "none": (),
-        "caption": (),
-        "kind": (),
-        "severity": (),
-        "players": (),
+        "level": ("level",),
+        "triggers": ("triggers",),
+        "no_triggers": (),
+        "rule": (),
+        "heading": ("id", "severity"),
         "message": (),
-        "evidence": (),
+        "players": (),
         "whole": (),
+        "robust": (),
+        "robust_value": ("players", "value", "low", "high"),
+        "evidence": (),
+        "gates": (),
+        "model_rows": (),
     }
     reasons: ClassVar[bool] = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """One table, most severe first as recorded."""
+        """The level with what set it, then each caveat, most severe first as recorded."""
         caveats = context.view.record.caveats
         if not caveats:
             return (Notice(tone="info", title=context.say("none")),)
-        return (
-            Table(
-                caption=context.say("caption"),
-                columns=tuple(
-                    Column(label=context.say(key)) for key in ("kind", "severity", "players", "message", "evidence")
-                ),
-                rows=tuple(
-                    (
-                        Cell(text=caveat.kind),
-                        Cell(text=caveat.severity.value),
-                        Cell(text=", ".join(caveat.players) or context.say("whole")),
-                        Cell(text=caveat.message),
-                        Cell(text=", ".join(f"{name} = {value:.6g}" for name, value in caveat.evidence.items())),
-                    )
-                    for caveat in caveats
-                ),
-            ),
+        return (_level(context), *(_caveat(context, caveat) for caveat in caveats))
+
+
+def _level(context: SectionContext) -> Notice:
+    """How far the record may be relied on, with the caveats that set the level."""
+    record = context.view.record
+    severity, tone = _SET_BY[record.reliability]
+    setting = tuple(caveat.id for caveat in record.caveats if caveat.severity is severity)
+    why = context.say("triggers", triggers=setting) if setting else context.say("no_triggers")
+    return Notice(
+        tone=tone,
+        title=context.say("level", level=record.reliability.value),
+        text=f"{why} {context.say('rule')}",
+    )
+
+
+def _caveat(context: SectionContext, caveat: Caveat) -> Facts:
+    """What a caveat says, under its id; what it does not have is left out."""
+    robust = caveat.robust
+    read_instead = (
+        ""
+        if robust is None
+        else context.say(
+            "robust_value",
+            players=" + ".join(robust.players),
+            value=f"{robust.value:+.4g}",
+            low=f"{robust.low:+.4g}",
+            high=f"{robust.high:+.4g}",
         )
+    )
+    rows = (
+        ("message", caveat.message),
+        ("players", ", ".join(caveat.players) or context.say("whole")),
+        ("robust", read_instead),
+        ("evidence", ", ".join(f"{name} = {value:.6g}" for name, value in caveat.evidence.items())),
+        ("gates", ", ".join(caveat.gates)),
+        ("model_rows", str(caveat.model_rows or "")),
+    )
+    return Facts(
+        title=context.say("heading", id=caveat.id, severity=caveat.severity.value),
+        rows=tuple(Fact(label=context.say(key), value=value) for key, value in rows if value),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

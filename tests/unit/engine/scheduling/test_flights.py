@@ -373,3 +373,20 @@ class FlightsMachine(RuleBasedStateMachine):
 
 FlightsMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestFlights = FlightsMachine.TestCase
+
+
+def test_a_key_that_nobody_is_at_can_be_led_without_waiting() -> None:
+    flights: Flights[str, str] = Flights()
+    trip = flights.lead("a", Interest())
+
+    assert trip is not None
+    assert flights.lead("a", Interest()) is None
+    other = flights.lead("b", Interest())
+    assert other is not None
+    other.leave()
+    assert len(flights) == 1
+    with flights.join("a", Interest()) as follower:
+        trip.land({"a": "A"})
+        assert follower.values == {"a": "A"}
+    trip.leave()
+    assert not len(flights)

@@ -1,0 +1,85 @@
+"""What follows from studies and players alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from xaisvc.caveats import Kept
+from xaisvc.caveats.facts import PlayerFacts
+from xaisvc.types import Players
+from xaisvc.types.reliance import Use
+
+if TYPE_CHECKING:
+    from tests.unit.caveats.conftest import MakeStudies
+
+ALONE = Players(names=("age", "income", "job", "debt"), members=(("age",), ("income",), ("job",), ("debt",)))
+GROUPS = Players(names=("others", "money"), members=(("job", "age"), ("debt", "income")), kind="concepts")
+
+
+def test_the_strongest_link_of_two_players_counts(make_studies: MakeStudies) -> None:
+    studies = make_studies(effects={(0, 1): 0.6, (2, 3): 0.9, (1, 3): 0.8})
+    facts = PlayerFacts.of(studies, GROUPS, 0.5)
+
+    assert facts.owners.tolist() == [0, 1, 0, 1]
+    # Age and income at 0.6, job and debt at 0.9; income and debt are one player's.
+    assert facts.strength.tolist() == [[0.0, 0.9], [0.9, 0.0]]
+    assert [(one.places, one.association) for one in facts.linked] == [((0, 1), 0.9)]
+    assert facts.mixed
+
+
+def test_a_player_is_unused_if_all_its_features_are(make_studies: MakeStudies) -> None:
+    none = Use.PROVEN_UNUSED
+    one = make_studies(uses={"income": none})
+    both = make_studies(uses={"income": none, "debt": none})
+
+    assert PlayerFacts.of(one, ALONE, 0.5).unused.tolist() == [False, True, False, False]
+    assert PlayerFacts.of(one, GROUPS, 0.5).unused.tolist() == [False, False]
+    assert PlayerFacts.of(both, GROUPS, 0.5).unused.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("rate", "relied"), [(0.004, True), (0.0, False)])
+def test_a_rare_use_is_relied_on_if_it_was_seen(make_studies: MakeStudies, rate: float, *, relied: bool) -> None:
+    uses = dict.fromkeys(("age", "job", "debt"), Use.NO_EFFECT_SEEN) | {"income": Use.RARELY_USED}
+    facts = PlayerFacts.of(make_studies(uses=uses, usage_rate=rate), ALONE, 0.5)
+
+    assert facts.relied.tolist() == [False, relied, False, False]
+    assert facts.rare.tolist() == [False, True, False, False]
+
+
+def test_features_are_found_with_their_players(make_studies: MakeStudies) -> None:
+    facts = PlayerFacts.of(make_studies(), GROUPS, 0.5)
+    chosen = np.array([[True, False, False, False], [False, False, False, False], [True, False, True, True]])
+
+    assert facts.owners_of(chosen).tolist() == [[True, False], [False, False], [True, True]]
+
+
+def test_facts_are_kept_until_something_changes(make_studies: MakeStudies) -> None:
+    kept, studies, other = Kept(), make_studies(), make_studies(effects={(0, 1): 0.6})
+    first = kept.facts(studies, ALONE, 0.5)
+
+    assert kept.facts(studies, replace(ALONE), 0.5) is first
+    assert kept.facts(other, ALONE, 0.5).mixed
+    assert not kept.facts(studies, ALONE, 0.5).mixed
+    regrouped = replace(ALONE, names=tuple("abcd"), members=ALONE.members[::-1])
+    assert kept.facts(studies, regrouped, 0.5).owners.tolist() == [3, 2, 1, 0]
+    assert kept.facts(other, ALONE, 0.7).linked == ()
+
+
+def test_a_keeper_forgets_rather_than_grows(make_studies: MakeStudies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xaisvc.caveats.facts._MOST_KEPT", 2)
+    kept = Kept()
+    studies = [make_studies() for _ in range(3)]
+    found = [kept.facts(one, ALONE, 0.5) for one in studies]
+
+    assert kept.facts(studies[2], ALONE, 0.5) is found[2]
+    assert kept.facts(studies[0], ALONE, 0.5) is not found[0]
+
+
+def test_a_deviation_is_that_of_its_array() -> None:
+    kept = Kept()
+    for values in (np.arange(4.0), np.arange(8.0), np.arange(4.0)):
+        assert kept.deviation(values) == kept.deviation(values) == values.std()

@@ -1,0 +1,70 @@
+"""Backgrounds whose draw decides a good part of the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.caveats.base import by_players, everywhere
+from xaisvc.types import Caveat, Severity
+from xaisvc.types.support import Enough
+
+if TYPE_CHECKING:
+    from xaisvc.caveats.base import CaveatContext, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundSensitivity:
+    """Speaks when the background is too small, and when another draw of it could give other numbers for a row.
+
+    Values are relative to the background rows that were pinned. Below 100 rows all of them are coarse. Otherwise the
+    usual standard error of each value from the draw of the rows is known from the bundle's own explanations; it speaks
+    where the largest of them is a quarter of the row's largest absolute value, and asks for care from a half on, where
+    two standard errors reach 0.
+    """
+
+    kind: str = "background_sensitivity"
+
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """One finding for the bundle, one for rows; see `CaveatRule.find`."""
+        found = context.studies.adequacy
+        if found.enough is Enough.TOO_FEW:
+            caveat = Caveat(
+                kind=self.kind,
+                severity=Severity.CARE,
+                message=(
+                    f"the background has only {found.rows} rows ({found.distinct_rows} different ones); attributions "
+                    "are relative to it and would differ for another draw. Use at least 100, better 500"
+                ),
+                evidence={"background_rows": float(found.rows), "distinct_rows": float(found.distinct_rows)},
+            )
+            return everywhere(context, caveat)
+        spread, limits = context.studies.spread, context.thresholds
+        if spread is None or context.is_surrogate:
+            return ()
+        largest, error = context.largest, context.facts.background_error
+        speaks = (error >= limits.background_info * largest) & (largest > 0)
+        if not speaks.any():
+            return ()
+        errors, care = spread.background_errors, error >= limits.background_care * largest
+        chosen = speaks[:, None] & (errors >= limits.background_info * largest[:, None])
+
+        def make(names: tuple[str, ...], message: str, row: int) -> Caveat:
+            return Caveat(
+                kind=self.kind,
+                severity=Severity.CARE if care[row] else Severity.INFO,
+                players=names,
+                message=message,
+                evidence={"largest_background_error": error, "largest_absolute_value": float(largest[row])},
+            )
+
+        return by_players(context, np.asarray(chosen), make, _say)
+
+
+def _say(names: tuple[str, ...]) -> str:
+    return (
+        f"another draw of the background could give other values: the usual error of {', '.join(names)} from the draw "
+        "is large against the largest attribution of the row"
+    )

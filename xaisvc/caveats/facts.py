@@ -1,0 +1,244 @@
+"""What rules work out from the studies and the players alone, so that a row does not pay for it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.caveats.conditional import GapReader
+from xaisvc.caveats.unit_change import UnitScreen
+from xaisvc.types.reliance import Use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from xaisvc.types import Players
+    from xaisvc.types.association import Association
+    from xaisvc.types.proxies import Proxy
+    from xaisvc.types.studies import Studies
+
+_MOST_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedPlayers:
+    """Players that hold features which go together.
+
+    Attributes:
+        places: Their places, ascending.
+        association: Strongest association of two of them.
+    """
+
+    places: tuple[int, ...]
+    association: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellingPlayers:
+    """Players whose features tell a protected attribute, and matter to the model.
+
+    Attributes:
+        attribute: Its name.
+        places: Their places, ascending.
+        proxy: The strongest proxy among their features.
+    """
+
+    attribute: str
+    places: tuple[int, ...]
+    proxy: Proxy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerFacts:
+    """What the studies say of p players that hold f features.
+
+    Attributes:
+        owners: Place of the player that holds each feature, features in the order of the studies; intp, (f,).
+        unused: Players all of whose features are proven to be unused; bool, (p,).
+        relied: Players that the model was seen to use; bool, (p,).
+        rare: Players that hold a feature which the model uses rarely; bool, (p,).
+        strength: Strongest association of features of two players, 0 where none is linked; float64, symmetric (p, p).
+        linked: All players that are linked at the given strength or more, in chains too.
+        untold: Those of them of whom the second opinion tells nothing; empty without an opinion.
+        telling: Players that tell protected attributes, strongest first within each.
+        reader: Reads the gaps of the second opinion; None without one.
+        linked_any: Whether the second opinion knows of players that go together.
+        unused_any: Whether any player is proven to be unused.
+        units: Reads single values by their units.
+        background_error: Largest usual error of a player's value from the draw of the background; 0 if not known.
+        mixed: Whether features that go together belong to different players.
+    """
+
+    owners: NDArray[np.intp]
+    unused: NDArray[np.bool_]
+    relied: NDArray[np.bool_]
+    rare: NDArray[np.bool_]
+    strength: NDArray[np.float64]
+    linked: tuple[LinkedPlayers, ...]
+    untold: tuple[LinkedPlayers, ...]
+    telling: tuple[TellingPlayers, ...]
+    reader: GapReader | None
+    linked_any: bool
+    unused_any: bool
+    units: UnitScreen
+    background_error: float
+    mixed: bool
+
+    @classmethod
+    def of(cls, studies: Studies, players: Players, least: float) -> PlayerFacts:
+        """Works the facts out.
+
+        Args:
+            studies: The studies.
+            players: The players; they hold exactly the features that were studied.
+            least: Strength from which on players are linked.
+        """
+        place = {feature: i for i, feature in enumerate(studies.association.features)}
+        owners = np.zeros(len(place), dtype=np.intp)
+        for player, members in enumerate(players.members):
+            owners[[place[feature] for feature in members]] = player
+        uses = {entry.features[0]: entry for entry in studies.reliance.features}
+        used = {name for name, one in uses.items() if one.use is Use.USED}
+        rare = {name for name, one in uses.items() if one.use is Use.RARELY_USED}
+        seen = {name for name in rare if uses[name].usage_rate > 0}
+        unused = {name for name, one in uses.items() if one.use is Use.PROVEN_UNUSED}
+        strength = _strength(studies.association, owners, len(players))
+        strong = strength >= least
+        groups = studies.opinion.unstudied if studies.opinion is not None else ()
+        open_ones = np.zeros(len(players), dtype=np.bool_)
+        open_ones[[i for group in groups for i in group]] = True
+        reader = GapReader.of(studies.opinion) if studies.opinion is not None else None
+        none = np.array([unused.issuperset(names) for names in players.members], dtype=np.bool_)
+        return cls(
+            owners=owners,
+            unused=none,
+            relied=_hold(players, used | seen),
+            rare=_hold(players, rare),
+            strength=strength,
+            linked=_components(strong, strength),
+            untold=_components(strong & open_ones[:, None] & open_ones, strength),
+            telling=tuple(_telling(studies, players)),
+            reader=reader,
+            linked_any=reader is not None and bool(reader.linked.any()),
+            unused_any=bool(none.any()),
+            units=UnitScreen.of(studies.units),
+            background_error=float(studies.spread.background_errors.max()) if studies.spread is not None else 0.0,
+            mixed=bool(strength.any()),
+        )
+
+    def owners_of(self, features: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which players hold any of some features.
+
+        Args:
+            features: For each row, which features; bool, (n, f).
+
+        Returns:
+            bool, (n, p).
+        """
+        found = np.zeros((len(features), len(self.unused)), dtype=np.bool_)
+        for feature in np.flatnonzero(features.any(axis=0)).tolist():
+            found[:, self.owners[feature]] |= features[:, feature]
+        return found
+
+    def association_within(self, places: Sequence[int]) -> float:
+        """Strongest association of two of some players; 0 if none is linked."""
+        return float(self.strength[np.ix_(places, places)].max(initial=0.0))
+
+
+class Kept:
+    """Keeps what rules work out from a bundle's studies and some players. Belongs to the bundle.
+
+    Written to by whoever needs something first; threads that come at once work out the same. At most `_MOST_KEPT`
+    entries of a kind stay.
+    """
+
+    def __init__(self) -> None:
+        self._facts: dict[tuple[int, str], tuple[Studies, Players, float, PlayerFacts]] = {}
+        self._deviations: dict[int, tuple[NDArray[np.float64], float]] = {}
+
+    def facts(self, studies: Studies, players: Players, least: float) -> PlayerFacts:
+        """The facts, from the last call with the same studies, players and limit if there was one.
+
+        Args:
+            studies: The studies.
+            players: The players.
+            least: Strength from which on players are linked.
+        """
+        key = (id(studies), players.kind)
+        known = self._facts.get(key)
+        if known is not None:
+            # The entry holds its studies, so no others can have their id.
+            own, others, limit, facts = known
+            if own is studies and (others is players or others == players) and limit == least:
+                return facts
+        if len(self._facts) >= _MOST_KEPT:
+            self._facts = {}
+        found = PlayerFacts.of(studies, players, least)
+        self._facts[key] = (studies, players, least, found)
+        return found
+
+    def deviation(self, predictions: NDArray[np.float64]) -> float:
+        """Standard deviation of a background's predictions, worked out once for an array that stays as it is.
+
+        Args:
+            predictions: float64, (b,).
+        """
+        known = self._deviations.get(id(predictions))
+        if known is not None and known[0] is predictions:
+            return known[1]
+        if len(self._deviations) >= _MOST_KEPT:
+            self._deviations = {}
+        found = float(predictions.std())
+        self._deviations[id(predictions)] = (predictions, found)
+        return found
+
+
+def _hold(players: Players, features: Iterable[str]) -> NDArray[np.bool_]:
+    wanted = set(features)
+    return np.array([not wanted.isdisjoint(names) for names in players.members], dtype=np.bool_)
+
+
+def _telling(studies: Studies, players: Players) -> Iterator[TellingPlayers]:
+    """Who tells which attribute; once where the same players tell it by several proxies."""
+    for study in studies.proxies:
+        seen: set[tuple[int, ...]] = set()
+        for proxy in sorted((*study.features, *study.clusters), key=lambda one: -one.area):
+            places = tuple(np.flatnonzero(_hold(players, proxy.features)).tolist())
+            if proxy.matters and places not in seen:
+                seen.add(places)
+                yield TellingPlayers(attribute=study.attribute, places=places, proxy=proxy)
+
+
+def _strength(association: Association, owners: NDArray[np.intp], p: int) -> NDArray[np.float64]:
+    """Strongest link between features of each two players; float64, (p, p), zeros on the diagonal."""
+    effect = np.where(association.linked, association.effect, 0.0)
+    order = np.argsort(owners, kind="stable")
+    starts = np.searchsorted(owners[order], np.arange(p))
+    by_owner = effect[np.ix_(order, order)]
+    found = np.maximum.reduceat(np.maximum.reduceat(by_owner, starts, axis=0), starts, axis=1)
+    for one in association.redundancies:
+        share = float(np.sqrt(one.r_squared))
+        for other in one.predictors:
+            a, b = owners[one.feature], owners[other]
+            found[a, b] = found[b, a] = max(found[a, b], share)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def _components(linked: NDArray[np.bool_], strength: NDArray[np.float64]) -> tuple[LinkedPlayers, ...]:
+    """Connected components of two or more players, by their first."""
+    label = list(range(len(linked)))
+    pairs = np.argwhere(np.triu(linked, k=1)).tolist()
+    for i, j in pairs:
+        low, high = sorted((label[i], label[j]))
+        if low != high:
+            label = [low if mark == high else mark for mark in label]
+    found = []
+    for mark in sorted({label[i] for i, _ in pairs}):
+        places = tuple(i for i, own in enumerate(label) if own == mark)
+        found.append(LinkedPlayers(places=places, association=float(strength[np.ix_(places, places)].max())))
+    return tuple(found)

@@ -1,0 +1,126 @@
+"""Values and batches that seem to be in another unit than the background's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.caveats.base import Finding
+from xaisvc.caveats.unit_change import unit_change
+from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.types.units import CONVERSIONS, ChangeKind
+
+if TYPE_CHECKING:
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Table
+    from xaisvc.types.units import BatchChange, Units
+
+KIND = "unit_change"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    """Speaks of a single value far beyond its range that a known change of unit brings back into it.
+
+    One value proves no change of unit, so the words are "may be". If it is one, the model answered about another
+    person: that asks for care, and no reasons are given until somebody has looked. It does not make the numbers
+    unreliable: they are right for the row as it was given.
+    """
+
+    kind: str = KIND
+
+    def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+        """One finding per feature and conversion; see `CaveatRule.find`."""
+        found = context.units.row_conversions
+        if (found < 0).all():
+            return ()
+        findings = []
+        for feature in np.flatnonzero((found >= 0).any(axis=0)).tolist():
+            own = found[:, feature]
+            findings += [
+                self._finding(context, feature, int(place), own == place) for place in np.unique(own[own >= 0])
+            ]
+        return tuple(findings)
+
+    def _finding(self, context: CaveatContext, feature: int, place: int, speaks: np.ndarray) -> Finding:
+        name, conversion = context.studies.units.features[feature], CONVERSIONS[place]
+        players = (context.players.names[int(context.facts.owners[feature])],)
+        message = (
+            f"{name} is far outside its range and may be in another unit than the background: {conversion.name}; check "
+            "the input"
+        )
+        values = context.rows.columns[name]
+
+        def caveat(row: int) -> Caveat:
+            value = float(values[row])
+            return Caveat(
+                kind=self.kind,
+                severity=Severity.CARE,
+                players=players,
+                message=message,
+                evidence={"value": value, "converted": (value - conversion.offset) / conversion.factor},
+                gates=(Gate.NO_REASONS,),
+            )
+
+        return Finding(speaks, caveat)
+
+
+def batch_changes(units: Units, rows: Table) -> tuple[Caveat, ...]:
+    """Caveats of a batch as a whole: features in which it is not like the background.
+
+    They belong to the batch and to none of its rows, whose answers do not depend on each other. Sixteen rows are enough
+    to find a change of unit and, mostly, to name it.
+
+    Args:
+        units: What is known of the features' units.
+        rows: The batch, features in the order of the schema.
+
+    Returns:
+        One caveat per feature, or pair of swapped features, whose id is its player; empty below 16 rows.
+    """
+    changes = unit_change(units, rows).batch
+    swapped = {change.feature for change in changes if change.kind is ChangeKind.SWAPPED}
+    found = []
+    for change in changes:
+        other = change.swapped_with
+        if other is not None and other in swapped and other < change.feature:
+            continue  # said of the other one
+        found.append(_batch_caveat(change))
+    return tuple(found)
+
+
+def _batch_caveat(change: BatchChange) -> Caveat:
+    figures = {
+        "ratio": change.ratio,
+        "ratio_error": change.ratio_error,
+        "standard_errors": change.standard_errors,
+        "off_grid": change.off_grid,
+        "values": float(change.values),
+    }
+    players: tuple[str, ...] = (change.feature,)
+    severity = Severity.CARE
+    gates: tuple[Gate, ...] = (Gate.NO_REASONS,)
+    if change.kind is ChangeKind.UNIT and change.conversion is not None:
+        names = [one.name for one in (change.conversion, *change.alternatives)]
+        message = f"{change.feature} is in another unit in this batch than in the background: {', or '.join(names)}"
+        figures |= {"factor": change.conversion.factor, "offset": change.conversion.offset}
+    elif change.kind is ChangeKind.SWAPPED and change.swapped_with is not None:
+        players = (change.feature, change.swapped_with)
+        message = f"{change.feature} and {change.swapped_with} hold each other's values in this batch"
+    else:
+        message = (
+            f"{change.feature} is shifted in this batch against the background, and no known change of unit explains "
+            "it: another population, or another way of recording"
+        )
+        severity, gates = Severity.INFO, ()
+    return Caveat(
+        kind=KIND,
+        severity=severity,
+        players=players,
+        message=message,
+        evidence={name: value for name, value in figures.items() if math.isfinite(value)},
+        gates=gates,
+    )

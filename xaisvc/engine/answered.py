@@ -1,0 +1,42 @@
+"""What has become of a request so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from xaisvc.engine.commands import RowOutcome
+    from xaisvc.engine.reading import Prepared
+    from xaisvc.engine.singles import Single
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a request, and when its records are durable: nothing may be told before.
+
+    Attributes:
+        outcomes: One for each row, in order.
+        stored: Done when the records are durable, or could not be written.
+        told: To be called then.
+    """
+
+    outcomes: tuple[RowOutcome, ...]
+    stored: Future[None]
+    told: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A single row on its way, while no thread waits for it.
+
+    Attributes:
+        prepared: The request.
+        single: The row; None if somebody is computing it already, so that its caller has to wait for them.
+    """
+
+    prepared: Prepared
+    single: Single | None

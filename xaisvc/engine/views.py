@@ -1,0 +1,82 @@
+"""Views of records, as a service gives them: which there are, who may have them, and what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xaisvc.engine.commands import RenderedView
+from xaisvc.engine.permissions import permitted_audience
+from xaisvc.engine.viewing import audiences, make_view
+from xaisvc.errors import InvalidRequestError, LimitExceededError
+from xaisvc.views import media_type, render_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from xaisvc.engine.commands import ServiceLimits, ViewRequest
+    from xaisvc.types import BundleDescription, Caller, ExplanationRecord
+    from xaisvc.views import Audience
+
+
+class Views:
+    """Checks and renders views.
+
+    Args:
+        folder: Folder of audiences; those that come with xaisvc if None.
+        limits: What one request may ask for.
+
+    Raises:
+        AudienceError: If the folder of audiences has mistakes.
+    """
+
+    def __init__(self, folder: Path | None, limits: ServiceLimits) -> None:
+        self._folder = folder
+        self._limits = limits
+        self.audiences()  # a folder with mistakes must stop the start, not a request
+
+    def audiences(self) -> Mapping[str, Audience]:
+        """Every audience, by id."""
+        return audiences(self._folder)
+
+    def check_all(self, views: Sequence[ViewRequest], count: int, caller: Caller) -> None:
+        """Refuses views of `count` rows that this caller cannot have.
+
+        Raises:
+            NotFoundError: If an audience is not known to this caller.
+            InvalidRequestError: If the audience does not have this format or language.
+            LimitExceededError: If they are too many.
+        """
+        for view in views:
+            self.check(view, caller)
+        if count * len(views) > self._limits.max_views:
+            raise LimitExceededError(
+                f"views: {count} rows times {len(views)} views are {count * len(views)}, but one request may ask for "
+                f"{self._limits.max_views}; split the request, or fetch views by RenderView"
+            )
+
+    def check(self, view: ViewRequest, caller: Caller) -> None:
+        """Refuses a view that this caller cannot have; see `check_all`."""
+        audience = permitted_audience(self.audiences(), view.audience, caller)
+        if view.format not in audience.formats:
+            raise InvalidRequestError.of(
+                "format",
+                f"audience '{audience.id}' has no format {view.format!r}; it has {', '.join(audience.formats)}",
+            )
+        if view.language not in audience.languages:
+            known = ", ".join(audience.languages)
+            raise InvalidRequestError.of(
+                "language", f"audience '{audience.id}' has no language {view.language!r}; it has {known}"
+            )
+
+    def render(self, record: ExplanationRecord, description: BundleDescription, view: ViewRequest) -> RenderedView:
+        """One view of a record."""
+        document = make_view(record, description, view.audience, view.language, folder=self._folder).document
+        return RenderedView(
+            audience=view.audience,
+            format=view.format,
+            language=view.language,
+            media_type=media_type(view.format),
+            content=render_view(document, view.format),
+            status=document.status,
+        )
