@@ -39,8 +39,8 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 LIMIT_S = 240.0
-MOST_SAID = 3
-"""Sentences of a package that are kept to read."""
+MOST_SAID, MOST_TEXT = 3, 160
+"""Sentences of a package that are kept to read, and their characters."""
 
 SCRIPT = Path(__file__).parent / "peer_script.py"
 CHECKOUT = Path(__file__).parents[2]
@@ -141,7 +141,7 @@ def judge(said: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         counted; `errors`, what was raised.
     """
     usual = {_plain(line) for key, lines in said.items() if key.startswith(CONTROL) for line in lines}
-    told, asked, sentences = dict.fromkeys(CASES, 0), dict.fromkeys(CASES, 0), dict[str, None]()
+    told, asked, sentences = dict.fromkeys(CASES, 0), dict.fromkeys(CASES, 0), dict[str, str]()
     for key, lines in said.items():
         name = key.split("|")[0]
         if name == CONTROL:
@@ -149,16 +149,21 @@ def judge(said: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         found = [line for line in lines if WORDS.search(line) and _plain(line) not in usual]
         asked[name] += 1
         told[name] += bool(found)
-        sentences |= dict.fromkeys(line[:160] for line in found)
-    raised = {line[:160]: None for lines in said.values() for line in lines if line.startswith("raised ")}
+        for line in found:
+            sentences.setdefault(_plain(line), _short(line))
+    raised = dict.fromkeys(_short(line) for lines in said.values() for line in lines if line.startswith("raised "))
     return {
         "told": told,
         "asked": asked,
         "lines": sum(map(len, said.values())),
-        "control": sorted(line[:160] for line in usual if WORDS.search(line))[:MOST_SAID],
-        "said": list(sentences)[:MOST_SAID],
+        "control": sorted(_short(line) for line in usual if WORDS.search(line))[:MOST_SAID],
+        "said": list(sentences.values())[:MOST_SAID],
         "errors": list(raised)[:MOST_SAID],
     }
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= MOST_TEXT else f"{line[: MOST_TEXT - 3].rstrip()}..."
 
 
 def _plain(line: str) -> str:

@@ -106,9 +106,7 @@ def score_proxies(seeds: Sequence[int], n: int = 300) -> list[Figure]:
                 others.append(bool(told - set(case.tells)))
         hits += own if case.together else []
         bound = "least" if case.together else "most"
-        found.append(
-            Figure(f"proxy found: {case.id}", float(np.mean(own)), len(own), 1.0 if case.together else 0.01, bound)
-        )
+        found.append(Figure(f"proxy found: {case.id}", float(np.mean(own)), len(own), bound=bound))
     return [
         Figure("proxies found", float(np.mean(hits)), len(hits), 1.0, "least"),
         Figure("tables without proxies in which one is found", float(np.mean(false)), len(false), 0.01, "most"),

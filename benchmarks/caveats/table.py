@@ -72,8 +72,9 @@ def render(content: Mapping[str, Any]) -> str:
     if not totals:
         return NOTHING
     titles = {study.name: study.title for study in studies()}
+    measured = {one["study"] for one in totals}
     rows = []
-    for study in dict.fromkeys(one["study"] for one in totals):
+    for study in [*(name for name in titles if name in measured), *sorted(measured - titles.keys())]:
         rows.append([f"**{titles.get(study, study)}**", "", "", "", "", ""])
         rows += [_row(one) for one in totals if one["study"] == study]
     head = ["quantity", "value", "95 % interval", "count", "target", "met"]
@@ -121,7 +122,14 @@ def _head(content: Mapping[str, Any], totals: Sequence[Mapping[str, Any]]) -> st
         f"seeds, {content['rows']} background rows, {len(own):,} cells, "
         f"{spent:,.0f} minutes of processor time. {met} of {len(totals)} targets met. "
         "Intervals are Wilson's, for as many independent cases as the cases of a seed are worth."
+        + _changed(content["studies"])
     )
+
+
+def _changed(studies_found: Mapping[str, Any]) -> str:
+    """Says which studies were measured while their code changed."""
+    several = [name for name, study in studies_found.items() if len({cell.get("code") for cell in study["cells"]}) > 1]
+    return f" The code changed between cells of {', '.join(several)}." if several else ""
 
 
 def _row(one: Mapping[str, Any]) -> list[str]:

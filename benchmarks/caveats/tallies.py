@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NORMAL_95 = 1.959963984540054
+LEAST_SEEDS = 5
+"""Fewer seeds say too little about how much a mean differs between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ def total(study: str, by_seed: Mapping[int, Sequence[Figure]]) -> Total:
     between = _variance(sums, value, count)
     if first.kind == "mean":
         reach = NORMAL_95 * sqrt(between)
-        low, high = (value - reach, value + reach) if len(sums) > 1 else (None, None)
+        low, high = (value - reach, value + reach) if len(sums) >= LEAST_SEEDS else (None, None)
     else:
         value = min(value, 1.0)  # sums of rounded numbers
         alone = value * (1 - value) / count

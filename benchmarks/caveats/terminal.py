@@ -91,8 +91,10 @@ def show(results: Results, studies: Sequence[Study], *, every: bool) -> None:
         f"{len(results.cells):,} cells, {sum(cell.cpu_s for cell in results.cells.values()):,.0f} s of processor time",
         markup=False,
     )
-    for study in dict.fromkeys(one.study for one in shown):
+    for study in dict.fromkeys([*(name for name in titles), *(one.study for one in shown)]):
         own = [one for one in shown if one.study == study]
+        if not own:
+            continue
         places = {name: place for place, name in enumerate(dict.fromkeys(one.figure.name for one in own))}
         own.sort(key=lambda one: places[one.figure.name])  # both thresholds of a quantity below each other
         console.print(f"\n{study}: {titles.get(study, '')}", markup=False)

@@ -170,10 +170,7 @@ def score_units(seeds: Sequence[int], n: int = 500, batches: int = 20) -> list[F
         Figure("units: slips seen in 16 rows", float(np.mean(every)), len(every), 1.0, "least"),
         Figure("units: clean batches spoken of", false / count, count, 0.001, "most"),
         Figure("units: clean rows with a suspicious value", clean_rows / count, BATCH * count, 0.005, "most"),
-        *(
-            Figure(f"units: seen in 16 rows: {name}", float(np.mean(hits)), len(hits), 1.0)
-            for name, hits in seen.items()
-        ),
+        *(Figure(f"units: seen in 16 rows: {name}", float(np.mean(hits)), len(hits)) for name, hits in seen.items()),
         *(Figure(f"units: named: {name}", float(np.mean(named[name])), len(named[name])) for name in seen),
         *(
             Figure(

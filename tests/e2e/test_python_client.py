@@ -83,7 +83,10 @@ def test_a_stored_explanation_is_the_one_that_was_answered(client: xaisvc.Client
 
 def test_models_and_audiences_are_described(client: xaisvc.Client, applicants: Rows) -> None:
     assert [info.description.name for info in client.list_models()] == ["german-credit-boosting", MODEL]
-    assert client.get_model(MODEL).description.feature_ids == tuple(applicants[0])
+    model = client.get_model(MODEL)
+    assert model.description.feature_ids == tuple(applicants[0])
+    assert "features that go together" in model.studies
+    assert client.list_models()[1].studies == ""
     assert {audience.id for audience in client.list_audiences()} == AUDIENCES
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xaisvc.caveats.additivity_failure import AdditivityFailure
 from xaisvc.caveats.attributed_but_unused import AttributedButUnused
 from xaisvc.caveats.background_sensitivity import BackgroundSensitivity
-from xaisvc.caveats.base import CaveatContext, CaveatRule, Finding, RowCaveats
+from xaisvc.caveats.base import CaveatContext, CaveatRule, Finding, Pieces, RowCaveats
 from xaisvc.caveats.estimator_noise import EstimatorNoise
 from xaisvc.caveats.facts import Kept
 from xaisvc.caveats.hidden_proxy_use import HiddenProxyUse
@@ -54,11 +54,14 @@ CAVEATS: tuple[CaveatRule, ...] = (
 """All rules. Caveats of the same severity stand in this order."""
 
 PIECE_ROWS = 16384
-"""Rows that rules look at together: their intermediates stay small whatever the number of rows."""
+"""Most rows that rules look at together."""
+
+PIECE_NUMBERS = 2**19
+"""Most values of rows that rules look at together: while they look, each takes up to 90 bytes."""
 
 
 def find_caveats(context: Callable[[], CaveatContext], count: int) -> RowCaveats:
-    """Asks every registered rule about every row, when the first caveat is read.
+    """Asks every registered rule about every row, piece by piece, when a caveat of the piece is read.
 
     Args:
         context: The rows and everything known about them; asked once a caveat is read, since studies that nobody made
@@ -68,18 +71,18 @@ def find_caveats(context: Callable[[], CaveatContext], count: int) -> RowCaveats
     Returns:
         One tuple per row, most severe first, then in the order of the registry.
     """
-    size = PIECE_ROWS
 
-    def find() -> list[tuple[Finding, ...]]:
+    def cut() -> Pieces:
         whole = context()
-        parts = (
-            [whole]
-            if count <= size
-            else [whole.part(start, min(start + size, count)) for start in range(0, count, size)]
-        )
-        return [tuple(finding for rule in CAVEATS for finding in rule.find(part)) for part in parts]
+        size = max(1, min(PIECE_ROWS, PIECE_NUMBERS // max(len(whole.rows.columns), 1)))
 
-    return RowCaveats(find, size, count)
+        def find(start: int, stop: int) -> tuple[Finding, ...]:
+            part = whole if count <= size else whole.part(start, stop)
+            return tuple(finding for rule in CAVEATS for finding in rule.find(part))
+
+        return Pieces(size, find)
+
+    return RowCaveats(cut, count)
 
 
 __all__ = [

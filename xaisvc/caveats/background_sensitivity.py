@@ -20,9 +20,15 @@ class BackgroundSensitivity:
     """Speaks when the background is too small, and when another draw of it could give other numbers for a row.
 
     Values are relative to the background rows that were pinned. Below 100 rows all of them are coarse. Otherwise the
-    usual standard error of each value from the draw of the rows is known from the bundle's own explanations; it speaks
-    where the largest of them is a quarter of the row's largest absolute value, and asks for care from a half on, where
-    two standard errors reach 0.
+    usual standard error of each value from the draw of the rows is known from the bundle's own explanations. It speaks
+    where the largest of them is half of the row's largest absolute value: two standard errors then reach 0, and another
+    draw could turn the leading reason. It asks for care where the error is as large as the value.
+
+    A lower limit would speak of rows that are merely near the average, whose values are all small. With 500 rows of
+    independent features and additive models (60,000 rows for each of 64 combinations of normal, lognormal,
+    Student and rare binary features, equal, random, halving and one dominant weight, 5 to 100 features), a tenth speaks
+    of up to 90 % of rows, a quarter of up to 17 %. A half speaks of at most 0.8 % where no feature has ten times the
+    weight of all others, and of up to 5 % where one has: such a row has no other reasons.
     """
 
     kind: str = "background_sensitivity"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import compress
@@ -17,8 +17,6 @@ from xaisvc.caveats.thresholds import CaveatThresholds
 from xaisvc.types import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from xaisvc.types import Attribution, BundleDescription, Caveat, Output, Players, Table
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from xaisvc.types.studies import Studies
     from xaisvc.types.support import RowSupport
     from xaisvc.types.units import UnitChanges
+
+_KEPT_PIECES = 4
 
 _ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 
@@ -245,27 +245,50 @@ class Say(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Rows cut into pieces that are looked at together.
+
+    Attributes:
+        rows: Rows of a piece.
+        find: The findings of the rows from a first one to before a last one.
+    """
+
+    rows: int
+    find: Callable[[int, int], tuple[Finding, ...]]
+
+
 class RowCaveats(Sequence[tuple["Caveat", ...]]):
     """The caveats of n rows: one tuple per row, most severe first, then in the order of the rules.
 
-    Which rows have caveats is decided for all rows at once when somebody first reads one; the texts and figures of a
-    row are made when that row is read. Safe to use from several threads.
+    Which rows of a piece have caveats is decided for all of them at once when somebody first reads one; the texts and
+    figures of a row are made when that row is read. The findings of a few pieces are kept, so that reading in order
+    looks at each piece once, and memory does not grow with the rows. Safe to use from several threads.
 
     Args:
-        find: The findings of each piece of rows.
-        piece_rows: Rows of a piece.
+        cut: Cuts the rows into pieces; asked when somebody first reads.
         count: Rows n.
     """
 
-    def __init__(self, find: Callable[[], Sequence[tuple[Finding, ...]]], piece_rows: int, count: int) -> None:
-        self._find = find
-        self._piece_rows = piece_rows
+    def __init__(self, cut: Callable[[], Pieces], count: int) -> None:
+        self._cut = cut
         self._count = count
+        self._known: dict[int, tuple[Finding, ...]] = {}
 
     @cached_property
-    def _findings(self) -> Sequence[tuple[Finding, ...]]:
-        # Two threads may both look; they find the same.
-        return self._find()
+    def _pieces(self) -> Pieces:
+        return self._cut()
+
+    def _found(self, piece: int) -> tuple[Finding, ...]:
+        """The findings of a piece. Two threads may both look; they find the same."""
+        known = self._known.get(piece)
+        if known is None:
+            start = piece * self._pieces.rows
+            known = self._pieces.find(start, min(start + self._pieces.rows, self._count))
+            if len(self._known) >= _KEPT_PIECES:
+                self._known.pop(next(iter(self._known.copy()), -1), None)
+            self._known[piece] = known
+        return known
 
     def __len__(self) -> int:
         """Number of rows n."""
@@ -281,6 +304,12 @@ class RowCaveats(Sequence[tuple["Caveat", ...]]):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(self._count)[index])
         place = range(self._count)[index]
-        piece, row = divmod(place, self._piece_rows)
-        found = [finding.caveat(row) for finding in self._findings[piece] if finding.speaks[row]]
-        return tuple(sorted(found, key=lambda caveat: _ORDER[caveat.severity]))
+        piece, row = divmod(place, self._pieces.rows)
+        found = [finding.caveat(row) for finding in self._found(piece) if finding.speaks[row]]
+        if len(found) > 1:
+            found.sort(key=_severity)
+        return tuple(found)
+
+
+def _severity(caveat: Caveat) -> int:
+    return _ORDER[caveat.severity]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Table
 
     Floats = NDArray[np.float64]
+    Singles = NDArray[np.float32]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -48,26 +49,36 @@ OUTSIDE_SCALE: Final = 0.2
 MEDIUM_SHARE: Final = 0.10
 """Share of T that has to move between players for severity 2."""
 
+_LANES, _SUMS = 8, 3  # what `summed` takes at once
+
 TOP: Final = 3
 """Players that lead an explanation."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """One studied set, with everything that its kernel reads side by side."""
+    """One studied set, with everything that its kernel reads side by side; see `set_gaps`."""
 
     features: tuple[str, ...]
     places: tuple[Mapping[str, int] | None, ...]
-    columns: tuple[NDArray[np.bool_], NDArray[np.int64], Floats, Floats, Floats, NDArray[np.int64]]
-    centres: tuple[Floats, NDArray[np.int64]]
-    cuts: tuple[NDArray[np.bool_], Floats, Floats]
-    sums: tuple[Floats, Floats]
+    columns: tuple[NDArray[np.bool_], NDArray[np.int64], Floats, Floats, Singles, NDArray[np.int64], NDArray[np.bool_]]
+    centres: tuple[Singles, Singles]
+    cuts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Singles, bool]
+    sums: tuple[Singles, Singles]
+    entries: tuple[NDArray[np.int64], NDArray[np.int64], Floats, int]
     scales: tuple[NDArray[np.int64], Floats, float, int]
 
     @classmethod
     def of(cls, one: LinkedPlan, place: int) -> _Set:
-        numbers = [column.is_number for column in one.columns]
         floor = np.hypot(FLOOR_SCALE * one.floor, INTERPLAY_SCALE * one.interplay)
+        units, parents, added = _tree(one.cuts)
+        widths = one.cuts.astype(np.int64) @ np.bincount(one.owner, minlength=one.cuts.shape[1])
+        a, m, n_each, u = one.slopes.shape
+        slopes = np.zeros((a, _whole(m * n_each, _SUMS), _whole(u, _LANES)), dtype=np.float32)
+        slopes[:, : m * n_each, :u] = one.slopes.reshape(a, m * n_each, u)
+        into, cut, function = np.nonzero(one.weights)
+        order = np.lexsort((into, function, cut))
+        counts = np.bincount(cut * m + function, minlength=a * m)
         return cls(
             features=tuple(column.feature for column in one.columns),
             places=tuple(
@@ -75,20 +86,23 @@ class _Set:
                 for column in one.columns
             ),
             columns=(
-                np.array(numbers, dtype=np.bool_),
+                np.array([column.is_number for column in one.columns], dtype=np.bool_),
                 np.cumsum([0, *(len(column.knots) for column in one.columns)], dtype=np.int64),
                 np.concatenate([column.knots for column in one.columns], dtype=np.float64),
                 np.concatenate([column.scores for column in one.columns], dtype=np.float64),
-                np.array([column.by_level for column in one.columns], dtype=np.float64),
-                _writable(one.owner),
+                np.array([column.by_level for column in one.columns], dtype=np.float32),
+                units[one.owner],
+                np.asarray((one.codes == 1).all(axis=1)),
             ),
-            centres=(_writable(one.scores), _writable(one.codes)),
-            cuts=(
-                _writable(one.cuts),
-                _writable(one.kernels),
-                np.concatenate([one.weights, one.weights.sum(axis=0, keepdims=True)]),
+            centres=(_filled(one.scores), _filled(one.codes)),
+            cuts=(parents, added, widths, one.kernels.astype(np.float32), one.by_product),
+            sums=(slopes, one.intercepts.reshape(a, m * n_each).astype(np.float32)),
+            entries=(
+                np.cumsum([0, *counts.tolist()], dtype=np.int64),
+                into[order].astype(np.int64),
+                one.weights[into, cut, function][order],
+                n_each,
             ),
-            sums=(_writable(one.slopes), _writable(one.intercepts)),
             scales=(
                 np.array(one.players, dtype=np.int64),
                 np.append(floor, INTERPLAY_SCALE * one.outside),
@@ -153,7 +167,8 @@ class GapReader:
 
             for one in self.sets:
                 found = (values, errors, totals, total_errors)
-                set_gaps(one.raw(rows), one.columns, one.centres, one.cuts, one.sums, one.scales, found)
+                raw = one.raw(rows)
+                set_gaps(raw, one.columns, one.centres, one.cuts, one.sums, one.entries, one.scales, found)
         return Gaps(
             values=values,
             errors=errors,
@@ -162,6 +177,29 @@ class GapReader:
             total_errors=total_errors,
             linked=self.linked,
         )
+
+
+def _tree(cuts: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """How cuts are put together: units of the players, and of each cut the one that it extends and the unit it adds."""
+    if len(cuts) == 1:
+        nothing = np.zeros(1, dtype=np.int64)
+        return np.zeros(cuts.shape[1], dtype=np.int64), nothing - 1, nothing
+    place = {cut.tobytes(): k for k, cut in enumerate(cuts)}
+    last = cuts.shape[1] - 1 - cuts[:, ::-1].argmax(axis=1)
+    before = cuts.copy()
+    before[np.arange(len(cuts)), last] = False
+    parents = [place[cut.tobytes()] if cut.any() else -1 for cut in before]
+    return np.arange(cuts.shape[1]), np.array(parents, dtype=np.int64), last.astype(np.int64)
+
+
+def _whole(count: int, of: int) -> int:
+    return -(-count // of) * of
+
+
+def _filled(values: NDArray[_Scalar]) -> Singles:
+    found = np.zeros((len(values), _whole(values.shape[1], _LANES)), dtype=np.float32)
+    found[:, : values.shape[1]] = values
+    return found
 
 
 def _writable(values: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -3,136 +3,163 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
 from xaisvc.caveats.conditional import TOP
+from xaisvc.compiled import compiled
 from xaisvc.types.second_opinion import MISMATCH, SMOOTH_LENGTH
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_SMOOTH = np.float32(SMOOTH_LENGTH)
+_OTHER = np.float32(MISMATCH)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
-def _compiled(function: Callable[..., Any], **options: Any) -> Any:  # noqa: ANN401 (what numba returns has no type)
-    options |= {"nogil": True, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # nowhere to keep it: compiled anew by every process
-        return njit(**options)(function)
-
-
-def _summed_freely(function: Callable[..., Any]) -> Any:  # noqa: ANN401 (what numba returns has no type)
-    return _compiled(function, fastmath={"reassoc", "contract"})
-
-
-@_compiled
+@compiled(numpy_errors=True)
 def interpolated(value, knots, scores, first, last):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Score of a value between the knots at places `first` to before `last`; that of the nearest one beyond them."""
     if value <= knots[first]:
         return scores[first]
     if value >= knots[last - 1]:
         return scores[last - 1]
-    low, high = first, last - 1  # knots[low] < value < knots[high]
-    while high - low > 1:
-        middle = (low + high) // 2
-        if knots[middle] <= value:
-            low = middle
-        else:
-            high = middle
+    low, left = first, last - 1 - first  # knots[low] <= value < knots[low + left]
+    while left > 1:
+        half = left // 2
+        low = low + half if knots[low + half] <= value else low
+        left -= half
+    high = low + 1
     return scores[low] + (scores[high] - scores[low]) * (value - knots[low]) / (knots[high] - knots[low])
 
 
-@_summed_freely
-def set_gaps(raw, columns, centres, cuts, sums, scales, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, C901, PLR0912, PLR0913, PLR0915, PLR0917 (compiled)
+@compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
+def likened(score, code, centres, codes, level, plain, line, near, product):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
+    """Adds t_j of a value and each centre to `line`; multiplies `near` with e_j, or adds it; float32 all of them."""
+    if plain and code == _ONE:
+        if product:
+            for i in range(len(line)):
+                away = (score - centres[i]) / _SMOOTH
+                line[i] += score * centres[i] + level
+                near[i] /= _ONE + away * away
+        else:
+            for i in range(len(line)):
+                away = (score - centres[i]) / _SMOOTH
+                line[i] += score * centres[i] + level
+                near[i] += _ONE / (_ONE + away * away)
+        return
+    for i in range(len(line)):
+        same = codes[i] == code and code >= _ZERO
+        away = (score - centres[i]) / _SMOOTH
+        found = _ONE / (_ONE + away * away) if same else _OTHER
+        line[i] += score * centres[i] + level if same else _ZERO
+        near[i] = near[i] * found if product else near[i] + found
+
+
+@compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
+def summed(kernel, slopes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
+    """found[s] = sum over i of slopes[s, i] * kernel[i]; float32, the number of s a multiple of 3."""
+    for s in range(0, len(slopes), 3):
+        one, two, three = _ZERO, _ZERO, _ZERO
+        for i in range(len(kernel)):
+            own = kernel[i]
+            one += own * slopes[s, i]
+            two += own * slopes[s + 1, i]
+            three += own * slopes[s + 2, i]
+        found[s], found[s + 1], found[s + 2] = one, two, three
+
+
+@compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
+def set_gaps(raw, columns, centres, cuts, sums, entries, scales, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, C901, PLR0912, PLR0913, PLR0915, PLR0917 (compiled)
     """Gaps of one set's players and of their sum, with their errors.
 
-    See `LinkedPlan` for the formula and for what is not said here.
+    See `LinkedPlan` for the formula and for what is not said here. The number of centres u is filled up to a multiple
+    of 8, that of the sums of a cut to one of 3, with slopes of 0.
 
     Args:
         raw: Values of numbers, codes of categories; float64, (columns, n).
         columns: `is_number`, bool, `ends`, int64, (columns + 1,), between which each column's knots are, `knots` and
-            their `scores`, float64, `by_level`, float64, and `owner`, int64, ascending.
-        centres: Scores, float64, and codes, int64; (columns, u) each.
-        cuts: `cuts`, bool, (a, c); `kernels`, float64, (a, 3); weights of each player and of their sum, float64,
-            (c + 1, a, 2).
-        sums: `slopes`, float64, (a, 2 * (1 + g), u); `intercepts`, float64, (a, 2 * (1 + g)).
+            their `scores`, float64, `by_level`, float32, the unit of each column, int64, ascending, and whether all its
+            centres are numbers, bool. A unit is what cuts are made of: a player, or all of them.
+        centres: Scores and codes; float32, (columns, u) each.
+        cuts: Place of the cut that each one extends, -1 for none, and the unit that it adds, int64, (a,) each; columns
+            of each cut, int64, (a,); `kernels`, float32, (a, 3); whether E is a product.
+        sums: Slopes, float32, (a, sums, u), and intercepts, float32, (a, sums); m times 1 + g sums, then nothing.
+        entries: For each of the a times m functions where its entries begin, int64, (a * m + 1,); their players, int64,
+            and weights, float64; 1 + g.
         scales: Places of the players, int64, (c,); smallest error of each player and of their sum, float64, (c + 1,);
             what the deviation from leaving out groups is multiplied with; place of the set.
         found: Written to: values and errors of all players, float64, (n, p) each; of the sum of each set, (n, sets)
             each.
     """
-    is_number, ends, knots, knot_scores, by_level, owner = columns
+    is_number, ends, knots, knot_scores, by_level, unit_of, is_plain = columns
     at, at_codes = centres
-    held, kernels, weights = cuts
+    parents, added, widths, kernels, product = cuts
     slopes, intercepts = sums
+    starts, receivers, weights, n_each = entries
     places, floors, seen_scale, own = scales
     values, errors, totals, total_errors = found
     n_columns, n = raw.shape
     u = at.shape[1]
-    n_cuts, c = held.shape
-    n_sums = slopes.shape[1] // 2
-    g = n_sums - 1
-    linear, product = np.empty((c, u)), np.empty((c, u))
-    width = np.zeros(c)
-    for j in range(n_columns):
-        width[owner[j]] += 1.0
-    lines, kernel = np.empty(u), np.empty(u)
-    gaps = np.empty((c + 1, n_sums))
+    n_cuts, c = len(parents), len(places)
+    functions = (len(starts) - 1) // n_cuts
+    units = unit_of[n_columns - 1] + 1
+    g = n_each - 1
+    line, near = np.empty((units, u), dtype=np.float32), np.empty((units, u), dtype=np.float32)
+    lines, nears = np.empty((n_cuts, u), dtype=np.float32), np.empty((n_cuts, u), dtype=np.float32)
+    kernel, each = np.empty(u, dtype=np.float32), np.empty(slopes.shape[1], dtype=np.float32)
+    gaps = np.empty((c + 1, n_each))
     for row in range(n):
-        linear[:] = 0.0
-        product[:] = 1.0
+        line[:] = _ZERO
+        near[:] = _ONE if product else _ZERO
         for j in range(n_columns):
             score, value = 0.0, raw[j, row]
             if not is_number[j]:
-                code = np.int64(value)
+                code = np.float32(value)
             elif np.isnan(value):
-                code = np.int64(0)
+                code = _ZERO
             else:
-                code = np.int64(1)
+                code = _ONE
                 if ends[j + 1] > ends[j]:
                     score = interpolated(value, knots, knot_scores, ends[j], ends[j + 1])
-            level, player = by_level[j], owner[j]
-            line, factor, centre, centre_code = linear[player], product[player], at[j], at_codes[j]
-            for i in range(u):
-                same = centre_code[i] == code and code >= 0
-                away = (score - centre[i]) / SMOOTH_LENGTH
-                line[i] += score * centre[i] + level if same else 0.0
-                factor[i] *= 1.0 / (1.0 + away * away) if same else MISMATCH
+            unit = unit_of[j]
+            likened(
+                np.float32(score), code, at[j], at_codes[j], by_level[j], is_plain[j], line[unit], near[unit], product
+            )
         gaps[:] = 0.0
         for k in range(n_cuts):
-            kernel[:] = 1.0
-            lines[:] = 0.0
-            held_columns = 0.0
-            for player in range(c):
-                if held[k, player]:
-                    held_columns += width[player]
-                    line, factor = linear[player], product[player]
-                    for i in range(u):
-                        lines[i] += line[i]
-                        kernel[i] *= factor[i]
-            flat, smooth, rough = kernels[k, 0] / held_columns, kernels[k, 1], kernels[k, 2]
-            for i in range(u):
-                e = kernel[i]
-                kernel[i] = flat * lines[i] + smooth * e + rough * e * e * e * e
-            for s in range(n_sums):
-                first, last = slopes[k, 2 * s], slopes[k, 2 * s + 1]
-                one, other = 0.0, 0.0
+            parent, unit = parents[k], added[k]
+            flat, smooth, rough = kernels[k, 0] / np.float32(widths[k]), kernels[k, 1], kernels[k, 2]
+            own_line, own_near = lines[k], nears[k]
+            if parent >= 0:
+                before_line, before_near, unit_line, unit_near = lines[parent], nears[parent], line[unit], near[unit]
                 for i in range(u):
-                    one += kernel[i] * first[i]
-                    other += kernel[i] * last[i]
-                one += intercepts[k, 2 * s]
-                other += intercepts[k, 2 * s + 1]
-                for player in range(c + 1):
-                    gaps[player, s] += weights[player, k, 0] * one + weights[player, k, 1] * other
+                    own_line[i] = before_line[i] + unit_line[i]
+                    own_near[i] = before_near[i] * unit_near[i]
+            else:
+                scale = _ONE if product else _ONE / np.float32(widths[k])
+                unit_line, unit_near = line[unit], near[unit]
+                for i in range(u):
+                    own_line[i] = unit_line[i]
+                    own_near[i] = unit_near[i] * scale
+            for i in range(u):
+                e = own_near[i]
+                e2 = e * e
+                kernel[i] = flat * own_line[i] + smooth * e + rough * e2 * e2
+            summed(kernel, slopes[k], each)
+            for r in range(functions):
+                for entry in range(starts[k * functions + r], starts[k * functions + r + 1]):
+                    player, weight = receivers[entry], weights[entry]
+                    for s in range(n_each):
+                        gaps[player, s] += weight * (each[r * n_each + s] + intercepts[k, r * n_each + s])
+        for player in range(c):
+            for s in range(n_each):
+                gaps[c, s] += gaps[player, s]
         for player in range(c + 1):
             mean = 0.0
-            for s in range(1, n_sums):
+            for s in range(1, n_each):
                 mean += gaps[player, s]
             mean /= max(g, 1)
             spread = 0.0
-            for s in range(1, n_sums):
+            for s in range(1, n_each):
                 spread += (gaps[player, s] - mean) ** 2
             seen = seen_scale * math.sqrt((g - 1) / max(g, 1) * spread)
             error = math.hypot(seen, floors[player])
@@ -144,7 +171,7 @@ def set_gaps(raw, columns, centres, cuts, sums, scales, found):  # type: ignore[
                 total_errors[row, own] = error
 
 
-@_compiled
+@compiled(numpy_errors=True)
 def leading(sizes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Marks the three largest of some sizes; ties go to the first."""
     found[:] = False
@@ -156,7 +183,7 @@ def leading(sizes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN20
         found[best] = True
 
 
-@_compiled
+@compiled(numpy_errors=True)
 def judge(known, players, sets, limits, numbers, flags):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, C901, PLR0912, PLR0913, PLR0915, PLR0917 (compiled)
     """What `second_opinion` says of rows.
 

@@ -12,7 +12,7 @@ from xaisvc.caveats.unit_change import UnitScreen
 from xaisvc.types.reliance import Use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _MOST_KEPT = 64
 
+MOST_IN_CHAINS = 8
+"""Players up to which a chain of links is one set. Longer ones are split where players do not go together on average:
+in real data a chain can hold every feature, and its sum, being all there is, would tell a reader nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedPlayers:
@@ -30,10 +34,12 @@ class LinkedPlayers:
 
     Attributes:
         places: Their places, ascending.
+        names: Their names.
         association: Strongest association of two of them.
     """
 
     places: tuple[int, ...]
+    names: tuple[str, ...]
     association: float
 
 
@@ -62,7 +68,9 @@ class PlayerFacts:
         relied: Players that the model was seen to use; bool, (p,).
         rare: Players that hold a feature which the model uses rarely; bool, (p,).
         strength: Strongest association of features of two players, 0 where none is linked; float64, symmetric (p, p).
-        linked: All players that are linked at the given strength or more, in chains too.
+        studied: The sets that the second opinion knows, in its order.
+        studied_set: For each player, the place of its set among these; -1 outside all of them.
+        linked: All players that are linked at the given strength or more, in chains too; see `MOST_IN_CHAINS`.
         untold: Those of them of whom the second opinion tells nothing; empty without an opinion.
         telling: Players that tell protected attributes, strongest first within each.
         reader: Reads the gaps of the second opinion; None without one.
@@ -78,6 +86,8 @@ class PlayerFacts:
     relied: NDArray[np.bool_]
     rare: NDArray[np.bool_]
     strength: NDArray[np.float64]
+    studied: tuple[LinkedPlayers, ...]
+    studied_set: tuple[int, ...]
     linked: tuple[LinkedPlayers, ...]
     untold: tuple[LinkedPlayers, ...]
     telling: tuple[TellingPlayers, ...]
@@ -112,6 +122,7 @@ class PlayerFacts:
         open_ones = np.zeros(len(players), dtype=np.bool_)
         open_ones[[i for group in groups for i in group]] = True
         reader = GapReader.of(studies.opinion) if studies.opinion is not None else None
+        sets = reader.players if reader is not None else ()
         none = np.array([unused.issuperset(names) for names in players.members], dtype=np.bool_)
         return cls(
             owners=owners,
@@ -119,8 +130,10 @@ class PlayerFacts:
             relied=_hold(players, used | seen),
             rare=_hold(players, rare),
             strength=strength,
-            linked=_components(strong, strength),
-            untold=_components(strong & open_ones[:, None] & open_ones, strength),
+            studied=tuple(_strongest(one, strength, players) for one in sets),
+            studied_set=tuple(next((k for k, one in enumerate(sets) if i in one), -1) for i in range(len(players))),
+            linked=_together(strong, strength, least, players),
+            untold=_together(strong & open_ones[:, None] & open_ones, strength, least, players),
             telling=tuple(_telling(studies, players)),
             reader=reader,
             linked_any=reader is not None and bool(reader.linked.any()),
@@ -143,10 +156,6 @@ class PlayerFacts:
         for feature in np.flatnonzero(features.any(axis=0)).tolist():
             found[:, self.owners[feature]] |= features[:, feature]
         return found
-
-    def association_within(self, places: Sequence[int]) -> float:
-        """Strongest association of two of some players; 0 if none is linked."""
-        return float(self.strength[np.ix_(places, places)].max(initial=0.0))
 
 
 class Kept:
@@ -229,7 +238,19 @@ def _strength(association: Association, owners: NDArray[np.intp], p: int) -> NDA
     return found
 
 
-def _components(linked: NDArray[np.bool_], strength: NDArray[np.float64]) -> tuple[LinkedPlayers, ...]:
+def _together(
+    linked: NDArray[np.bool_], strength: NDArray[np.float64], least: float, players: Players
+) -> tuple[LinkedPlayers, ...]:
+    """Sets of two or more players that go together, by their first."""
+    sets = [
+        piece
+        for places in _components(linked)
+        for piece in (_split(places, strength, least) if len(places) > MOST_IN_CHAINS else [places])
+    ]
+    return tuple(_strongest(places, strength, players) for places in sorted(sets))
+
+
+def _components(linked: NDArray[np.bool_]) -> list[tuple[int, ...]]:
     """Connected components of two or more players, by their first."""
     label = list(range(len(linked)))
     pairs = np.argwhere(np.triu(linked, k=1)).tolist()
@@ -237,8 +258,25 @@ def _components(linked: NDArray[np.bool_], strength: NDArray[np.float64]) -> tup
         low, high = sorted((label[i], label[j]))
         if low != high:
             label = [low if mark == high else mark for mark in label]
-    found = []
-    for mark in sorted({label[i] for i, _ in pairs}):
-        places = tuple(i for i, own in enumerate(label) if own == mark)
-        found.append(LinkedPlayers(places=places, association=float(strength[np.ix_(places, places)].max())))
-    return tuple(found)
+    marks = sorted({label[i] for i, _ in pairs})
+    return [tuple(i for i, own in enumerate(label) if own == mark) for mark in marks]
+
+
+def _split(places: tuple[int, ...], strength: NDArray[np.float64], least: float) -> list[tuple[int, ...]]:
+    """Those of them that go together on average: average linkage, cut at the same strength."""
+    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 - heavy: loaded when used
+
+    above = np.triu_indices(len(places), 1)
+    merges = linkage(1.0 - strength[np.ix_(places, places)][above], method="average")
+    # A mean of exactly `least` is together, whatever the last bit of the subtraction says.
+    labels = fcluster(merges, t=1.0 - least + 1e-12, criterion="distance")
+    pieces = [tuple(place for place, own in zip(places, labels, strict=True) if own == mark) for mark in set(labels)]
+    return [piece for piece in pieces if len(piece) > 1]
+
+
+def _strongest(places: tuple[int, ...], strength: NDArray[np.float64], players: Players) -> LinkedPlayers:
+    return LinkedPlayers(
+        places=places,
+        names=tuple(players.names[i] for i in places),
+        association=float(strength[np.ix_(places, places)].max(initial=0.0)),
+    )

@@ -38,9 +38,10 @@ class HiddenProxyUse:
         ids = [feature.id for feature in context.description.features if feature.sensitivity in SENSITIVE]
         sensitive = np.array([not set(ids).isdisjoint(names) for names in context.players.members], dtype=np.bool_)
         care = np.asarray((hidden & (are_top(values) | sensitive)).any(axis=1))
+        most = np.where(hidden, context.sizes, -1.0).argmax(axis=1)
 
         def caveat(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            at = int(np.where(hidden[row], context.sizes[row], -1.0).argmax())
+            at = int(most[row])
             return Caveat(
                 kind=self.kind,
                 severity=Severity.CARE if care[row] else Severity.INFO,

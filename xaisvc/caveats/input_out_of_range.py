@@ -65,14 +65,20 @@ class InputOutOfRange:
         columns = list(context.rows.columns.values())
         values = np.array([float(columns[j][row]) for j in places])
         beyond = np.maximum(seen.lows[places] - values, values - seen.highs[places])
-        widths = beyond / np.maximum(seen.highs[places] - seen.lows[places], 1e-12)
+        with np.errstate(over="ignore"):
+            widths = beyond / np.maximum(seen.highs[places] - seen.lows[places], _NARROW)
         excess = float(widths.max(initial=0.0))
         return {
             "features": float((support.out_of_range[row] | support.unknown[row]).sum()),
             "unknown": float(support.unknown[row].sum()),
-            "largest_excess_in_ranges": min(excess, np.finfo(np.float64).max),
+            "largest_excess_in_ranges": min(excess, _MOST),
         }
 
+
+_NARROW = 1e-12
+"""Width of the range of a feature that is constant in the background."""
+
+_MOST = float(np.finfo(np.float64).max)  # infinite numbers have no place in evidence
 
 _TOGETHER = (
     "each value of this row occurs in the background, but they do not go together as its rows' values do, so this "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding, RowCaveats
+from xaisvc.caveats.base import Finding, Pieces, RowCaveats
 from xaisvc.caveats.conditional import are_top
 from xaisvc.caveats.thresholds import CaveatThresholds
 from xaisvc.types import Caveat, Gate, Severity
@@ -95,7 +95,7 @@ def method_disagreement(
         ),
     )
     count = len(first.values)
-    return RowCaveats(lambda: [findings], max(count, 1), count)
+    return RowCaveats(lambda: Pieces(max(count, 1), lambda *_: findings), count)
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ def number_of_set(context: CaveatContext, opinion: SecondOpinion, place: int, ro
         row: Index of the row.
     """
     return RobustNumber(
-        players=context.named(opinion.sets[place]),
+        players=context.facts.studied[place].names,
         value=float(opinion.set_values[row, place]),
         low=float(opinion.set_low[row, place]),
         high=float(opinion.set_high[row, place]),
@@ -30,8 +30,8 @@ def number_of_set(context: CaveatContext, opinion: SecondOpinion, place: int, ro
 
 def number_around(context: CaveatContext, opinion: SecondOpinion, player: int, row: int) -> RobustNumber | None:
     """The number of the set that holds a player; None for a player outside all sets."""
-    place = next((k for k, members in enumerate(opinion.sets) if player in members), None)
-    return None if place is None else number_of_set(context, opinion, place, row)
+    place = context.facts.studied_set[player]
+    return None if place < 0 else number_of_set(context, opinion, place, row)
 
 
 def both_values(context: CaveatContext, opinion: SecondOpinion, player: int, row: int) -> dict[str, float]:

@@ -67,8 +67,11 @@ class SharedCredit:
         gaps = np.abs(opinion.conditional - context.attribution.values)
 
         def finding(k: int, speaks: NDArray[np.bool_]) -> Finding:
-            places = list(opinion.sets[k])
-            names, association = context.named(places), context.facts.association_within(places)
+            places = np.array(opinion.sets[k])
+            unranked = np.asarray(unsafe.take(places, axis=1).any(axis=1))
+            largest = gaps.take(places, axis=1).max(axis=1)
+            sums = opinion.conditional.take(places, axis=1).sum(axis=1)
+            names, association = context.facts.studied[k].names, context.facts.studied[k].association
             text = (
                 f"{_listed(names)} go together in the background (strongest association {association:.2f}), and "
                 "conditional values divide their credit otherwise; read their sum, which holds under both value "
@@ -76,7 +79,6 @@ class SharedCredit:
             )
 
             def caveat(row: int) -> Caveat:
-                unranked = care[row] or unsafe[row, places].any()
                 return Caveat(
                     kind=self.kind,
                     severity=Severity.CARE if care[row] else Severity.INFO,
@@ -85,12 +87,12 @@ class SharedCredit:
                     evidence={
                         "association": association,
                         "moved_share": float(opinion.moved[row]),
-                        "largest_gap_share": float(gaps[row, places].max() / context.totals[row]),  # it needs T > 0
-                        "conditional_sum": float(opinion.conditional[row, places].sum()),
+                        "largest_gap_share": float(largest[row] / context.totals[row]),  # it needs T > 0
+                        "conditional_sum": float(sums[row]),
                     },
                     robust=number_of_set(context, opinion, k, row),
                     gates=(
-                        *((Gate.NO_RANKING,) if unranked else ()),
+                        *((Gate.NO_RANKING,) if care[row] or unranked[row] else ()),
                         *((Gate.NOT_A_REASON,) if nothing[row, k] else ()),
                     ),
                 )
@@ -103,7 +105,7 @@ class SharedCredit:
         if not sets:
             return ()
         limits = context.thresholds
-        material = [context.shares[:, one.places].max(axis=1) >= limits.material_share for one in sets]
+        material = [context.shares.take(one.places, axis=1).max(axis=1) >= limits.material_share for one in sets]
         return tuple(
             Finding(speaks, self._linked(context, one, reason))
             for one, speaks in zip(sets, material, strict=True)
@@ -112,13 +114,13 @@ class SharedCredit:
 
     def _linked(self, context: CaveatContext, one: LinkedPlayers, reason: str) -> Callable[[int], Caveat]:
         """What is said of a row: the same for all but for its sum, so that it is put into words once."""
-        names, care = context.named(one.places), one.association >= context.thresholds.care_association
+        names, care = one.names, one.association >= context.thresholds.care_association
         text = (
             f"{_listed(names)} go together in the background (strongest association {one.association:.2f}), so how "
             "credit is divided between them is not reliable; explain them as one player to see what they do together. "
             f"There is no second opinion on how far it could be divided otherwise: {reason}"
         )
-        sums = context.attribution.values[:, one.places].sum(axis=1)
+        sums = context.attribution.values.take(one.places, axis=1).sum(axis=1)
 
         def caveat(row: int) -> Caveat:
             return Caveat(

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from xaisvc.compiled import compiled
 
 MOST = 1e4
 """Largest square of what an equation leaves, in its standard deviations."""
 
 
-def _compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401 (what numba returns has no type)
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # nowhere to keep it: compiled anew by every process
-        return njit(**options)(function)
-
-
-@_compiled
+@compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
 def _form(precision, scores):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """The quadratic form z P z of a symmetric P."""
     total = 0.0
@@ -37,7 +26,7 @@ def _form(precision, scores):  # type: ignore[no-untyped-def] # noqa: ANN001, AN
     return total
 
 
-@_compiled
+@compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
 def _interpolated(score, reach, grid):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """Value of a grid over equal steps from -reach to reach."""
     place = (score + reach) / (2.0 * reach) * (len(grid) - 1)
@@ -45,7 +34,7 @@ def _interpolated(score, reach, grid):  # type: ignore[no-untyped-def] # noqa: A
     return grid[low] + (grid[low + 1] - grid[low]) * (place - low)
 
 
-@_compiled
+@compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
 def surprises(values, margins, precision, equations, blocks, pairs, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, C901, PLR0912, PLR0913, PLR0915, PLR0917 (compiled)
     """Surprise of rows, and the part of it that is about how values go together; see `Density`.
 

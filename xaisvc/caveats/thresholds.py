@@ -45,8 +45,8 @@ class CaveatThresholds:
     noise_care: float = 0.1
     noise_unreliable: float = 0.5
     sign_errors: float = 2.0
-    background_info: float = 0.25
-    background_care: float = 0.5
+    background_info: float = 0.5
+    background_care: float = 1.0
     surrogate_jaccard: float = 0.7
     surrogate_sign_flips: float = 0.2
     interplay_share: float = 0.25

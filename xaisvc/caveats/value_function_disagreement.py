@@ -35,9 +35,12 @@ class ValueFunctionDisagreement:
         values = context.attribution.values
         sizes = np.minimum(context.sizes, np.abs(opinion.conditional))
 
+        flipped = np.where(opinion.sign, sizes, -1.0).argmax(axis=1)
+
         def sign(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            at = int(np.where(opinion.sign[row], sizes[row], -1.0).argmax())
-            return self._caveat(context, opinion, names, message, row, at, "sign_changes", (Gate.NOT_A_REASON,))
+            return self._caveat(
+                context, opinion, names, message, row, int(flipped[row]), "sign_changes", (Gate.NOT_A_REASON,)
+            )
 
         found = by_players(context, opinion.sign, sign, _say_sign)
         if not opinion.top_changes.any():
@@ -45,10 +48,10 @@ class ValueFunctionDisagreement:
         moved = are_top(values) != are_top(opinion.conditional)
         moved &= opinion.top_changes[:, None]
 
+        farthest = np.where(moved, np.abs(opinion.conditional - values), -1.0).argmax(axis=1)
+
         def rank(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            gaps = np.abs(opinion.conditional[row] - values[row])
-            at = int(np.where(moved[row], gaps, -1.0).argmax())
-            return self._caveat(context, opinion, names, message, row, at, "top_three_changes", ())
+            return self._caveat(context, opinion, names, message, row, int(farthest[row]), "top_three_changes", ())
 
         return (*found, *by_players(context, moved, rank, _say_rank))
 

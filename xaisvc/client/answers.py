@@ -320,6 +320,7 @@ def model_info(message: models_pb2.Model) -> ModelInfo:
         methods=tuple(message.methods),
         exact_methods=tuple(message.exact_methods),
         background_rows=message.background_rows,
+        studies=message.studies,
     )
 
 

@@ -7,13 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from xaisvc.cache import CacheKey, MemoryCache, row_names, tenant_salt
+from xaisvc.engine.encoded import Encoded
 from xaisvc.engine.frames import row_answers
 from xaisvc.engine.payload import Payload
 from xaisvc.engine.scheduling import Lane, Task, wait_for
 from xaisvc.engine.singles import Singles
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.errors import ModelOutputError
-from xaisvc.records.answers import encode_answers
 from xaisvc.types import Deadline, ErrorTarget, Table
 
 if TYPE_CHECKING:
@@ -255,7 +255,9 @@ def _keep(parts: Sequence[Payload], found: Sequence[Sequence[RowResult]]) -> Non
     for part, answers in zip(parts, found, strict=True):
         if part.cache is not None:
             _, values = puts.setdefault(id(part.cache), (part.cache, {}))
-            values.update((key, one) for key, one in zip(part.keys, answers, strict=True) if isinstance(one, bytes))
+            for key, one in zip(part.keys, answers, strict=True):
+                if isinstance(one, bytes):
+                    values[key] = bytes(one)  # without what they were made of, which takes more room
     for cache, values in puts.values():
         cache.put_many(values)
 
@@ -298,7 +300,7 @@ def _explain(
         )
         scored = int(batch.model_evaluations.sum())
         stages.computed(explainer.bundle.description.name, batch.method, len(batch), scored)
-        return [*encode_answers(row_answers(batch))]
+        return [*Encoded.each(row_answers(batch))]
     except ModelOutputError as error:
         if error.whatever_rows:
             raise

@@ -162,7 +162,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What callers may know of a bundle."""
+    """What callers may know of a bundle; `studies` is what studying it found, as text, where it was asked for."""
 
     description: BundleDescription
     digests: Digests
@@ -170,6 +170,7 @@ class ModelInfo:
     methods: tuple[str, ...]
     exact_methods: tuple[str, ...]
     background_rows: int
+    studies: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

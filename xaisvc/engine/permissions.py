@@ -169,7 +169,7 @@ def visible_model(info: ModelInfo, caller: Caller) -> ModelInfo:
 
     Everybody gets what it takes to send rows: ids, kinds, units, categories, whether a value may be missing, labels,
     outputs. Only callers who see numbers get the rest: sensitivity, concepts, ways to change, tensors, observed ranges,
-    thresholds, bands, notes, the number of background rows, and the digests (one of a file with a single unknown
+    thresholds, bands, notes, studies, the number of background rows, and the digests (one of a file with a single unknown
     threshold would tell the threshold to whoever tries them all).
     """
     if caller.methods is not None:
@@ -192,6 +192,7 @@ def visible_model(info: ModelInfo, caller: Caller) -> ModelInfo:
         ),
         digests=Digests(model="", background="", schema=""),
         background_rows=0,
+        studies="",
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution import METHODS
 from xaisvc.engine.answered import Answered, Underway
 from xaisvc.engine.commands import AnswerBatch, AudienceInfo, ModelInfo, RowOutcome, ServiceLimits
+from xaisvc.engine.encoded import columns_of
 from xaisvc.engine.feedback import submit
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import (
@@ -23,10 +25,10 @@ from xaisvc.engine.reading import Requests
 from xaisvc.engine.recorded import Records
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.engine.stored import StoredExplanations
+from xaisvc.engine.studies_text import describe_studies
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.engine.views import Views
 from xaisvc.errors import ModelOutputError
-from xaisvc.records.answers import decode_answers
 from xaisvc.records.usage import USAGE_KINDS, usage
 from xaisvc.rights import Rates
 from xaisvc.types import LOCAL, Interest
@@ -234,7 +236,7 @@ class ExplanationService:
             created_at=self._records.now() if block is None else block.created_at,
             indices=places,
             ids=() if block is None else block.ids,
-            answers=decode_answers(() if block is None else block.answers),
+            answers=columns_of(() if block is None else block.answers),
             failed=[failed[index] for index in sorted(failed)],
             next_row=stop,
             rows=prepared.count,
@@ -332,7 +334,13 @@ class ExplanationService:
         Raises:
             NotFoundError: If there is none for this caller.
         """
-        return self._info(self.models.find(name, caller), caller)
+        model = self.models.find(name, caller)
+        info = self._info(model, caller)
+        if not caller.sees_numbers:
+            return info
+        outputs = model.description.outputs
+        found = [describe_studies(model.explainer.studies(output.id), output) for output in outputs]
+        return replace(info, studies="\n\n".join(found))
 
     def _info(self, model: ServedModel, caller: Caller) -> ModelInfo:
         explainer = model.explainer

@@ -187,7 +187,15 @@ def decode_answers(stored: Sequence[bytes]) -> AnswerColumns:
 
 def _as_columns(stored: Sequence[bytes]) -> AnswerColumns:
     """The answers in these bytes as columns, one by one: rows of several kinds, or damaged ones."""
-    found = [decode_answer(raw) for raw in stored]
+    return answer_columns([decode_answer(raw) for raw in stored])
+
+
+def answer_columns(found: Sequence[RowAnswer]) -> AnswerColumns:
+    """Answers as columns.
+
+    Raises:
+        StoreError: If they have not the same number of players.
+    """
     players = {len(answer.values) for answer in found}
     if len(players) > 1:
         raise _damaged("answer")

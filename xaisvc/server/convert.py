@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -333,13 +334,13 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
             band=output.band,
             adverse=output.adverse,
         ),
-        attribution=_attribution(record.attribution),
         reliability=LEVEL_TO_WIRE[record.reliability],
         views=[view(rendered) for rendered in views],
     )
     # Messages that are added where they belong are never copied, which takes half of the time.
+    _set_attribution(found.attribution, record.attribution)
     for name, value in sorted(record.row.items()):
-        _set_value(found.row.add(feature=name).value, None if is_missing_number(value) else value)
+        _set_value(found.row.add(feature=name).value, value)
     for caveat in record.caveats:
         set_caveat(found.caveats.add(), caveat)
     if record.portfolio is not None:
@@ -355,39 +356,43 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
 
 
 def _set_value(message: explanations_pb2.Value, value: float | str | bool | None) -> None:  # noqa: FBT001 - a value, not a switch
-    """One value of a row; see `value_to_wire`."""
+    """One value of a row; see `value_to_wire`. A number that is none is a missing value."""
     if isinstance(value, str):
         message.text = value
-    elif type(value) is float:
+    elif type(value) is float and value == value:  # noqa: PLR0124 - only a NaN differs from itself
         message.number = value
     else:
-        message.CopyFrom(value_to_wire(value))
+        message.CopyFrom(value_to_wire(None if is_missing_number(value) else value))
 
 
-def _attribution(attribution: RecordedAttribution) -> explanations_pb2.Attribution:
-    found = explanations_pb2.Attribution(
-        method=attribution.method,
-        exact=attribution.exact,
-        value_function=attribution.value_function,
-        space=SPACE_TO_WIRE[attribution.space],
-        base_value=attribution.base_value,
-        output=attribution.output,
-        players_kind=attribution.players_kind,
-        model_evaluations=attribution.model_evaluations,
-        seed=attribution.seed,
-        budget=attribution.budget,
-        detail=attribution.detail,
-        diagnostics=figures(attribution.diagnostics),
-    )
-    add = found.players.add
-    for share in attribution.players:
-        add(
-            player=share.player,
-            features=share.features,
-            value=share.value,
-            standard_error=share.standard_error,
-            portfolio_mean_abs=share.portfolio_mean_abs,
-        )
+def _set_attribution(found: explanations_pb2.Attribution, attribution: RecordedAttribution) -> None:
+    """Writes an attribution into a message that is still empty."""
+    # What the players of every row are called is written once and copied, which takes a quarter of the time.
+    named = tuple([(share.player, share.features, share.portfolio_mean_abs) for share in attribution.players])
+    found.CopyFrom(_named_players(named))
+    found.method = attribution.method
+    found.exact = attribution.exact
+    found.value_function = attribution.value_function
+    found.space = SPACE_TO_WIRE[attribution.space]
+    found.base_value = attribution.base_value
+    found.output = attribution.output
+    found.players_kind = attribution.players_kind
+    found.model_evaluations = attribution.model_evaluations
+    found.seed = attribution.seed
+    found.budget = attribution.budget
+    found.detail = attribution.detail
+    found.diagnostics.extend(figures(attribution.diagnostics))
+    for player, share in zip(found.players, attribution.players, strict=True):
+        player.value = share.value
+        player.standard_error = share.standard_error
+
+
+@lru_cache(maxsize=64)
+def _named_players(named: tuple[tuple[str, tuple[str, ...], float | None], ...]) -> explanations_pb2.Attribution:
+    """Players without numbers; only ever copied."""
+    found = explanations_pb2.Attribution()
+    for player, features, portfolio_mean_abs in named:
+        found.players.add(player=player, features=features, portfolio_mean_abs=portfolio_mean_abs)
     return found
 
 

@@ -36,6 +36,7 @@ def model(info: ModelInfo) -> models_pb2.Model:
         methods=info.methods,
         exact_methods=info.exact_methods,
         background_rows=info.background_rows,
+        studies=info.studies,
     )
 
 

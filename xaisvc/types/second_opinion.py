@@ -66,18 +66,22 @@ class ComparedColumn:
 class LinkedPlan:
     """Everything about one set of c dependent players.
 
-    For every cut A, a proper part of the set, D(A) = v_c(A) - v_m(A) is a function of the row's columns in A: a kernel
-    regression with u background rows as its centres, once for A alone and once for A with all players outside the set,
+    For every cut A, a proper part of the set, D(A) = v_c(A) - v_m(A) is a function of the row's columns in A; the gaps
+    of the players are weighted sums of D(A). A small set keeps D(A) of every cut: for A alone and for A with all
+    players outside the set, or one function where both are the same. A larger set keeps what these sums were learnt to
+    be: one function of all its columns for each player. Either is a kernel regression with u background rows as its
+    centres,
 
-        D_r(A)(x) = intercepts[A, r] + sum over i of k_A(x, i) * slopes[A, r, i]
+        F_r(A)(x) = intercepts[A, r, 0] + sum over i of k_A(x, i) * slopes[A, r, 0, i]
 
-        k_A(x, i) = linear[A] * mean of t_j + smooth[A] * E + rough[A] * E^4,  E the product of e_j
+        k_A(x, i) = linear[A] * mean of t_j + smooth[A] * E + rough[A] * E^4
 
-    over the columns j of A. With scores z and codes of the row and of centre i, and where codes are equal,
+    over the columns j of A, where E is the product of e_j if `by_product`, else their mean. With scores z and codes of
+    the row and of centre i, and where codes are equal,
 
         t_j = z z' + by_level_j,    e_j = 1 / (1 + ((z - z') / SMOOTH_LENGTH)^2)
 
-    else t_j = 0 and e_j = MISMATCH. The last g pairs of r are the same with one of g groups of rows left out.
+    else t_j = 0 and e_j = MISMATCH. Places 1 to g beside 0 are the same with one of g groups of rows left out.
 
     Attributes:
         players: Places of the set's players among all; c of them, ascending.
@@ -85,15 +89,20 @@ class LinkedPlan:
         owner: Place within the set of each column's player; int64, (columns,).
         scores: Of the centres; float64, (columns, u).
         codes: Of the centres; int64, (columns, u).
-        cuts: Which players of the set each cut keeps; bool, (a, c).
+        cuts: Which players the functions read: the cuts of a small set, each one without its last player before it or
+            empty, or everybody; bool, (a, c).
+        by_product: Whether E is a product; always where there are several cuts.
         kernels: `linear`, `smooth` and `rough` of each cut; float64, (a, 3).
-        slopes: float64, (a, 2 * (1 + g), u), in output units.
-        intercepts: float64, (a, 2 * (1 + g)).
-        weights: How gaps of the set's players follow from D_0(A) and D_1(A); float64, (c, a, 2).
-        floor: Posterior standard deviation of each player's gap; float64, (c,).
+        slopes: In output units; float32, (a, m, 1 + g, u). Sums of u products in this precision are off by some 1e-6 of
+            the gaps, which are known to some per cent.
+        intercepts: float64, (a, m, 1 + g).
+        weights: How gaps of the set's players follow from the functions; float64, (c, a, m).
+        floor: Posterior standard deviation of each player's gap, with what few orders and learning the sums add;
+            float64, (c,).
         interplay: Root mean square over background rows of what players outside the set change in the responses of
             each player's gap; float64, (c,), 0 for a model that adds up.
         outside: The same for the sum over the set's players, which the players outside gain or lose.
+        studied: Cuts that were studied.
     """
 
     players: tuple[int, ...]
@@ -102,13 +111,15 @@ class LinkedPlan:
     scores: NDArray[np.float64]
     codes: NDArray[np.int64]
     cuts: NDArray[np.bool_]
+    by_product: bool
     kernels: NDArray[np.float64]
-    slopes: NDArray[np.float64]
+    slopes: NDArray[np.float32]
     intercepts: NDArray[np.float64]
     weights: NDArray[np.float64]
     floor: NDArray[np.float64]
     interplay: NDArray[np.float64]
     outside: float
+    studied: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -291,6 +291,7 @@ class Model(_message.Message):
     METHODS_FIELD_NUMBER: _builtins.int
     EXACT_METHODS_FIELD_NUMBER: _builtins.int
     BACKGROUND_ROWS_FIELD_NUMBER: _builtins.int
+    STUDIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name used in requests."""
     version: _builtins.str
@@ -307,6 +308,10 @@ class Model(_message.Message):
     """What the model runs on: `cpu` or `cuda`."""
     background_rows: _builtins.int
     """Number of background rows that stand in for absent features."""
+    studies: _builtins.str
+    """What studying the background and the model found for each output, as text for data scientists. Given by `GetModel`
+    only, and only to callers who may see numbers.
+    """
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Languages that labels exist for, as BCP 47 tags such as `en`."""
@@ -353,10 +358,11 @@ class Model(_message.Message):
         methods: _abc.Iterable[_builtins.str] | None = ...,
         exact_methods: _abc.Iterable[_builtins.str] | None = ...,
         background_rows: _builtins.int = ...,
+        studies: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["digests", b"digests"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["background_rows", b"background_rows", "concepts", b"concepts", "device", b"device", "digests", b"digests", "exact_methods", b"exact_methods", "features", b"features", "languages", b"languages", "methods", b"methods", "name", b"name", "notes", b"notes", "out_of_scope", b"out_of_scope", "outputs", b"outputs", "owner", b"owner", "purpose", b"purpose", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["background_rows", b"background_rows", "concepts", b"concepts", "device", b"device", "digests", b"digests", "exact_methods", b"exact_methods", "features", b"features", "languages", b"languages", "methods", b"methods", "name", b"name", "notes", b"notes", "out_of_scope", b"out_of_scope", "outputs", b"outputs", "owner", b"owner", "purpose", b"purpose", "studies", b"studies", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,26 +17,29 @@ if TYPE_CHECKING:
 
     from tests.load.jobs import Tally
 
-    Case: TypeAlias = tuple[Path, Question, int, bool]
+    Case: TypeAlias = tuple[Path, Question, int, bool, int]
 
 CALLERS = 64
 TIMES_MORE = 5.0
 MOST_SPREAD = 3.0
+CHANNELS = 16
 CASES = (
-    (LOGISTIC, Question(method="kernel", budget=512), 1600, True),
-    (LOGISTIC, Question(method="permutation", budget=512), 1600, True),
-    (BOOSTING, Question(method="kernel", budget=512), 1600, True),
+    (LOGISTIC, Question(method="kernel", budget=512), 1600, True, 1),
+    (LOGISTIC, Question(method="permutation", budget=512), 1600, True, 1),
+    (BOOSTING, Question(method="kernel", budget=512), 1600, True, 1),
+    (LOGISTIC, Question(method="kernel", budget=512), 2400, True, 2),
 )
-"""Bundle, method, more rows than are answered in a second, and whether batching is to make it so much faster."""
+"""Bundle, method, more rows than are answered in a second, whether batching is to make it so much faster, and the
+processes of the service: where a row is soon computed, one process is bound by what a call costs in Python."""
 
 
 def run(folder: Path, *, seconds: float = 6.0, cases: Sequence[Case] = CASES, flags: tuple[str, ...] = ()) -> Report:
     """Measures one caller, then many."""
     report = Report("batching", f"{CALLERS} callers of one distinct row each against one at a time, {seconds:g} s each")
-    for place, (bundle, question, rows_per_s, gains) in enumerate(cases):
+    for place, (bundle, question, rows_per_s, gains, processes) in enumerate(cases):
         subject = Subject.of(bundle, int(seconds * rows_per_s), question)
-        one, many = _measure(report, folder / str(place), subject, seconds, flags)
-        name = f"{subject.name}, {question.method}"
+        one, many = _measure(report, folder / str(place), subject, seconds, ("--processes", str(processes), *flags))
+        name = f"{subject.name}, {question.method}" + (f", {processes} processes" if processes > 1 else "")
         report.figure(f"{name}: one caller", one.rows_per_s, "rows/s")
         report.figure(f"{name}: {CALLERS} callers", many.rows_per_s, "rows/s")
         more = many.rows_per_s / max(one.rows_per_s, 1e-9)
@@ -61,7 +64,13 @@ def _measure(
         first = Job(target=service.target, in_flight=1, tolerance=TOLERANCE)
         report.check_answers(generator.run(first, folder / "first", requests[-1:], expected[-1:]))
         for callers, rows in ((1, slice(0, part)), (CALLERS, slice(part, -1))):
-            job = Job(target=service.target, seconds=seconds, in_flight=callers, tolerance=TOLERANCE)
+            job = Job(
+                target=service.target,
+                seconds=seconds,
+                in_flight=callers,
+                channels=CHANNELS,
+                tolerance=TOLERANCE,
+            )
             tally = generator.run(job, folder / f"{callers}", requests[rows], expected[rows])
             report.check_answers(tally)
             report.check("no row was asked for twice", tally.calls <= len(requests[rows]), tally.calls)

@@ -26,7 +26,7 @@ def test_a_run_shows_figures_and_a_later_one_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "results.json"
-    assert _call(monkeypatch, "--only", "units", "--seeds", 1, "--out", out) == 0
+    assert _call(monkeypatch, "--only", "units", "--seeds", 1, "--minutes", "inf", "--out", out) == 0
     shown = capsys.readouterr()
     assert "units: slips seen in 16 rows" in shown.out
     assert "at least 1" in shown.out

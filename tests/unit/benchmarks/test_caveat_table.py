@@ -59,6 +59,13 @@ def test_only_default_thresholds_and_figures_with_a_target_are_shown() -> None:
     assert "mine" not in text
 
 
+def test_it_says_where_the_code_changed_during_the_run() -> None:
+    cells = [{"cpu_s": 1.0, "code": "old"}, {"cpu_s": 1.0, "code": "new"}]
+
+    assert "The code changed between cells of units." in render(_content(studies={"units": {"cells": cells}}))
+    assert "The code changed" not in render(_content(studies={"units": {"cells": cells[:1]}}))
+
+
 def test_the_trade_off_is_shown() -> None:
     curve = [{"gap_share": 0.02, "recall": 0.99, "false_alarms": 0.03}, {"gap_share": 0.1, "recall": 0.5}]
     text = render(_content(trade_off=curve))

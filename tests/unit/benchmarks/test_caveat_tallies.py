@@ -51,9 +51,18 @@ def test_means_are_weighted_by_their_cases() -> None:
     found = total("s", {0: [Figure("width", 1.0, 1, kind="mean")], 1: [Figure("width", 4.0, 2, kind="mean")]})
 
     assert found.figure.value == pytest.approx(3.0, abs=1e-12)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < 3.0 < found.high
+
+
+def test_a_mean_has_an_interval_if_there_are_seeds_enough() -> None:
+    values = [1.0, 2.0, 3.0, 4.0, 5.0]
+    few, enough = (
+        total("s", {seed: [Figure("width", value, 1, kind="mean")] for seed, value in enumerate(values[:count])})
+        for count in (4, 5)
+    )
+
+    # The standard error of five such values is sqrt(2.5 / 5).
+    assert (few.low, few.high) == (None, None)
+    assert (enough.low, enough.high) == pytest.approx((3 - 1.959964 * 0.5**0.5, 3 + 1.959964 * 0.5**0.5), abs=1e-6)
 
 
 def test_the_largest_of_all_is_the_largest() -> None:

@@ -155,13 +155,15 @@ def _set(places: tuple[int, int], gaps: tuple[float, float], floor: float) -> Li
         scores=np.zeros((2, 1)),
         codes=np.ones((2, 1), dtype=np.int64),
         cuts=np.eye(2, dtype=np.bool_),
+        by_product=True,
         kernels=np.zeros((2, 3)),
-        slopes=np.zeros((2, 6, 1)),
-        intercepts=np.repeat(np.array(gaps)[:, None], 6, axis=1),
+        slopes=np.zeros((2, 2, 3, 1), dtype=np.float32),
+        intercepts=np.tile(np.array(gaps)[:, None, None], (1, 2, 3)),
         weights=weights,
         floor=np.full(2, floor / 0.8),  # times FLOOR_SCALE
         interplay=np.zeros(2),
         outside=0.0,
+        studied=2,
     )
 
 

@@ -32,7 +32,7 @@ def test_a_reduced_background_is_enough(make_context: MakeContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "severity"), [(0.24, None), (0.25, Severity.INFO), (0.49, Severity.INFO), (0.5, Severity.CARE)]
+    ("error", "severity"), [(0.49, None), (0.5, Severity.INFO), (0.99, Severity.INFO), (1.0, Severity.CARE)]
 )
 def test_the_error_against_the_largest_value_decides(
     make_context: MakeContext, error: float, severity: Severity | None

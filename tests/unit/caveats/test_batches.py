@@ -128,8 +128,34 @@ def test_a_row_gets_the_caveats_that_it_gets_alone(context: CaveatContext) -> No
 def test_pieces_change_nothing(context: CaveatContext, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = list(all_caveats(context))
     monkeypatch.setattr(caveats, "PIECE_ROWS", 7)
+    cut = all_caveats(context)
 
-    assert list(all_caveats(context)) == whole
+    assert list(cut) == whole
+    assert [cut[i] for i in range(COUNT)[::-1]] == whole[::-1]
+
+
+def test_many_features_make_small_pieces_and_few_are_kept(
+    context: CaveatContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Rule:
+        kind = "counted"
+
+        def find(self, context: CaveatContext) -> tuple[Finding, ...]:
+            asked.append(len(context.rows))
+            return ()
+
+    monkeypatch.setattr(caveats, "CAVEATS", (Rule(),))
+    monkeypatch.setattr(caveats, "PIECE_NUMBERS", 60)  # of four features each: 15 rows
+    found = all_caveats(context)
+
+    assert list(found) == [()] * COUNT
+    assert asked == [15] * 6
+    _ = found[COUNT - 1], found[COUNT - 60]  # the last four pieces are known
+    assert len(asked) == 6
+    _ = found[0]
+    assert len(asked) == 7
 
 
 def test_rows_of_the_same_kind_severity_and_players_share_a_message(context: CaveatContext) -> None:

@@ -1,14 +1,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-from xaisvc.caveats.conditional import conditional_gaps, second_opinion
-from xaisvc.structure.amortised import kernel_parts, mixed, study_second_opinion
+from xaisvc.caveats.conditional import (
+    FLOOR_SCALE,
+    INTERPLAY_SCALE,
+    SEEN_SCALE,
+    conditional_gaps,
+    second_opinion,
+)
+from xaisvc.structure.amortised import study_second_opinion
+from xaisvc.structure.opinion_fit import column_parts, kernel_parts, mixed
 from xaisvc.types import PairValues, Table
 from xaisvc.types.second_opinion import Gaps, Thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads of numerical libraries only get in each other's way with matrices as small as these."""
+    with threadpool_limits(1):
+        yield
 
 
 def _gaps(values: list[list[float]], error: float = 0.001) -> Gaps:
@@ -198,18 +217,59 @@ def test_the_compiled_reading_is_the_formula() -> None:
         parts = kernel_parts(scores[inside], codes[inside], one.scores[inside], one.codes[inside], by_level[inside])
         gram = mixed(one.kernels[k], *parts)
         for r in range(2):
-            expected += np.outer(gram @ one.slopes[k, r] + one.intercepts[k, r], one.weights[:, k, r])
-    # Sums of 80 products in another order.
-    np.testing.assert_allclose(found.values[:, :2], expected, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(found.totals[:, 0], expected.sum(axis=1), rtol=1e-9, atol=1e-12)
+            expected += np.outer(gram @ one.slopes[k, r, 0] + one.intercepts[k, r, 0], one.weights[:, k, r])
+    # Single precision: sums of 80 products that are off by 1e-7 each, of slopes some ten times the sum.
+    np.testing.assert_allclose(found.values[:, :2], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.totals[:, 0], expected.sum(axis=1), rtol=1e-4, atol=2e-5)
     assert np.abs(expected).max() > 0.01
     assert (found.values[:, 2] == 0).all()
 
 
-def test_a_row_says_the_same_in_any_company() -> None:
-    background, rows = _mixed_table(80, 1), _mixed_table(9, 5)
+def test_the_compiled_reading_of_a_large_set_is_the_formula() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(120, 1)) + 0.7 * rng.normal(size=(120, 8))
+    columns = {f"c{j}": x[:, j].copy() for j in range(8)}
+    columns["c3"][rng.random(120) < 0.1] = np.nan
+    columns["c7"] = np.array(["high" if v > 0 else "low" for v in x[:, 7]], dtype=object)
+    background, rows = Table(columns), Table({name: values[:9] for name, values in columns.items()})
+    members = [("c0", "c7"), *((f"c{j}",) for j in range(1, 7))]
+
+    def score(table: Table) -> np.ndarray:
+        numbers = np.stack([np.nan_to_num(table.columns[f"c{j}"]) for j in range(7)], axis=1)
+        return np.tanh(numbers).sum(axis=1) + numbers[:, 0] * numbers[:, 1] + (table.columns["c7"] == "high")
+
     plan = study_second_opinion(
-        background, [("a",), ("b",), ("c",), ("d",)], [(0, 1)], _games(background), np.random.default_rng(3)
+        background, members, [tuple(range(7))], _games(background, score, members), np.random.default_rng(3)
+    )
+
+    found = conditional_gaps(plan, rows)
+
+    (one,) = plan.sets
+    scores, codes = map(
+        np.stack, zip(*(column.compare(rows.columns[column.feature]) for column in one.columns), strict=True)
+    )
+    lines, nears = np.zeros((9, one.scores.shape[1])), np.zeros((9, one.scores.shape[1]))
+    for j, column in enumerate(one.columns):
+        line, near = column_parts(scores[j], codes[j], one.scores[j], one.codes[j], column.by_level)
+        lines, nears = lines + line / 8, nears + near / 8
+    gram = mixed(one.kernels[0], lines, nears)
+    each = np.einsum("nu,mgu->nmg", gram, one.slopes[0]) + one.intercepts[0]  # (rows, players, 1 + g)
+    assert not one.by_product
+    assert np.abs(each[:, :, 0]).max() > 0.1
+    # As above; here slopes are some hundred times the sum.
+    np.testing.assert_allclose(found.values, each[:, :, 0], rtol=1e-3, atol=1e-4)
+    seen = np.sqrt(7 / 8 * ((each[:, :, 1:] - each[:, :, 1:].mean(axis=2, keepdims=True)) ** 2).sum(axis=2))
+    floor = np.hypot(FLOOR_SCALE * one.floor, INTERPLAY_SCALE * one.interplay)
+    np.testing.assert_allclose(found.errors, np.hypot(SEEN_SCALE * seen, floor), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("linked", [(0, 1), (0, 1, 2, 3)])
+def test_a_row_says_the_same_in_any_company(linked: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    background, rows = _mixed_table(80, 1), _mixed_table(9, 5)
+    monkeypatch.setattr("xaisvc.structure.opinion_cuts.MOST_ENUMERATED", 3)
+    monkeypatch.setattr("xaisvc.structure.amortised.MOST_ENUMERATED", 3)
+    plan = study_second_opinion(
+        background, [("a",), ("b",), ("c",), ("d",)], [linked], _games(background), np.random.default_rng(3)
     )
 
     together = conditional_gaps(plan, rows)

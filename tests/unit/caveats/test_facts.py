@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xaisvc.caveats import Kept
-from xaisvc.caveats.facts import PlayerFacts
+from xaisvc.caveats.facts import PlayerFacts, _together
 from xaisvc.types import Players
 from xaisvc.types.reliance import Use
 
@@ -55,6 +55,21 @@ def test_features_are_found_with_their_players(make_studies: MakeStudies) -> Non
     chosen = np.array([[True, False, False, False], [False, False, False, False], [True, False, True, True]])
 
     assert facts.owners_of(chosen).tolist() == [[True, False], [False, False], [True, True]]
+
+
+def test_a_long_chain_is_split_where_players_do_not_go_together_on_average() -> None:
+    # Two sets of five, every pair of a set at 0.8, joined by one link.
+    linked = np.zeros((10, 10), dtype=np.bool_)
+    linked[:5, :5] = linked[5:, 5:] = True
+    linked[4, 5] = linked[5, 4] = True
+    np.fill_diagonal(linked, val=False)
+    names = tuple("abcdefghij")
+    players = Players(names=names, members=tuple((name,) for name in names))
+    found = _together(linked, np.where(linked, 0.8, 0.0), 0.5, players)
+    shorter = _together(linked[1:9, 1:9], np.where(linked, 0.8, 0.0)[1:9, 1:9], 0.5, players)
+
+    assert [one.names for one in found] == [tuple("abcde"), tuple("fghij")]
+    assert [one.places for one in shorter] == [tuple(range(8))]
 
 
 def test_facts_are_kept_until_something_changes(make_studies: MakeStudies) -> None:

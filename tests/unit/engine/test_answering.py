@@ -360,6 +360,22 @@ def test_a_part_of_a_stream_is_the_same_as_the_whole(service: ExplanationService
             assert service.get_explanation(record_id).attribution == record.attribution
 
 
+def test_a_part_of_a_stream_says_the_same_whether_it_was_computed_or_kept(service: ExplanationService) -> None:
+    prepared = service.prepare_stream(command(ROWS[:5]))
+    computed, kept = (service.explain_part(prepared, 0, 5).answers for _ in range(2))
+
+    assert service.answering.scheduler.state().batches == 1
+    for name in computed.__dataclass_fields__:
+        first, second = getattr(computed, name), getattr(kept, name)
+        np.testing.assert_array_equal(np.array(first, dtype=object), np.array(second, dtype=object), err_msg=name)
+
+
+def test_the_cache_keeps_bytes_and_not_what_they_were_made_of(service: ExplanationService) -> None:
+    service.explain(command(ROWS[:2]))
+
+    assert {type(value) for _, value in service.answering.cache._entries.values()} == {bytes}  # type: ignore[attr-defined]
+
+
 def test_who_may_not_see_numbers_gets_none(service: ExplanationService) -> None:
     seller = Caller(id="seller", audiences=frozenset({"customer"}))
     outcome = service.explain(command(ROWS[:1]), caller=seller)[0]

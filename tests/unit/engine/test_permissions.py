@@ -245,6 +245,7 @@ SECRETS = (
     "aml",
     "proxy",
     "tensor-of-a",
+    "income follows from",
     "tensor-of-b",
     "-17.5",
     "42.25",
@@ -301,6 +302,7 @@ INFO = ModelInfo(
     device="cpu",
     methods=("tree", "kernel"),
     exact_methods=("tree",),
+    studies="82% of income follows from wealth",
     background_rows=4711,
 )
 

@@ -18,7 +18,7 @@ from xaisvc.errors import (
     StoreError,
 )
 from xaisvc.records import MemoryRecordStore, encode_record
-from xaisvc.types import Deadline, ErrorTarget, Interest
+from xaisvc.types import Caller, Deadline, ErrorTarget, Interest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -207,6 +207,9 @@ def test_what_is_served_can_be_listed(service: ExplanationService) -> None:
     assert model.device == "cpu"
     assert model.background_rows == 60
     assert "exact" in model.exact_methods
+    assert "features that go together" in model.studies
+    reader = Caller(id="letters", audiences=frozenset({"customer"}))
+    assert service.get_model("log-model", reader).studies == ""
     assert {audience.id for audience in service.list_audiences()} == {
         "business_manager",
         "customer",
