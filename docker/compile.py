@@ -26,7 +26,8 @@ def main() -> None:
                 (rows[:1], rows), ("log_odds", "probability"), ("features", "concepts")
             ):
                 with suppress(InvalidInputError):  # it does not apply to this model
-                    explainer.explain(some, method=method, space=space, players=players)
+                    explained = explainer.explain(some, method=method, space=space, players=players)
+                    _ = explained.caveats[0]  # they have kernels of their own
                     compiled.add(method)
         with suppress(InvalidInputError):
             explainer.interactions(rows)

@@ -73,6 +73,32 @@ def test_the_service_answers_what_the_library_answers(client: xaisvc.Client, app
         assert record.attribution.base_value == batch.base_values[i]
 
 
+def test_the_service_says_of_a_row_what_the_library_says(
+    client: xaisvc.Client, applicants: Rows, bundles: Path
+) -> None:
+    batch = xaisvc.Explainer(bundles / MODEL, device="cpu").explain(applicants)
+
+    for i, record in enumerate(client.explain(MODEL, applicants).records):
+        assert record.caveats == batch.caveats[i]
+        assert record.reliability == batch[i].record.reliability
+
+
+def test_a_slip_of_the_unit_is_told_about_the_request(client: xaisvc.Client, bundles: Path) -> None:
+    background = xaisvc.load_bundle(bundles / MODEL).background
+    rows = [background.row(i) for i in range(24)]
+    slipped = [row | {"amount_dm": row["amount_dm"] * 100} for row in rows]
+    told = client.explain(MODEL, slipped).batch_caveats
+
+    assert [(caveat.kind, caveat.players) for caveat in told] == [("unit_change", ("amount_dm",))]
+    assert "times a hundred (for example euros and cents" in told[0].message
+    assert client.explain(MODEL, rows).batch_caveats == ()
+    assert client.explain(MODEL, slipped[:1]).batch_caveats == ()
+    parts = list(client.explain_stream(MODEL, slipped, batch_rows=10))
+    assert [part.batch_caveats for part in parts] == [told, (), ()]
+    later = list(client.explain_stream(MODEL, slipped, batch_rows=10, first_row=10))
+    assert [part.batch_caveats for part in later] == [told, ()]
+
+
 def test_a_stored_explanation_is_the_one_that_was_answered(client: xaisvc.Client, applicants: Rows) -> None:
     row = client.explain(MODEL, applicants[:1], audiences=["customer"], formats=["html"])[0]
 

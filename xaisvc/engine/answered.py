@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import RowOutcome
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.singles import Single
+    from xaisvc.types import Caveat
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,13 @@ class Answered:
         outcomes: One for each row, in order.
         stored: Done when the records are durable, or could not be written.
         told: To be called then.
+        batch_caveats: What is the matter with the rows together; none for few rows, and for callers who see no numbers.
     """
 
     outcomes: tuple[RowOutcome, ...]
     stored: Future[None]
     told: Callable[[], None]
+    batch_caveats: tuple[Caveat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xaisvc.errors import FieldViolation
-    from xaisvc.types import AnswerColumns, AnswerFrame, Budget, BundleDescription, Digests, ExplanationRecord, Space
+    from xaisvc.types import (
+        AnswerColumns,
+        AnswerFrame,
+        Budget,
+        BundleDescription,
+        Caveat,
+        Digests,
+        ExplanationRecord,
+        Space,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +130,7 @@ class AnswerBatch:
         failed: The rows of this batch that were not explained.
         next_row: Position behind the last row of this batch.
         rows: Number of rows in the request.
+        batch_caveats: What is the matter with all rows of the request together; told once, with its first batch.
     """
 
     frame: AnswerFrame
@@ -131,6 +141,7 @@ class AnswerBatch:
     failed: Sequence[RowOutcome]
     next_row: int
     rows: int
+    batch_caveats: tuple[Caveat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

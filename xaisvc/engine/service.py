@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
-    from xaisvc.types import Caller, ExplanationRecord
+    from xaisvc.types import Caller, Caveat, ExplanationRecord
     from xaisvc.views import Audience
 
 
@@ -199,6 +199,7 @@ class ExplanationService:
             tuple(outcomes[index] for index in range(prepared.count)),
             stored,
             lambda: self._spent(Stage.RECORD, prepared, rendered, self._clock()),
+            _together(prepared, caller),
         )
 
     def prepare_stream(self, command: ExplainCommand, caller: Caller = LOCAL) -> Prepared:
@@ -209,10 +210,19 @@ class ExplanationService:
     def _spent(self, stage: Stage, prepared: Prepared, start_s: float, end_s: float) -> None:
         self._stages.spent(stage, prepared.model.name, prepared.command.method, start_s, end_s)
 
-    def explain_part(
-        self, prepared: Prepared, start: int, stop: int, *, caller: Caller = LOCAL, interest: Interest | None = None
+    def explain_part(  # noqa: PLR0913 - one part of a request
+        self,
+        prepared: Prepared,
+        start: int,
+        stop: int,
+        *,
+        first: bool = False,
+        caller: Caller = LOCAL,
+        interest: Interest | None = None,
     ) -> AnswerBatch:
         """Explains the rows from `start` to `stop` of a request. The records are durable when this returns.
+
+        The first part says what is the matter with all rows of the request together.
 
         Raises:
             NotAllowedError: If the caller may not see attributions.
@@ -222,8 +232,8 @@ class ExplanationService:
         check_numbers(caller)
         interest = interest or Interest()
         failed = {index: outcome for index, outcome in prepared.failed.items() if start <= index < stop}
-        first, last = prepared.indices.searchsorted([start, stop])
-        part = slice(int(first), int(last))
+        low, high = prepared.indices.searchsorted([start, stop])
+        part = slice(int(low), int(high))
         table = prepared.table.take(part)
         found = self.answering.answers(_question(prepared, caller, interest), table) if len(table) else []
         block, places = self._block(prepared, part, found, caller, interest, failed)
@@ -240,6 +250,7 @@ class ExplanationService:
             failed=[failed[index] for index in sorted(failed)],
             next_row=stop,
             rows=prepared.count,
+            batch_caveats=_together(prepared, caller) if first else (),
         )
 
     def _block(  # noqa: PLR0913, PLR0917 - one request in its parts
@@ -371,6 +382,13 @@ class ExplanationService:
         """Explains one background row of every bundle, so that the first caller does not wait for compilation."""
         for model in self.models:
             model.warm_up()
+
+
+def _together(prepared: Prepared, caller: Caller) -> tuple[Caveat, ...]:
+    """What is the matter with all rows of a request, for callers who see numbers."""
+    if not caller.sees_numbers or len(prepared.table) == 1:
+        return ()
+    return prepared.model.explainer.batch_caveats(prepared.table)
 
 
 def _question(prepared: Prepared, caller: Caller, interest: Interest) -> Question:

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from xaisvc.types import AnswerFrame, Caveat
 
 
-def stream_response(batch: AnswerBatch, batch_caveats: Sequence[Caveat] = ()) -> explanations_pb2.ExplainStreamResponse:
+def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamResponse:
     """One message of a stream.
 
     Args:
         batch: The rows that it answers.
-        batch_caveats: Caveats about the rows of the request as a whole, most severe first; for the first message.
     """
     found = explanations_pb2.ExplainStreamResponse(
         errors=[row_result(outcome) for outcome in batch.failed], next_row=batch.next_row, rows=batch.rows
@@ -33,7 +32,7 @@ def stream_response(batch: AnswerBatch, batch_caveats: Sequence[Caveat] = ()) ->
     if len(batch.answers):
         found.batch.CopyFrom(_batch(batch))
         _add_caveats(found.batch, batch.answers.caveats)
-    for caveat in batch_caveats:
+    for caveat in batch.batch_caveats:
         set_caveat(found.batch_caveats.add(), caveat)
     return found
 

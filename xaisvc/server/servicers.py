@@ -64,7 +64,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
 
         single = await self._single(request, call)
         if single is not None:
-            response, answered = convert.explain_response(single.outcomes, call.caller), single
+            response, answered = convert.explain_response(single.outcomes, call.caller, single.batch_caveats), single
         else:
 
             def work() -> tuple[explanations_pb2.ExplainResponse, Answered]:
@@ -72,7 +72,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
                 found = self._service.begin(command, caller=call.caller, interest=call.interest)
                 if len(found.outcomes) != convert.row_count(request):
                     raise RuntimeError("the engine answered another number of rows than it was asked for")
-                return convert.explain_response(found.outcomes, call.caller), found
+                return convert.explain_response(found.outcomes, call.caller, found.batch_caveats), found
 
             response, answered = await self._run(work)
         await self._workers.landed(answered.stored)
@@ -115,7 +115,14 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         def begin(start: int) -> asyncio.Task[explanations_pb2.ExplainStreamResponse]:
             def work() -> explanations_pb2.ExplainStreamResponse:
                 stop = min(start + size, prepared.count)
-                batch = self._service.explain_part(prepared, start, stop, caller=call.caller, interest=call.interest)
+                batch = self._service.explain_part(
+                    prepared,
+                    start,
+                    stop,
+                    first=start == request.first_row,
+                    caller=call.caller,
+                    interest=call.interest,
+                )
                 return convert_batches.stream_response(batch)
 
             return asyncio.create_task(self._run(work))

@@ -12,9 +12,10 @@ taken to lie on the line between the two, which is exact where players outside a
 The regression is the posterior mean of a Gaussian process with a free constant on normal scores of ranks. Errors come
 from leaving out groups of background rows (Efron & Stein 1981, the jackknife) and from the posterior variance.
 
-A gap is a weighted sum over cuts. Sets with few cuts keep them; in larger ones each player's sum is learnt in its turn,
-as one function of all columns of the set, which a row reads some hundred times faster. What that loses is measured on
-background rows that were left out, and part of the error.
+A gap is a weighted sum over cuts. Sets of up to three players keep them; in larger ones each player's sum is learnt in
+its turn, as one function of all columns of the set, which a row reads some thirty times faster. What that loses is
+measured on background rows that were left out, and part of the error. Where cuts are drawn, gaps are corrected by what
+a linear model moves in many more orders than can be studied.
 """
 
 from __future__ import annotations
@@ -44,8 +45,11 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 50
 """Background rows below which nothing is told."""
 
+MOST_KEPT = 3
+"""Players of a set up to which the functions of its cuts are kept; in larger ones their sums are learnt."""
+
 MOST_ROWS = (500, 300)
-"""Background rows that a regression rests on, in sets whose cuts are all kept and in larger ones."""
+"""Background rows that a regression rests on, in sets whose cuts are all taken and in larger ones."""
 
 MOST_STAND_INS = (500, 200)
 """Background rows that a coalition value is averaged over, likewise."""
@@ -63,7 +67,7 @@ MOST_CENTRES = 150
 """Centres of a regression."""
 
 MOST_JUDGES = (150, 100)
-"""Centres on which its scales are chosen, in sets whose cuts are all kept and in larger ones."""
+"""Centres on which its scales are chosen, likewise."""
 
 _KERNELS = ((1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 0.3, 0.3), (1.0, 0.0, 1.0), (0.3, 0.0, 2.0))
 _LEARNT_KERNELS = ((1.0, 1.0, 0.0), (1.0, 1.0, 0.3), (1.0, 0.3, 1.0))
@@ -219,8 +223,8 @@ def _study(
     rng: np.random.Generator,
 ) -> LinkedPlan:
     b, c = len(background), len(players)
-    large = int(c > MOST_ENUMERATED)
-    picked = rng.permutation(b)[: max(MOST_ROWS[large], MOST_LEARNT if large else 0)]
+    large, learns = int(c > MOST_ENUMERATED), c > MOST_KEPT
+    picked = rng.permutation(b)[: max(MOST_ROWS[large], MOST_LEARNT if learns else 0)]
     fitted = min(MOST_ROWS[large], b)
     stand_ins = np.sort(rng.permutation(b)[: MOST_STAND_INS[large]]) if b > MOST_STAND_INS[large] else None
     evaluate = _Evaluated(games, background.take(picked[:fitted]), stand_ins, len(members))
@@ -245,11 +249,10 @@ def _study(
         squares = squares.sum(axis=2, keepdims=True)
         responses = responses[:, :1]
         cuts = replace(cuts, weights=cuts.weights.sum(axis=2, keepdims=True), each=cuts.each.sum(axis=3, keepdims=True))
-    if large:
-        added = evaluate.added(players)
-        every = linear_orders(c, rng)
-        line = _Line.of(scores, owner, added, cuts.orders, every)
-        made = _learnt(seen, cuts, line, responses, _NOTHING * scale)
+    if learns:
+        every = linear_orders(c, rng) if large else None
+        line = None if every is None else _Line.of(scores, owner, evaluate.added(players), cuts.orders, every)
+        made = _learnt(seen, cuts, squares, line, responses, _NOTHING * scale)
     else:
         made = _all_cuts(seen, cuts.held, squares, responses, _NOTHING * scale)
     return LinkedPlan(
@@ -258,12 +261,12 @@ def _study(
         owner=owner,
         scores=np.ascontiguousarray(scores[:, centres]),
         codes=np.ascontiguousarray(codes[:, centres]),
-        cuts=np.ones((1, c), dtype=np.bool_) if large else cuts.held,
-        by_product=not large,
+        cuts=np.ones((1, c), dtype=np.bool_) if learns else cuts.held,
+        by_product=not learns,
         kernels=made.kernels,
         slopes=made.slopes.astype(np.float32),
         intercepts=made.intercepts,
-        weights=np.eye(c)[:, None] if large else cuts.weights,
+        weights=np.eye(c)[:, None] if learns else cuts.weights,
         floor=made.floor,
         interplay=np.sqrt((bend**2).mean(axis=1)),
         outside=float(np.sqrt((bend.sum(axis=0) ** 2).mean())),
@@ -358,7 +361,9 @@ def _all_cuts(seen: _Rows, cuts: NDArray[np.bool_], squares: Floats, responses: 
     return made
 
 
-def _learnt(seen: _Rows, cuts: Cuts, line: _Line, responses: Floats, nothing: float) -> _Made:
+def _learnt(  # noqa: PLR0913, PLR0917 - what sums are learnt from
+    seen: _Rows, cuts: Cuts, squares: Floats, line: _Line | None, responses: Floats, nothing: float
+) -> _Made:
     """The sums over cuts at all rows, and one regression that gives them from all columns."""
     weights = cuts.weights
     c, n, u = len(weights), seen.lines.shape[1], len(seen.centres)
@@ -375,9 +380,13 @@ def _learnt(seen: _Rows, cuts: Cuts, line: _Line, responses: Floats, nothing: fl
             counts = np.flatnonzero(weights[:, k, r])
             sums[counts] += weights[counts, k, r][:, None, None] * values
             moved[k, r], variance[k, r] = values[0], one.variance[0]
-    sums += line.missed[:, None]
-    orders = cuts.each.reshape(len(cuts.each) * c, -1) @ moved.reshape(-1, n)
-    by_order = order_error(orders.reshape(len(cuts.each), c, n) - line.each)
+    by_order, alike = np.zeros(c), 1.0
+    if line is not None:
+        sums += line.missed[:, None]
+        orders = cuts.each.reshape(len(cuts.each) * c, -1) @ moved.reshape(-1, n)
+        by_order = order_error(orders.reshape(len(cuts.each), c, n) - line.each)
+        alike = _NEIGHBOURS / c
+        squares = weights**2
     targets = sums.reshape(-1, n).T
     best: tuple[float, tuple[float, float, float], Regression] | None = None
     for kernel in _LEARNT_KERNELS:
@@ -391,7 +400,7 @@ def _learnt(seen: _Rows, cuts: Cuts, line: _Line, responses: Floats, nothing: fl
         raise AssertionError("there are kernels")
     _, kernel, student = best
     lost = np.sqrt(np.square(student.left_out[:, :: 1 + N_GROUPS]).mean(axis=0))
-    apart = (weights**2 * variance).sum(axis=(1, 2)) * (_NEIGHBOURS / c) ** 2
+    apart = (squares * variance).sum(axis=(1, 2)) * alike**2
     floor = np.sqrt(apart + by_order**2 + lost**2)
     return _Made(
         kernels=np.array([kernel]),

@@ -24,7 +24,7 @@ from xaisvc.structure.redundancy_linear import LIKELY, left_out, strongest_predi
 from xaisvc.types.association import Redundancy, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -296,10 +296,7 @@ def _trees(
     r_squared, p, importance = grown(candidates, N_TREES)
     if r_squared < LEAST_R_SQUARED or p > CHANCE:
         return None
-    for share in _SHARES_OF_EVEN:
-        kept = candidates[importance >= min(share / len(candidates), float(importance.max()))]
-        if grown(kept, N_TREES)[0] >= _ENOUGH * r_squared:
-            break
+    kept = _sources(candidates, importance, p_value, lambda some: grown(some, N_TREES)[0] >= _ENOUGH * r_squared)
     return Redundancy(
         feature=feature,
         predictors=tuple(sorted(kept.tolist())),
@@ -307,6 +304,25 @@ def _trees(
         p_value=p,
         route=Route.TREES,
     )
+
+
+def _sources(candidates: Places, importance: Numbers, p_value: Numbers, suffices: Callable[[Places], bool]) -> Places:
+    """Those candidates that know what all of them know together.
+
+    Trees split on columns of noise too, most of all on categories with many levels. So a candidate that goes with the
+    feature in no pair is a source only if the others cannot do without it, as of parity and products.
+    """
+    for share in _SHARES_OF_EVEN:
+        kept = candidates[importance >= min(share / len(candidates), float(importance.max()))]
+        if suffices(kept):
+            break
+    doubtful = kept[np.nan_to_num(p_value[kept], nan=1.0) > CHANCE]
+    weakest_first = np.argsort(importance[np.searchsorted(candidates, doubtful)], kind="stable")
+    for one in doubtful[weakest_first]:
+        others = np.setdiff1d(kept, [one])
+        if len(others) and suffices(others):
+            kept = others
+    return kept
 
 
 def _forest(columns: Numbers, truth: Numbers, seed: int, n_trees: int) -> tuple[Numbers, Numbers]:

@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 """Background rows that are explained."""
 
+FEWEST_ROWS = 16
+"""Background rows below which nothing is told."""
+
 MOST_STAND_INS = 320
 """Background rows that stand in for absent players."""
 
-_NOTHING = 1e-6  # share of the largest output below which a value is rounding of a float32 model
+MOST_PARTS = 64
+"""Parts of the background that are compared: a standard error from G parts is off by about 1 / sqrt(2 G) of itself."""
 
-GROUPS = 8
-"""Parts of the background that are compared."""
+MOST_PAIRS = 2048
+"""Pairs of coalitions that are evaluated in one go."""
+
+_NOTHING = 1e-6  # share of the largest output below which a value is rounding of a float32 model
 
 
 def study_spread(
@@ -58,23 +64,24 @@ def study_spread(
     """
     b, p = len(background), n_players
     rows = np.sort(rng.choice(b, min(b, MOST_ROWS), replace=False))
-    size = min(b, MOST_STAND_INS) // GROUPS
-    if size < 2 or p < 2:  # noqa: PLR2004 - a part of one row has no mean, and one player has no other
+    if b < FEWEST_ROWS or p < 2:  # noqa: PLR2004 - one player has no other
         alone = float(outputs.std(ddof=1) / np.sqrt(b)) if p == 1 and b > 1 else np.inf
         return replace(unknown_spread(p), background_errors=np.full(p, alone))
-    parts = np.sort(rng.permutation(b)[: GROUPS * size].reshape(GROUPS, size), axis=1).astype(np.int64)
+    count = min(MOST_PARTS, b // 2)
+    size = min(b, MOST_STAND_INS) // count
+    parts = np.sort(rng.permutation(b)[: count * size].reshape(count, size), axis=1).astype(np.int64)
     none = outputs[parts].mean(axis=1)[:, None, None]
     first, last = _ends(background.take(rows), outputs[rows], parts, p, games)
     first -= none
     middle = (first + last) / 2
-    by_part = ((middle - middle.mean(axis=0)) ** 2).sum(axis=0) / (GROUPS - 1)
+    by_part = ((middle - middle.mean(axis=0)) ** 2).sum(axis=0) / (count - 1)
     errors: NDArray[np.float64] = np.sqrt(by_part.mean(axis=0) * size / b)
     whole_first, whole_last = first.mean(axis=0), last.mean(axis=0)
     differs = np.abs(whole_last - whole_first).mean(axis=0)
     size_of = (np.abs(whole_first) + np.abs(whole_last)).mean(axis=0)
     something = size_of > _NOTHING * max(float(np.abs(outputs).max()), 1e-300)
     interplay = np.divide(differs, size_of, out=np.zeros(p), where=something)
-    model_rows = 2 * p * len(rows) * GROUPS * size
+    model_rows = 2 * p * len(rows) * count * size
     return PlayerSpread(background_errors=errors, interplay=interplay, rows=len(rows), model_rows=model_rows)
 
 
@@ -89,8 +96,13 @@ def _ends(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """v({i}) and v(all) - v(all but i) against each part; float64, (parts, rows, p) both."""
     on, off = np.empty((2, len(parts), len(rows), p))
-    alone = np.eye(p, dtype=np.bool_)
-    for g, part in enumerate(parts):
-        found = games(rows, CoalitionDesign(masks=alone, background=np.tile(part, (p, 1))))
-        on[g], off[g] = found.on, found.off
+    step = max(1, MOST_PAIRS // p)
+    for start in range(0, len(parts), step):
+        some = parts[start : start + step]
+        design = CoalitionDesign(
+            masks=np.tile(np.eye(p, dtype=np.bool_), (len(some), 1)), background=np.repeat(some, p, axis=0)
+        )
+        found = games(rows, design)
+        for values, into in ((found.on, on), (found.off, off)):
+            into[start : start + step] = values.reshape(len(rows), len(some), p).transpose(1, 0, 2)
     return on, outputs[:, None] - off

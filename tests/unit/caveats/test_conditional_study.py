@@ -175,6 +175,28 @@ def test_a_large_set_of_a_linear_model_has_the_closed_form() -> None:
     assert stated < 0.06
 
 
+def test_learning_the_sums_over_cuts_loses_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(12)
+    x = rng.normal(size=(300, 1)) + 0.8 * rng.normal(size=(300, 4))
+    background = Table({f"c{j}": x[:, j].copy() for j in range(4)})
+    games = _sum_games(Table({f"c{j}": np.tanh(2 * x[:, j]) for j in range(4)}))
+
+    def bent(rows: Table, design) -> PairValues:  # noqa: ANN001
+        return games(Table({name: np.tanh(2 * values) for name, values in rows.columns.items()}), design)
+
+    members, rows = [(f"c{j}",) for j in range(4)], background.take(slice(0, 40))
+    found = []
+    for most in (3, 4):
+        monkeypatch.setattr("xaisvc.structure.amortised.MOST_KEPT", most)
+        plan = study_second_opinion(background, members, [(0, 1, 2, 3)], bent, np.random.default_rng(1))
+        found.append(conditional_gaps(plan, rows))
+
+    learnt, kept = found
+    lost = np.sqrt(np.mean((learnt.values - kept.values) ** 2))
+    assert 0 < lost < 0.3 * np.sqrt(np.mean(kept.errors**2))
+    assert np.sqrt(np.mean(kept.values**2)) > 5 * lost
+
+
 def test_stated_errors_are_of_the_size_of_the_errors() -> None:
     rows = Table({"c0": np.array([0.8, -1.0]), "c1": np.array([1.5, 0.3])})
     # E[c1 | c0] = c0, E[c0 | c1] = c1 / 2, f = 2 c0 - c1: the gap of c0 is (-c0 - 2 c1 / 2) / 2.

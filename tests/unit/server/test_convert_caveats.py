@@ -169,7 +169,7 @@ def test_caveats_of_a_stream_stand_with_their_rows() -> None:
     last = replace(SHARED, model_rows=0)
     rows = [(SHARED, ALONE), (), (other,), (HELD, SHARED), (more,), (last,), (SHARED, ALONE)]
 
-    sent = stream_response(a_batch(rows), (UNITS,))
+    sent = stream_response(replace(a_batch(rows), batch_caveats=(UNITS,)))
     found = streamed_batch(pb.ExplainStreamResponse.FromString(sent.SerializeToString()))
 
     assert found.caveats == tuple(rows)
@@ -224,7 +224,7 @@ def test_a_stream_whose_rows_all_failed_still_says_what_is_wrong_with_them() -> 
     failed = (RowOutcome(index=0, record=None, error="no"),)
     batch = replace(a_batch([]), failed=failed, next_row=1, rows=1)
 
-    found = streamed_batch(stream_response(batch, (UNITS,)))
+    found = streamed_batch(stream_response(replace(batch, batch_caveats=(UNITS,))))
 
     assert (found.batch_caveats, found.reliability, len(found.failed)) == ((UNITS,), (), 1)
 
