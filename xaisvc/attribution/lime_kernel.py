@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.attribution.lime_bits import BYTE, agree, count_pairs, predict, project, project_blocks
 
 # How many of the largest weights are watched by the stability numbers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 
 ROWS_AT_ONCE = 4
 """Rows that a line of the matrix is multiplied with at once."""

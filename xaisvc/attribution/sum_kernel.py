@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 
 _BLOCK_NUMBERS = 2**18
 """Counts of leaves that are gone through for all rows before the next: they stay in the second-level cache."""

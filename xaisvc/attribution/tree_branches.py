@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.types import TreeMode
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_lookup import ONE, THREE, TWO, add_deep, hand_over
 from xaisvc.attribution.tree_vectors import BRANCHES_AT_ONCE, add_entry, test_branches
 

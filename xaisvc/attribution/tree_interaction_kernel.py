@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_kernel import MOST_PLAYERS, weight_tables
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_tables import extend
 from xaisvc.attribution.tree_vectors import ROWS_AT_ONCE, add_entries, add_entry, test_ranks
 

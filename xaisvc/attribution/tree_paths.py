@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_branches import LEAF
 
 DEEP = 11

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 
 _UNROLLED = 3
 """Lowest bits that are transformed together, eight numbers at a time."""

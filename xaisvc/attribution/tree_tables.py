@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_paths import DEEP
 
 

@@ -32,38 +32,44 @@ def interpolated(value, knots, scores, first, last):  # type: ignore[no-untyped-
 
 
 @compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
-def likened(score, code, centres, codes, level, plain, line, near, product):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
-    """Adds t_j of a value and each centre to `line`; multiplies `near` with e_j, or adds it; float32 all of them."""
+def likened(score, code, j, centres, codes, level, plain, unit, line, near, product):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
+    """Adds t_j of a value and each centre to `line[unit]`; multiplies `near[unit]` with e_j, or adds it; all float32.
+
+    Rows of arrays are named by their places: to take a row out first costs as much as the sums over it.
+    """
     if plain and code == _ONE:
         if product:
-            for i in range(len(line)):
-                away = (score - centres[i]) / _SMOOTH
-                line[i] += score * centres[i] + level
-                near[i] /= _ONE + away * away
+            for i in range(centres.shape[1]):
+                centre = centres[j, i]
+                away = (score - centre) / _SMOOTH
+                line[unit, i] += score * centre + level
+                near[unit, i] *= _ONE / (_ONE + away * away)
         else:
-            for i in range(len(line)):
-                away = (score - centres[i]) / _SMOOTH
-                line[i] += score * centres[i] + level
-                near[i] += _ONE / (_ONE + away * away)
+            for i in range(centres.shape[1]):
+                centre = centres[j, i]
+                away = (score - centre) / _SMOOTH
+                line[unit, i] += score * centre + level
+                near[unit, i] += _ONE / (_ONE + away * away)
         return
-    for i in range(len(line)):
-        same = codes[i] == code and code >= _ZERO
-        away = (score - centres[i]) / _SMOOTH
+    for i in range(centres.shape[1]):
+        centre = centres[j, i]
+        same = codes[j, i] == code and code >= _ZERO
+        away = (score - centre) / _SMOOTH
         found = _ONE / (_ONE + away * away) if same else _OTHER
-        line[i] += score * centres[i] + level if same else _ZERO
-        near[i] = near[i] * found if product else near[i] + found
+        line[unit, i] += score * centre + level if same else _ZERO
+        near[unit, i] = near[unit, i] * found if product else near[unit, i] + found
 
 
 @compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
-def summed(kernel, slopes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
-    """found[s] = sum over i of slopes[s, i] * kernel[i]; float32, the number of s a multiple of 3."""
-    for s in range(0, len(slopes), 3):
+def summed(kernel, k, slopes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
+    """found[s] = sum over i of slopes[k, s, i] * kernel[i]; float32, the number of s a multiple of 3."""
+    for s in range(0, slopes.shape[1], 3):
         one, two, three = _ZERO, _ZERO, _ZERO
         for i in range(len(kernel)):
             own = kernel[i]
-            one += own * slopes[s, i]
-            two += own * slopes[s + 1, i]
-            three += own * slopes[s + 2, i]
+            one += own * slopes[k, s, i]
+            two += own * slopes[k, s + 1, i]
+            three += own * slopes[k, s + 2, i]
         found[s], found[s + 1], found[s + 2] = one, two, three
 
 
@@ -120,10 +126,8 @@ def set_gaps(raw, columns, centres, cuts, sums, entries, scales, found):  # type
                 code = _ONE
                 if ends[j + 1] > ends[j]:
                     score = interpolated(value, knots, knot_scores, ends[j], ends[j + 1])
-            unit = unit_of[j]
-            likened(
-                np.float32(score), code, at[j], at_codes[j], by_level[j], is_plain[j], line[unit], near[unit], product
-            )
+            single, level, plain, unit = np.float32(score), by_level[j], is_plain[j], unit_of[j]
+            likened(single, code, j, at, at_codes, level, plain, unit, line, near, product)
         gaps[:] = 0.0
         for k in range(n_cuts):
             parent, unit = parents[k], added[k]
@@ -144,7 +148,7 @@ def set_gaps(raw, columns, centres, cuts, sums, entries, scales, found):  # type
                 e = own_near[i]
                 e2 = e * e
                 kernel[i] = flat * own_line[i] + smooth * e + rough * e2 * e2
-            summed(kernel, slopes[k], each)
+            summed(kernel, k, slopes, each)
             for r in range(functions):
                 for entry in range(starts[k * functions + r], starts[k * functions + r + 1]):
                     player, weight = receivers[entry], weights[entry]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 
 
 @compiled()

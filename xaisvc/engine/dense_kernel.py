@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 from xaisvc.engine.dense_vectors import BLOCK_ROWS, LANES, PANEL, add, bend, multiply, weigh
 
 TILE_ROWS = 8 * BLOCK_ROWS

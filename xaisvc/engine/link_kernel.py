@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 
 MOST_SPREAD = 120.0
 """Widest background of a coalition, in log-odds, whose exponentials are kept as factors."""

@@ -275,6 +275,7 @@ def _undisturbed(make: Callable[[np.random.Generator], T], rng: np.random.Genera
 
     Its matrices are small: threads of numerical libraries only get in their own way, on a busy machine tenfold.
     """
+    import scipy.linalg  # noqa: F401, PLC0415 - brings linear algebra of its own: loaded before it is limited
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - heavy: loaded when used
 
     with threadpool_limits(1):

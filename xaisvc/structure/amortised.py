@@ -66,6 +66,9 @@ N_GROUPS = 8
 MOST_CENTRES = 150
 """Centres of a regression."""
 
+LEARNT_CENTRES = 96
+"""Centres of the functions that sums are learnt as."""
+
 MOST_JUDGES = (150, 100)
 """Centres on which its scales are chosen, likewise."""
 
@@ -255,12 +258,13 @@ def _study(
         made = _learnt(seen, cuts, squares, line, responses, _NOTHING * scale)
     else:
         made = _all_cuts(seen, cuts.held, squares, responses, _NOTHING * scale)
+    u = made.slopes.shape[3]
     return LinkedPlan(
         players=players,
         columns=columns,
         owner=owner,
-        scores=np.ascontiguousarray(scores[:, centres]),
-        codes=np.ascontiguousarray(codes[:, centres]),
+        scores=np.ascontiguousarray(scores[:, centres[:u]]),
+        codes=np.ascontiguousarray(codes[:, centres[:u]]),
         cuts=np.ones((1, c), dtype=np.bool_) if learns else cuts.held,
         by_product=not learns,
         kernels=made.kernels,
@@ -366,7 +370,7 @@ def _learnt(  # noqa: PLR0913, PLR0917 - what sums are learnt from
 ) -> _Made:
     """The sums over cuts at all rows, and one regression that gives them from all columns."""
     weights = cuts.weights
-    c, n, u = len(weights), seen.lines.shape[1], len(seen.centres)
+    c, n, u = len(weights), seen.lines.shape[1], min(LEARNT_CENTRES, len(seen.centres))
     sums = np.zeros((c, 1 + N_GROUPS, n))
     moved = np.zeros((*responses.shape[:2], n), dtype=np.float32)
     variance = np.zeros(responses.shape[:2])
@@ -390,9 +394,9 @@ def _learnt(  # noqa: PLR0913, PLR0917 - what sums are learnt from
     targets = sums.reshape(-1, n).T
     best: tuple[float, tuple[float, float, float], Regression] | None = None
     for kernel in _LEARNT_KERNELS:
-        gram = mixed(kernel, *seen.mean)
+        gram = mixed(kernel, seen.mean[0][:, :u], seen.mean[1][:, :u])
         for noise in _LEARNT_NOISES:
-            found_one = regress(gram, gram[seen.centres], targets, noise, seen.groups)
+            found_one = regress(gram, gram[seen.centres[:u]], targets, noise, seen.groups)
             loss = float(np.square(found_one.left_out[:, :: 1 + N_GROUPS]).sum())
             if best is None or loss < best[0]:
                 best = (loss, kernel, found_one)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from xaisvc.attribution.compiled import compiled
+from xaisvc.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
