@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.lime_bits import BYTE, agree, count_pairs, predict, project, project_blocks
+from xaisvc.compiled import compiled
 
 # How many of the largest weights are watched by the stability numbers.
 TOP = 3

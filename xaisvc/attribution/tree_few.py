@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_lookup import ONE, THREE, TWO, add_deep, hand_over
 from xaisvc.attribution.tree_vectors import BRANCHES_AT_ONCE, add_entry, test_branches
+from xaisvc.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

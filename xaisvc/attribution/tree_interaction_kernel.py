@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_kernel import MOST_PLAYERS, weight_tables
+from xaisvc.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

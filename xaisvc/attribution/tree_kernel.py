@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_branches import LEAF, ask
+from xaisvc.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_tables import extend
 from xaisvc.attribution.tree_vectors import ROWS_AT_ONCE, add_entries, add_entry, test_ranks
+from xaisvc.compiled import compiled
 
 BLOCK_ROWS = 1024
 """Rows worked on together: their outcomes and codes for one tree stay in the first two levels of cache."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_branches import LEAF
+from xaisvc.compiled import compiled
 
 DEEP = 11
 """Players on the path of a leaf that keeps three numbers per pattern instead of an entry."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.compiled import compiled
 from xaisvc.attribution.tree_paths import DEEP
+from xaisvc.compiled import compiled
 
 
 @compiled()

@@ -47,6 +47,10 @@ FLOOR_SCALE: Final = 0.8
 INTERPLAY_SCALE: Final = 0.35
 """What the root mean square of `LinkedPlan.interplay` is multiplied with."""
 
+TOTAL_SCALE: Final = 0.7
+"""What `LinkedPlan.outside` is multiplied with for the sum of a set: chosen so that intervals of the sum hold both
+values in 97 of 100 rows of trees and networks, on development games."""
+
 OUTSIDE_SCALE: Final = 0.2
 """What `LinkedPlan.outside` is multiplied with for each used player outside the set."""
 
@@ -109,7 +113,7 @@ class _Set:
             ),
             scales=(
                 np.array(one.players, dtype=np.int64),
-                np.append(floor, INTERPLAY_SCALE * one.outside),
+                np.append(floor, TOTAL_SCALE * one.outside),
                 SEEN_SCALE,
                 place,
             ),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from xaisvc.types import AnswerFrame, Budget, Caveat, Output, Problem, Space, Table
     from xaisvc.types.studies import Studies
 
+
 class Calls:
     """The calls of one explainer.
 

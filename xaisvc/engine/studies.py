@@ -9,7 +9,7 @@ import numpy as np
 
 from xaisvc.caveats import CaveatContext, Kept, RowScreen
 from xaisvc.engine.facts import portfolio_mean_abs, standing
-from xaisvc.engine.study_codec import decode_study, encode_study
+from xaisvc.engine.study_codec import decode_study, encode_study, study_form
 from xaisvc.errors import ModelOutputError
 from xaisvc.types.association import Association
 from xaisvc.types.reliance import Manipulation, Reliance
@@ -265,7 +265,9 @@ class BundleStudies:
         def found() -> T:
             name = f"{digests.model} {digests.background} {digests.schema} {key}"
             rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-            return decode_study(kind, plans.keep_arrays(f"study {key}", lambda: encode_study(_undisturbed(make, rng))))
+            return decode_study(
+                kind, plans.keep_arrays(f"study {study_form()} {key}", lambda: encode_study(_undisturbed(make, rng)))
+            )
 
         return cast("T", plans.keep(f"decoded study {key}", found, lambda _: 0))
 

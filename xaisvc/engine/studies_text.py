@@ -124,9 +124,7 @@ def _opinion(studies: Studies) -> Iterator[str]:
     if not plan.sets and not plan.unstudied:
         yield from _entry("players", "none depend on each other, so conditional values are the same")
     for one in plan.sets:
-        yield from _entry(
-            "set", f"{len(one.players)} players that depend on each other, {one.studied:,} cuts studied"
-        )
+        yield from _entry("set", f"{len(one.players)} players that depend on each other, {one.studied:,} cuts studied")
     if plan.unstudied:
         yield from _entry("not told", f"{sum(map(len, plan.unstudied))} players: {plan.reason}")
 

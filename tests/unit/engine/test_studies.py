@@ -81,7 +81,7 @@ def test_an_explanation_waits_for_no_study_until_a_caveat_is_read(monkeypatch: p
 
 
 @pytest.mark.usefixtures("fresh")
-def test_a_restart_studies_nothing_again( monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_studies_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first = Explainer(BUNDLE, "cpu").studies()
 
     def never(*_: object, **__: object) -> None:
@@ -122,7 +122,7 @@ def test_studies_are_the_same_wherever_they_are_made(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("fresh")
-def test_one_thread_studies_and_the_others_wait( monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_thread_studies_and_the_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     explainer = Explainer(BUNDLE, "cpu")
     made: list[int] = []
     real = association_module.study_association

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.engine.explainer import Explainer
-from xaisvc.engine.study_codec import decode_study, encode_study
+from xaisvc.engine.study_codec import decode_study, encode_study, study_form
 from xaisvc.types.reliance import FeatureReliance, Hindrance, Reliance, Use
 from xaisvc.types.studies import PlayerSpread
 
@@ -66,6 +66,21 @@ def test_numbers_that_are_not_finite_stay_what_they_are() -> None:
 
     assert same(study, decode_study(PlayerSpread, encode_study(study)))
     assert same(reliance, decode_study(Reliance, encode_study(reliance)))
+
+
+def test_studies_of_another_form_have_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class PlayerSpread2:
+        background_errors: float
+
+    before = study_form()
+    study_form.cache_clear()
+    monkeypatch.setattr("xaisvc.engine.study_codec._KNOWN", {"PlayerSpread": PlayerSpread2})
+
+    assert study_form() != before
+    study_form.cache_clear()
+    monkeypatch.undo()
+    assert study_form() == before
 
 
 def test_arrays_that_come_out_can_be_written_to() -> None:
