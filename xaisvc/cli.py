@@ -132,8 +132,8 @@ def bundle_show(
     from xaisvc.engine.studies_text import describe_studies  # noqa: PLC0415 - heavy: loaded when used
 
     explainer = Explainer(bundle, device)
-    for output in bundle.description.outputs:
-        typer.echo("\n" + describe_studies(explainer.studies(output.id), output))
+    found = [(output, explainer.studies(output.id)) for output in bundle.description.outputs]
+    typer.echo("\n" + describe_studies(found))
 
 
 @app.command("explain")

@@ -115,7 +115,8 @@ def test_a_row_outside_every_range_gives_no_reasons(tmp_path: Path) -> None:
 
     outside = [caveat for caveat in caveats if caveat.kind == "input_out_of_range"]
     assert outside
-    assert {player for caveat in outside for player in caveat.players} >= {"used", "other"}
+    # That its values do not go together is no news of such a row.
+    assert [set(caveat.players) >= {"used", "other"} for caveat in outside] == [True]
     assert all(Gate.NO_REASONS in caveat.gates for caveat in outside)
     assert found.explain(row)[0].record.reliability is not Level.NORMAL
 

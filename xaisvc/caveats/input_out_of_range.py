@@ -43,7 +43,9 @@ class InputOutOfRange:
 
             found = by_players(context, context.facts.owners_of(outside), caveat, _say)
         density = context.studies.support.density
-        if density is None or not support.implausible.any():
+        # A row with a value from outside is told that; its other values have nothing to go together with.
+        implausible = np.asarray(support.implausible & ~outside.any(axis=1))
+        if density is None or not implausible.any():
             return found
 
         def together(row: int) -> Caveat:
@@ -55,7 +57,7 @@ class InputOutOfRange:
                 gates=(Gate.NO_REASONS,),
             )
 
-        return (*found, Finding(support.implausible, together))
+        return (*found, Finding(implausible, together))
 
     @staticmethod
     def _figures(context: CaveatContext, row: int) -> dict[str, float]:

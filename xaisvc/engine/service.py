@@ -349,9 +349,8 @@ class ExplanationService:
         info = self._info(model, caller)
         if not caller.sees_numbers:
             return info
-        outputs = model.description.outputs
-        found = [describe_studies(model.explainer.studies(output.id), output) for output in outputs]
-        return replace(info, studies="\n\n".join(found))
+        found = [(output, model.explainer.studies(output.id)) for output in model.description.outputs]
+        return replace(info, studies=describe_studies(found))
 
     def _info(self, model: ServedModel, caller: Caller) -> ModelInfo:
         explainer = model.explainer

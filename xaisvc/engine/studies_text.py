@@ -12,7 +12,7 @@ from xaisvc.types.reliance import Use
 from xaisvc.types.support import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from xaisvc.types import Output
     from xaisvc.types.association import Association
@@ -43,16 +43,25 @@ _USE = {
 }
 
 
-def describe_studies(studies: Studies, output: Output) -> str:
-    """What was found about the background, and about the model for one output."""
-    lines = ["background", *_background(studies), "", "features that go together", *_links(studies.association)]
-    lines += ["", "rows that mix background rows", *_hybrids(studies)]
-    lines += ["", f"what output '{output.id}' relies on", *_reliance(studies)]
-    lines += ["", "second opinion (conditional values)", *_opinion(studies)]
-    if studies.manipulation is not None:
-        lines += ["", "made-up rows", *_manipulation(studies)]
-    if studies.proxies:
-        lines += ["", "stand-ins for protected attributes", *_proxies(studies)]
+def describe_studies(outputs: Sequence[tuple[Output, Studies]]) -> str:
+    """What was found about the background, and about the model for each of its outputs.
+
+    Args:
+        outputs: The outputs, one at least, each with its studies.
+    """
+    lines: list[str] = []
+    for place, (output, studies) in enumerate(outputs):
+        if not place:
+            lines += ["features that go together", *_links(studies.association)]
+            lines += ["", "rows that mix background rows", *_hybrids(studies)]
+        title = f"output '{output.id}'"
+        lines += ["", f"{title}: background", *_background(studies)]
+        lines += ["", f"{title}: what it relies on", *_reliance(studies)]
+        lines += ["", f"{title}: second opinion (conditional values)", *_opinion(studies)]
+        if studies.manipulation is not None:
+            lines += ["", f"{title}: made-up rows", *_manipulation(studies)]
+        if studies.proxies:
+            lines += ["", f"{title}: stand-ins for protected attributes", *_proxies(studies)]
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -199,7 +199,7 @@ def words_of(text: str) -> str:
 
 def test_the_text_says_what_was_found() -> None:
     explainer = Explainer(BUNDLE, "cpu")
-    whole = describe_studies(explainer.studies(), explainer.bundle.description.outputs[0])
+    whole = describe_studies([(explainer.bundle.description.outputs[0], explainer.studies())])
     text = words_of(whole)
 
     assert "0.63 duration_months and amount_dm" in text
@@ -207,6 +207,16 @@ def test_the_text_says_what_was_found() -> None:
     assert "housing used; 100.0% of 300 swaps moved the output" in text
     assert "set 4 players that depend on each other" in text
     assert max(map(len, whole.splitlines())) <= 110
+
+
+def test_what_outputs_share_is_said_once() -> None:
+    explainer = Explainer(BUNDLE, "cpu")
+    output = explainer.bundle.description.outputs[0]
+    other = replace(output, id="another")
+    text = describe_studies([(output, explainer.studies()), (other, explainer.studies())])
+
+    assert text.count("features that go together") == 1
+    assert text.count("output 'another': what it relies on") == 1
 
 
 def test_the_text_never_says_more_than_was_seen() -> None:
@@ -219,7 +229,8 @@ def test_the_text_never_says_more_than_was_seen() -> None:
         (Use.CANNOT_TELL, "cannot tell"),
     ):
         entry = replace(first, use=use, usage_upper_new_rows=0.03)
-        text = describe_studies(replace(studies, reliance=replace(studies.reliance, features=(entry, *others))), output)
+        changed = replace(studies, reliance=replace(studies.reliance, features=(entry, *others)))
+        text = describe_studies([(output, changed)])
         assert f"checking_account {words}" in words_of(text)
 
 
