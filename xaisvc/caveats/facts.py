@@ -59,6 +59,21 @@ class TellingPlayers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudiedPart:
+    """Players that the second opinion knows and that are spoken of together.
+
+    Attributes:
+        players: The players.
+        place: Place of their set in the second opinion.
+        whole: Whether they are all of it.
+    """
+
+    players: LinkedPlayers
+    place: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerFacts:
     """What the studies say of p players that hold f features.
 
@@ -68,8 +83,8 @@ class PlayerFacts:
         relied: Players that the model was seen to use; bool, (p,).
         rare: Players that hold a feature which the model uses rarely; bool, (p,).
         strength: Strongest association of features of two players, 0 where none is linked; float64, symmetric (p, p).
-        studied: The sets that the second opinion knows, in its order.
-        studied_set: For each player, the place of its set among these; -1 outside all of them.
+        parts: The sets that the second opinion knows, in its order, long ones in parts.
+        part_of: For each player, the place of its part among these; -1 outside all of them.
         linked: All players that are linked at the given strength or more, in chains too; see `MOST_IN_CHAINS`.
         untold: Those of them of whom the second opinion tells nothing; empty without an opinion.
         telling: Players that tell protected attributes, strongest first within each.
@@ -86,8 +101,8 @@ class PlayerFacts:
     relied: NDArray[np.bool_]
     rare: NDArray[np.bool_]
     strength: NDArray[np.float64]
-    studied: tuple[LinkedPlayers, ...]
-    studied_set: tuple[int, ...]
+    parts: tuple[StudiedPart, ...]
+    part_of: tuple[int, ...]
     linked: tuple[LinkedPlayers, ...]
     untold: tuple[LinkedPlayers, ...]
     telling: tuple[TellingPlayers, ...]
@@ -123,6 +138,11 @@ class PlayerFacts:
         open_ones[[i for group in groups for i in group]] = True
         reader = GapReader.of(studies.opinion) if studies.opinion is not None else None
         sets = reader.players if reader is not None else ()
+        parts = tuple(
+            StudiedPart(players=_strongest(part, strength, players), place=place, whole=part == one)
+            for place, one in enumerate(sets)
+            for part in _parts(one, strength, least)
+        )
         none = np.array([unused.issuperset(names) for names in players.members], dtype=np.bool_)
         return cls(
             owners=owners,
@@ -130,8 +150,10 @@ class PlayerFacts:
             relied=_hold(players, used | seen),
             rare=_hold(players, rare),
             strength=strength,
-            studied=tuple(_strongest(one, strength, players) for one in sets),
-            studied_set=tuple(next((k for k, one in enumerate(sets) if i in one), -1) for i in range(len(players))),
+            parts=parts,
+            part_of=tuple(
+                next((k for k, one in enumerate(parts) if i in one.players.places), -1) for i in range(len(players))
+            ),
             linked=_together(strong, strength, least, players),
             untold=_together(strong & open_ones[:, None] & open_ones, strength, least, players),
             telling=tuple(_telling(studies, players)),
@@ -272,6 +294,20 @@ def _split(places: tuple[int, ...], strength: NDArray[np.float64], least: float)
     labels = fcluster(merges, t=1.0 - least + 1e-12, criterion="distance")
     pieces = [tuple(place for place, own in zip(places, labels, strict=True) if own == mark) for mark in set(labels)]
     return [piece for piece in pieces if len(piece) > 1]
+
+
+def _parts(places: tuple[int, ...], strength: NDArray[np.float64], least: float) -> list[tuple[int, ...]]:
+    """A studied set in parts that a reader can take in: the whole set, or where it is long those that go together.
+
+    Every player is in one part: one that goes with no part on average is with the one that it goes with most.
+    """
+    pieces = _split(places, strength, least) if len(places) > MOST_IN_CHAINS else []
+    if not pieces:
+        return [places]
+    joined = {place: k for k, piece in enumerate(pieces) for place in piece}
+    means = {place: [float(strength[place, list(piece)].mean()) for piece in pieces] for place in places}
+    owner = {place: joined.get(place, int(np.argmax(means[place]))) for place in places}
+    return sorted(tuple(place for place in places if owner[place] == k) for k in range(len(pieces)))
 
 
 def _strongest(places: tuple[int, ...], strength: NDArray[np.float64], players: Players) -> LinkedPlayers:

@@ -8,30 +8,35 @@ from xaisvc.types import RobustNumber
 
 if TYPE_CHECKING:
     from xaisvc.caveats.base import CaveatContext
+    from xaisvc.caveats.facts import StudiedPart
     from xaisvc.types.second_opinion import SecondOpinion
 
 
-def number_of_set(context: CaveatContext, opinion: SecondOpinion, place: int, row: int) -> RobustNumber:
-    """The sum of a studied set's players in one row, and the interval that is to hold it under both value functions.
+def number_of(context: CaveatContext, opinion: SecondOpinion, part: StudiedPart, row: int) -> RobustNumber:
+    """The sum of some studied players in one row, and the interval that is to hold it under both value functions.
+
+    For a whole set it is the one that was studied. For a part of one it is the sum of its players' intervals, which is
+    wider than need be: it holds the sum where they hold their values.
 
     Args:
         context: The rows.
         opinion: Their second opinion.
-        place: Place of the set.
+        part: The players.
         row: Index of the row.
     """
-    return RobustNumber(
-        players=context.facts.studied[place].names,
-        value=float(opinion.set_values[row, place]),
-        low=float(opinion.set_low[row, place]),
-        high=float(opinion.set_high[row, place]),
-    )
+    players = part.players
+    if part.whole:
+        value, low, high = (one[row, part.place] for one in (opinion.set_values, opinion.set_low, opinion.set_high))
+    else:
+        of_part = (one[row].take(players.places) for one in (context.attribution.values, opinion.low, opinion.high))
+        value, low, high = (one.sum() for one in of_part)
+    return RobustNumber(players=players.names, value=float(value), low=float(low), high=float(high))
 
 
 def number_around(context: CaveatContext, opinion: SecondOpinion, player: int, row: int) -> RobustNumber | None:
-    """The number of the set that holds a player; None for a player outside all sets."""
-    place = context.facts.studied_set[player]
-    return None if place < 0 else number_of_set(context, opinion, place, row)
+    """The number of those that a player is spoken of with; None for a player outside all sets."""
+    place = context.facts.part_of[player]
+    return None if place < 0 else number_of(context, opinion, context.facts.parts[place], row)
 
 
 def both_values(context: CaveatContext, opinion: SecondOpinion, player: int, row: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.base import Finding
-from xaisvc.caveats.numbers import number_of_set
+from xaisvc.caveats.numbers import number_of
 from xaisvc.types import Caveat, Gate, Severity
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.caveats.base import CaveatContext
-    from xaisvc.caveats.facts import LinkedPlayers
+    from xaisvc.caveats.facts import LinkedPlayers, StudiedPart
     from xaisvc.types.second_opinion import SecondOpinion
 
 _CARE_FROM = 2
@@ -57,21 +57,21 @@ class SharedCredit:
         )
 
     def _told(self, context: CaveatContext, opinion: SecondOpinion) -> list[Finding]:
-        speaking = [(k, np.asarray(opinion.gap[:, places].any(axis=1))) for k, places in enumerate(opinion.sets)]
-        speaking = [(k, speaks) for k, speaks in speaking if speaks.any()]
+        parts = context.facts.parts
+        speaking = [(one, np.asarray(opinion.gap.take(one.players.places, axis=1).any(axis=1))) for one in parts]
+        speaking = [(one, speaks) for one, speaks in speaking if speaks.any()]
         if not speaking:
             return []
         care = (opinion.severity >= _CARE_FROM).tolist()
         unsafe = (opinion.low <= 0) & (opinion.high >= 0) & (context.shares >= context.thresholds.material_share)
-        nothing = (opinion.set_low <= 0) & (opinion.set_high >= 0)
         gaps = np.abs(opinion.conditional - context.attribution.values)
 
-        def finding(k: int, speaks: NDArray[np.bool_]) -> Finding:
-            places = np.array(opinion.sets[k])
+        def finding(part: StudiedPart, speaks: NDArray[np.bool_]) -> Finding:
+            places = part.players.places
             unranked = np.asarray(unsafe.take(places, axis=1).any(axis=1))
             largest = gaps.take(places, axis=1).max(axis=1)
             sums = opinion.conditional.take(places, axis=1).sum(axis=1)
-            names, association = context.facts.studied[k].names, context.facts.studied[k].association
+            names, association = part.players.names, part.players.association
             text = (
                 f"{_listed(names)} go together in the background (strongest association {association:.2f}), and "
                 "conditional values divide their credit otherwise; read their sum, which holds under both value "
@@ -79,6 +79,7 @@ class SharedCredit:
             )
 
             def caveat(row: int) -> Caveat:
+                robust = number_of(context, opinion, part, row)
                 return Caveat(
                     kind=self.kind,
                     severity=Severity.CARE if care[row] else Severity.INFO,
@@ -90,16 +91,16 @@ class SharedCredit:
                         "largest_gap_share": float(largest[row] / context.totals[row]),  # it needs T > 0
                         "conditional_sum": float(sums[row]),
                     },
-                    robust=number_of_set(context, opinion, k, row),
+                    robust=robust,
                     gates=(
                         *((Gate.NO_RANKING,) if care[row] or unranked[row] else ()),
-                        *((Gate.NOT_A_REASON,) if nothing[row, k] else ()),
+                        *((Gate.NOT_A_REASON,) if robust.low <= 0 <= robust.high else ()),
                     ),
                 )
 
             return Finding(speaks, caveat)
 
-        return [finding(k, speaks) for k, speaks in speaking]
+        return [finding(part, speaks) for part, speaks in speaking]
 
     def _untold(self, context: CaveatContext, sets: Sequence[LinkedPlayers], reason: str) -> tuple[Finding, ...]:
         if not sets:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xaisvc.caveats import Kept
-from xaisvc.caveats.facts import PlayerFacts, _together
+from xaisvc.caveats.facts import PlayerFacts, _parts, _together
 from xaisvc.types import Players
 from xaisvc.types.reliance import Use
 
@@ -70,6 +70,19 @@ def test_a_long_chain_is_split_where_players_do_not_go_together_on_average() -> 
 
     assert [one.names for one in found] == [tuple("abcde"), tuple("fghij")]
     assert [one.places for one in shorter] == [tuple(range(8))]
+
+
+def test_a_long_studied_set_is_told_in_parts_and_nobody_is_left_out() -> None:
+    # Two sets of four at 0.8; one player goes with one of each, more with the second.
+    strength = np.zeros((9, 9))
+    strength[:4, :4] = strength[4:8, 4:8] = 0.8
+    strength[8, 0], strength[8, 4] = 0.3, 0.4
+    strength = np.maximum(strength, strength.T)
+    np.fill_diagonal(strength, 0.0)
+
+    assert _parts(tuple(range(9)), strength, 0.5) == [(0, 1, 2, 3), (4, 5, 6, 7, 8)]
+    assert _parts(tuple(range(8)), strength, 0.5) == [tuple(range(8))]  # short enough to be read
+    assert _parts(tuple(range(9)), np.full((9, 9), 0.1), 0.5) == [tuple(range(9))]  # nothing goes together on average
 
 
 def test_facts_are_kept_until_something_changes(make_studies: MakeStudies) -> None:
