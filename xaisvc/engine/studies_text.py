@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = 100
 _MOST_PAIRS = 12
 _MOST_PROXIES = 5
+_LEAST_JOINED = 0.2
 
 _POWER = {
     Power.FULL: "",
@@ -53,6 +54,7 @@ def describe_studies(outputs: Sequence[tuple[Output, Studies]]) -> str:
     for place, (output, studies) in enumerate(outputs):
         if not place:
             lines += ["features that go together", *_links(studies.association)]
+            lines += ["", "how they join, by the mean strength between them", *_dendrogram(studies.association)]
             lines += ["", "rows that mix background rows", *_hybrids(studies)]
         title = f"output '{output.id}'"
         lines += ["", f"{title}: background", *_background(studies)]
@@ -93,6 +95,25 @@ def _links(found: Association) -> Iterator[str]:
         yield from _entry("set", ", ".join(found.features[i] for i in cluster))
     if not pairs and not found.redundancies:
         yield from _entry("links", "none found" if found.power is not Power.CANNOT_TELL else "cannot tell")
+
+
+def _dendrogram(found: Association) -> Iterator[str]:
+    """Average linkage from the strongest merge down, each set named by its features."""
+    sets: list[tuple[str, ...]] = [(name,) for name in found.features]
+    shown = 0
+    for one, other, distance, _ in found.merges:
+        left, right = sets[int(one)], sets[int(other)]
+        sets.append((*left, *right))
+        if 1 - distance < _LEAST_JOINED or shown == _MOST_PAIRS:
+            continue
+        shown += 1
+        yield from _entry(f"{1 - distance:.2f}", f"{_named(left)} + {_named(right)}")
+    if not shown:
+        yield from _entry("", f"nothing joins at {_LEAST_JOINED} or more")
+
+
+def _named(features: tuple[str, ...]) -> str:
+    return features[0] if len(features) == 1 else f"({', '.join(features)})"
 
 
 def _hybrids(studies: Studies) -> Iterator[str]:
