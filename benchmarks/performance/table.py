@@ -31,7 +31,7 @@ TIMES = (
     "who may look into it."
 )
 LIME = "**LIME, 5,000 samples.** Explanations per second, one thread."
-WHOLE = "**`explain()` end to end**, caveats included, two threads."
+WHOLE = "**`explain()` end to end**, two threads. Caveats are found when they are read, and are not in these times."
 MOST_OVER = 1.5
 """A tool that takes iterations instead of coalitions counts at a budget if it spent at most this much of it:
 one order of 30 players costs shap 91 coalitions, which is its least."""
