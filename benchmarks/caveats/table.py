@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.caveats import DEFAULT, Figure
 from benchmarks.caveats.studies import studies
+from benchmarks.sections import replace_between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BEGIN = "<!-- caveats: written by `python -m benchmarks.caveats table`; change nothing by hand -->"
 END = "<!-- end of caveats -->"
+
+replace_section = partial(replace_between, BEGIN, END)
+"""The page with the text between the markers replaced by a section."""
 NOTHING = "nothing has been measured yet"
 MOST_DECIMALS = 5
 LARGE, TENTH = 10, 0.1
@@ -84,19 +89,6 @@ def render(content: Mapping[str, Any]) -> str:
     if content["peers"]:
         parts.append(peers_table(content["peers"]))
     return "\n\n".join(parts)
-
-
-def replace_section(page: str, section: str) -> str:
-    """The page with the text between the two markers replaced.
-
-    Raises:
-        ValueError: If a marker is missing.
-    """
-    before, found, rest = page.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError(f"the page lacks the markers '{BEGIN}' and '{END}'")
-    return f"{before}{BEGIN}\n\n{section}\n\n{END}{after}"
 
 
 def peers_table(peers: Mapping[str, Any]) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.performance.peers import TOOLS
 from benchmarks.performance.runs import EXACT, MANY_ROWS, REPORTED
 from benchmarks.performance.statistics import TARGET_NMSE
+from benchmarks.sections import replace_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 BEGIN = "<!-- benchmarks: written by `python -m benchmarks.performance table`; change nothing by hand -->"
 END = "<!-- end of benchmarks -->"
+
+replace_section = partial(replace_between, BEGIN, END)
+"""The page with the text between the markers replaced by a section."""
 WOODELF_BACKGROUND = 100
 TREES = (
     "**Trees, exact.** Rows per second with 1,000 rows in a call (woodelf: 10,000) and `b` background rows; xaisvc and "
@@ -91,19 +96,6 @@ def render(content: Mapping[str, Any]) -> str:
         if table:
             parts.append(f"{title}\n\n{table}")
     return "\n\n".join(parts)
-
-
-def replace_section(readme: str, section: str) -> str:
-    """The README with the text between the two markers replaced.
-
-    Raises:
-        ValueError: If a marker is missing.
-    """
-    before, found, rest = readme.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError(f"the README lacks the markers '{BEGIN}' and '{END}'")
-    return f"{before}{BEGIN}\n\n{section}\n\n{END}{after}"
 
 
 def _head(content: Mapping[str, Any]) -> str:

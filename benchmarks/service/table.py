@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.sections import replace_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BEGIN = "<!-- load: written by `python -m benchmarks.service`; change nothing by hand -->"
 END = "<!-- end of load -->"
+
+replace_section = partial(replace_between, BEGIN, END)
+"""The page with the text between the markers replaced by a section."""
 NOTHING = "nothing has been measured yet"
 MOST_DIGITS = 1000
 
@@ -21,19 +27,6 @@ def render(content: Mapping[str, Any]) -> str:
     parts = [_head(scenarios)]
     parts += [_scenario(name, found) for name, found in scenarios.items()]
     return "\n\n".join(parts)
-
-
-def replace_section(page: str, section: str) -> str:
-    """The page with the text between the two markers replaced.
-
-    Raises:
-        ValueError: If a marker is missing.
-    """
-    before, found, rest = page.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError(f"the page lacks the markers '{BEGIN}' and '{END}'")
-    return f"{before}{BEGIN}\n\n{section}\n\n{END}{after}"
 
 
 def _head(scenarios: Mapping[str, Any]) -> str:

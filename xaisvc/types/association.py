@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -111,23 +106,3 @@ class Association:
     def __post_init__(self) -> None:
         for values in (self.effect, self.p_value, self.linked, self.by_missingness, self.merges):
             values.setflags(write=False)
-
-    @cached_property
-    def cluster_of(self) -> NDArray[np.intp]:
-        """Place in `clusters` of each feature's linked set, -1 for a feature that stands alone; intp, (f,)."""
-        found = np.full(len(self.features), -1, dtype=np.intp)
-        for place, members in enumerate(self.clusters):
-            found[list(members)] = place
-        found.setflags(write=False)
-        return found
-
-    @cached_property
-    def redundancy_of(self) -> Mapping[int, Redundancy]:
-        """Redundancy by the place of its feature."""
-        return MappingProxyType({found.feature: found for found in self.redundancies})
-
-    def partners(self, feature: int) -> tuple[int, ...]:
-        """Places of the features linked with one, strongest first."""
-        found = np.flatnonzero(self.linked[feature])
-        order = np.argsort(-self.effect[feature, found], kind="stable")
-        return tuple(int(place) for place in found[order] if place != feature)

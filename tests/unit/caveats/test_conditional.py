@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from tests.unit.caveats.kernels import kernel_parts
 from xaisvc.caveats.conditional import (
     FLOOR_SCALE,
     INTERPLAY_SCALE,
@@ -15,7 +16,7 @@ from xaisvc.caveats.conditional import (
     second_opinion,
 )
 from xaisvc.structure.amortised import study_second_opinion
-from xaisvc.structure.opinion_fit import column_parts, kernel_parts, mixed
+from xaisvc.structure.opinion_fit import column_parts, mixed
 from xaisvc.types import PairValues, Table
 from xaisvc.types.second_opinion import Gaps, Thresholds
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from tests.unit.caveats.kernels import kernel_parts
 from xaisvc.caveats.conditional import conditional_gaps, second_opinion
 from xaisvc.structure.amortised import MOST_PLAYERS, study_second_opinion
 from xaisvc.structure.opinion_columns import compared_column
 from xaisvc.structure.opinion_cuts import cuts_of, linear_gaps
-from xaisvc.structure.opinion_fit import kernel_parts, mixed, regress
+from xaisvc.structure.opinion_fit import mixed, regress
 from xaisvc.types import PairValues, Table
 
 if TYPE_CHECKING:

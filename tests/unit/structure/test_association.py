@@ -44,9 +44,7 @@ def test_pairs_sets_and_redundancies_come_together() -> None:
     assert found.effect[0, 1] == pytest.approx(0.89, abs=0.03)  # 1 / sqrt(1.25), four standard errors
     assert not found.linked[2, 3]
     assert found.clusters == ((0, 1), (2, 3, 4))
-    assert found.cluster_of.tolist() == [0, 0, 1, 1, 1, -1, -1, -1, -1, -1]
-    assert found.redundancy_of[3].predictors == (2, 4)
-    assert found.partners(0) == (1,)
+    assert [one.predictors for one in found.redundancies if one.feature == 3] == [(2, 4)]
     assert found.merges.shape == (9, 4)
     assert found.between == 0.0
     assert found.power is Power.FULL
@@ -66,7 +64,7 @@ def test_the_same_generator_gives_the_same_study() -> None:
 def test_all_arrays_are_read_only() -> None:
     found = _study({"a": np.arange(60.0), "b": np.arange(60.0) ** 2})
 
-    for values in (found.effect, found.p_value, found.linked, found.by_missingness, found.merges, found.cluster_of):
+    for values in (found.effect, found.p_value, found.linked, found.by_missingness, found.merges):
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 0
 
