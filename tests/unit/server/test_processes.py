@@ -28,21 +28,21 @@ PATIENCE_S = 30.0  # bounds a machine that is busy with other tests
 
 # A child that serves as soon as it is told to, without anything of the service: what it does at its end is in `ENDS`.
 CHILD = """
-import json, os, signal, socket, sys, threading
+import json, os, signal, socket, sys, threading, time
 line = socket.socket(fileno=int(sys.argv[1]))
 found = json.loads(line.makefile("rb").readline())
 folder = found["settings"]["data_dir"]
 index = found["index"]
-stop = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: stop.set())
+asked = []  # an Event could be asked for by the handler while the loop holds its lock: both would wait for ever
+signal.signal(signal.SIGTERM, lambda *_: asked.append("term"))
 signal.signal(signal.SIGHUP, lambda *_: open(os.path.join(folder, f"hup-{index}"), "w").close())
 ENDS
 line.sendall(b"serving\\n")
 with open(os.path.join(folder, f"pid-{index}"), "a") as file:
     file.write(f"{os.getpid()}\\n")
-threading.Thread(target=lambda: (line.recv(1), stop.set()), daemon=True).start()
-while not stop.wait(0.01):
-    pass
+threading.Thread(target=lambda: (line.recv(1), asked.append("alone")), daemon=True).start()
+while not asked:
+    time.sleep(0.01)
 sys.exit(CODE)
 """
 
