@@ -144,6 +144,7 @@ def every_request(row: dict[str, object], record_id: str, model: str) -> dict[st
         "Explain": ask(model, [row]),
         "ExplainStream": stream(ask(model, [row])),
         "GetExplanation": explanations_pb2.GetExplanationRequest(id=record_id),
+        "CompareExplanations": explanations_pb2.CompareExplanationsRequest(ids=[record_id, "0-0"]),
         "RenderView": explanations_pb2.RenderViewRequest(id=record_id, audience="customer", format="text"),
         "ListModels": models_pb2.ListModelsRequest(),
         "GetModel": models_pb2.GetModelRequest(name=model),
@@ -223,7 +224,7 @@ def test_a_forbidden_audience_answers_byte_for_byte_as_an_absent_one(
         assert "data_scientist" not in one[1]
 
 
-@pytest.mark.parametrize("method", ["GetExplanation", "RenderView", "Submit"])
+@pytest.mark.parametrize("method", ["GetExplanation", "CompareExplanations", "RenderView", "Submit"])
 def test_a_record_of_another_tenant_answers_as_an_absent_one(
     desk: Desk, row: dict[str, object], record_id: str, method: str
 ) -> None:
@@ -253,7 +254,7 @@ def test_lists_hold_what_exists_for_the_caller(desk: Desk) -> None:
 
     assert names("portal") == ([MODEL], ["customer"])
     models, audiences = names("lab")
-    assert models == [OTHER, MODEL]
+    assert models == ["card-fraud", OTHER, MODEL]
     assert len(audiences) == 5
 
 
@@ -291,10 +292,41 @@ def test_callers_who_may_not_see_numbers_get_none(desk: Desk, row: dict[str, obj
     assert (model.background_rows, model.notes, len(model.concepts)) == (0, "", 0)
     assert {feature.sensitivity for feature in model.features} == {models_pb2.SENSITIVITY_UNSPECIFIED}
 
-    for method in ("GetExplanation", "ExplainStream"):
+    for method in ("GetExplanation", "CompareExplanations", "ExplainStream"):
         code, text, _ = desk.refusal(method, every_request(row, record_id, MODEL)[method], "portal")
         assert code is grpc.StatusCode.PERMISSION_DENIED
         assert "data_scientist" in text
+
+
+def comparing(*ids: str) -> explanations_pb2.CompareExplanationsRequest:
+    return explanations_pb2.CompareExplanationsRequest(ids=ids)
+
+
+def test_without_numbers_every_comparison_is_refused_byte_for_byte_as_elsewhere(
+    desk: Desk, row: dict[str, object], record_id: str
+) -> None:
+    other: str = desk.answer("Explain", ask(MODEL, [row], method="lime"), "lab").results[0].explanation.id
+    elsewhere = desk.refusal("GetExplanation", explanations_pb2.GetExplanationRequest(id=record_id), "portal")
+
+    assert desk.answer("CompareExplanations", comparing(record_id, other), "lab").method == "linear"
+    for ids in ((record_id, other), (record_id, "0-0"), ("0-0", "1-0"), (record_id,), (), ("", ""), ("0-0",) * 9):
+        assert desk.refusal("CompareExplanations", comparing(*ids), "portal") == elsewhere
+
+
+def test_a_comparison_tells_nothing_of_what_does_not_exist_for_the_caller(
+    desk: Desk, row: dict[str, object], record_id: str
+) -> None:
+    own: str = desk.answer("Explain", ask(MODEL, [row], method="lime"), "foreign").results[0].explanation.id
+    absent = "0" * (len(record_id) - 2) + "-0"
+
+    for place, ids in enumerate(((record_id, own), (own, record_id))):
+        forbidden = desk.refusal("CompareExplanations", comparing(*ids), "foreign")
+        instead = [absent if one == record_id else one for one in ids]
+        assert forbidden == desk.refusal("CompareExplanations", comparing(*instead), "foreign")
+        assert forbidden[:2] == (
+            grpc.StatusCode.NOT_FOUND,
+            f"ids[{place}]: there is no explanation with this id",
+        )
 
 
 def test_what_is_not_covered_is_refused_with_what_is(desk: Desk, row: dict[str, object]) -> None:

@@ -52,6 +52,7 @@ def _valid(method: str, subject: Subject, rng: np.random.Generator) -> Message:
         "ExplainStream": lambda: explanations_pb2.ExplainStreamRequest(request=explain),
         "RenderView": lambda: explanations_pb2.RenderViewRequest(id=ident, audience="customer", format="text"),
         "GetExplanation": lambda: explanations_pb2.GetExplanationRequest(id=ident),
+        "CompareExplanations": lambda: explanations_pb2.CompareExplanationsRequest(ids=[ident, "0" * 26 + "-1"]),
         "ListModels": models_pb2.ListModelsRequest,
         "GetModel": lambda: models_pb2.GetModelRequest(name=subject.name),
         "ListAudiences": audiences_pb2.ListAudiencesRequest,

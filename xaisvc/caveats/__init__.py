@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from xaisvc.caveats.additivity_failure import AdditivityFailure
 from xaisvc.caveats.attributed_but_unused import AttributedButUnused
 from xaisvc.caveats.background_sensitivity import BackgroundSensitivity
-from xaisvc.caveats.base import CaveatContext, CaveatRule, Finding, Pieces, RowCaveats
+from xaisvc.caveats.base import CaveatContext, CaveatRule
 from xaisvc.caveats.estimator_noise import EstimatorNoise
 from xaisvc.caveats.facts import Kept
 from xaisvc.caveats.hidden_proxy_use import HiddenProxyUse
 from xaisvc.caveats.input_out_of_range import InputOutOfRange
 from xaisvc.caveats.interaction_dominates import InteractionDominates
 from xaisvc.caveats.low_fidelity_surrogate import LowFidelitySurrogate
+from xaisvc.caveats.method_agreement import MethodAgreement, method_agreement
 from xaisvc.caveats.method_disagreement import method_disagreement
 from xaisvc.caveats.missing_input import MissingInput
 from xaisvc.caveats.near_threshold import NearThreshold
@@ -21,6 +22,7 @@ from xaisvc.caveats.off_manifold import OffManifold
 from xaisvc.caveats.possible_manipulation import PossibleManipulation
 from xaisvc.caveats.proxy_of_protected import ProxyOfProtected
 from xaisvc.caveats.rare_usage import RareUsage
+from xaisvc.caveats.row_caveats import Pieces, RowCaveats
 from xaisvc.caveats.shared_credit import SharedCredit
 from xaisvc.caveats.stale_background import StaleBackground
 from xaisvc.caveats.support_row import RowScreen
@@ -30,6 +32,8 @@ from xaisvc.caveats.value_function_disagreement import ValueFunctionDisagreement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from xaisvc.types import Finding
 
 CAVEATS: tuple[CaveatRule, ...] = (
     PossibleManipulation(),
@@ -90,11 +94,12 @@ __all__ = [
     "CaveatContext",
     "CaveatRule",
     "CaveatThresholds",
-    "Finding",
     "Kept",
+    "MethodAgreement",
     "RowCaveats",
     "RowScreen",
     "batch_changes",
     "find_caveats",
+    "method_agreement",
     "method_disagreement",
 ]

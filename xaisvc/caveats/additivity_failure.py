@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding
-from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.caveats.findings import Figures, Words, by_rows
+from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
     from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,12 @@ class AdditivityFailure:
             speaks &= gap > limits.additivity_errors * error
         if not speaks.any():
             return ()
-
-        def caveat(row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.UNRELIABLE,
-                message=_MESSAGE,
-                evidence={"gap": float(gap[row]), "output": float(found.outputs[row])},
-                gates=(Gate.NO_REASONS,),
-            )
-
-        return (Finding(speaks, caveat),)
+        return by_rows(
+            self.kind,
+            speaks,
+            lambda _: Words(Severity.UNRELIABLE, _MESSAGE, (Gate.NO_REASONS,)),
+            lambda rows: Figures({"gap": gap[rows], "output": found.outputs[rows]}),
+        )
 
 
 _MESSAGE = (

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.caveats.numbers import both_values, number_around
-from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
+from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from numpy.typing import NDArray
+
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +31,38 @@ class AttributedButUnused:
     kind: str = "attributed_but_unused"
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
-        """One finding for credit given here and one for credit given elsewhere; see `CaveatRule.find`."""
+        """Findings for credit given here and for credit given elsewhere; see `CaveatRule.find`."""
         if not context.facts.unused_any:
             return ()
         opinion, values = context.differing, context.attribution.values
         credited = context.unused & (context.shares >= context.thresholds.credited_share) & (context.sizes > 0)
 
-        def here(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            at = int(np.where(credited[row], context.sizes[row], -1.0).argmax())
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE,
-                players=names,
-                message=message,
-                evidence={"value": float(values[row, at]), "share": float(context.shares[row, at])},
-                gates=(Gate.NOT_A_REASON,),
-            )
+        def figures_here(rows: NDArray[np.intp]) -> Figures:
+            at = np.where(credited[rows], context.sizes[rows], -1.0).argmax(axis=1)
+            return Figures({"value": values[rows, at], "share": context.shares[rows, at]})
 
-        found = by_players(context, credited, here, _say_here)
+        gates = (Gate.NOT_A_REASON,)
+        found = by_players(
+            context, self.kind, credited, lambda names, _: Words(Severity.CARE, _say_here(names), gates), figures_here
+        )
         if opinion is None:
             return found
         elsewhere = opinion.unused & ~credited
+        if not elsewhere.any():
+            return found
+        most = np.where(elsewhere, np.abs(opinion.conditional), -1.0).argmax(axis=1)
 
-        def there(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            at = int(np.where(elsewhere[row], np.abs(opinion.conditional[row]), -1.0).argmax())
-            share = abs(float(opinion.conditional[row, at])) / float(context.totals[row])  # it speaks only where T > 0
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                players=names,
-                message=message,
-                evidence={"conditional_share": share, **both_values(context, opinion, at, row)},
-                robust=number_around(context, opinion, at, row),
-                gates=(Gate.NOT_A_REASON,),
-            )
+        def words(names: tuple[str, ...], number: int) -> Words:
+            return Words(Severity.INFO, _say_elsewhere(names), gates, players_of(context, number))
 
-        return (*found, *by_players(context, elsewhere, there, _say_elsewhere))
+        def figures_elsewhere(rows: NDArray[np.intp]) -> Figures:
+            at = most[rows]
+            share = np.abs(opinion.conditional[rows, at]) / context.totals[rows]  # it speaks only where T > 0
+            values = both_values(context, opinion, at, rows)
+            return Figures({"conditional_share": share, **values}, numbers_around(context, opinion, at, rows))
+
+        variants = parts_around(context, most)
+        return (*found, *by_players(context, self.kind, elsewhere, words, figures_elsewhere, variants))
 
 
 def _say_here(names: tuple[str, ...]) -> str:

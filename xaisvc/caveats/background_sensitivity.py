@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players, everywhere
+from xaisvc.caveats.findings import Figures, Words, by_players, everywhere
 from xaisvc.types import Caveat, Severity
 from xaisvc.types.support import Enough
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from numpy.typing import NDArray
+
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class BackgroundSensitivity:
     kind: str = "background_sensitivity"
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
-        """One finding for the bundle, one for rows; see `CaveatRule.find`."""
+        """A finding for the bundle, or findings for rows; see `CaveatRule.find`."""
         found = context.studies.adequacy
         if found.enough is Enough.TOO_FEW:
             caveat = Caveat(
@@ -57,16 +60,13 @@ class BackgroundSensitivity:
         errors, care = spread.background_errors, error >= limits.background_care * largest
         chosen = speaks[:, None] & (errors >= limits.background_info * largest[:, None])
 
-        def make(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE if care[row] else Severity.INFO,
-                players=names,
-                message=message,
-                evidence={"largest_background_error": error, "largest_absolute_value": float(largest[row])},
-            )
+        def words(names: tuple[str, ...], variant: int) -> Words:
+            return Words(Severity.CARE if variant else Severity.INFO, _say(names))
 
-        return by_players(context, np.asarray(chosen), make, _say)
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            return Figures({"largest_background_error": error, "largest_absolute_value": largest[rows]})
+
+        return by_players(context, self.kind, np.asarray(chosen), words, figures, care.astype(np.intp))
 
 
 def _say(names: tuple[str, ...]) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,20 +13,17 @@ from xaisvc.caveats.conditional import second_opinion
 from xaisvc.caveats.facts import Kept, PlayerFacts
 from xaisvc.caveats.support_row import ReadRows, RowScreen, read_rows, read_support
 from xaisvc.caveats.thresholds import CaveatThresholds
-from xaisvc.types import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from xaisvc.types import Attribution, BundleDescription, Caveat, Output, Players, Table
+    from xaisvc.types import Attribution, BundleDescription, Finding, Output, Players, Table
     from xaisvc.types.second_opinion import SecondOpinion
     from xaisvc.types.studies import Studies
     from xaisvc.types.support import RowSupport
     from xaisvc.types.units import UnitChanges
-
-_KEPT_PIECES = 4
-
-_ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,24 +175,11 @@ class CaveatContext:
         return tuple(self.players.names[i] for i in places)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is the matter with some rows.
-
-    Attributes:
-        speaks: Which rows it is the matter with; bool, (n,).
-        caveat: Makes the caveat of such a row from the row's index. Called only when somebody reads it.
-    """
-
-    speaks: NDArray[np.bool_]
-    caveat: Callable[[int], Caveat]
-
-
 class CaveatRule(Protocol):
     """One thing that can be the matter with an attribution. Rules keep no state.
 
-    A message is the same for all rows with the same kind, severity and players, so that it is made once and not for
-    each row: it may hold names and what was found about the bundle. Figures of the row are evidence.
+    A message is the same for all rows with the same kind, severity and players: it may hold names and what was found
+    about the bundle. Figures of the row are evidence.
     """
 
     @property
@@ -205,111 +188,8 @@ class CaveatRule(Protocol):
         ...
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
-        """What is the matter with the rows of the context, decided for all rows at once."""
+        """What is the matter with the rows of the context, decided for all rows at once.
+
+        Of what is said of the same row, the first finding comes first among those of the same severity.
+        """
         ...
-
-
-def everywhere(context: CaveatContext, caveat: Caveat) -> tuple[Finding, ...]:
-    """The same caveat for every row."""
-    return (Finding(np.ones(len(context.rows), dtype=np.bool_), lambda _: caveat),)
-
-
-def by_players(
-    context: CaveatContext, chosen: NDArray[np.bool_], caveat: Callable[[tuple[str, ...], str, int], Caveat], say: Say
-) -> tuple[Finding, ...]:
-    """A finding about players that differ from row to row.
-
-    Args:
-        context: The rows.
-        chosen: The players it is about; bool, (n, p). It speaks where there are any.
-        caveat: Makes the caveat from the players' names, the message and the row's index.
-        say: Makes the message from the players' names; asked once for the same players.
-    """
-    speaks = np.asarray(chosen.any(axis=1))
-    if not speaks.any():
-        return ()
-    said = cache(say)
-
-    def make(row: int) -> Caveat:
-        names = context.names(chosen[row].tolist())
-        return caveat(names, said(names), row)
-
-    return (Finding(speaks, make),)
-
-
-class Say(Protocol):
-    """Puts into words what is said of some players."""
-
-    def __call__(self, names: tuple[str, ...], /) -> str:
-        """The sentence."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """Rows cut into pieces that are looked at together.
-
-    Attributes:
-        rows: Rows of a piece.
-        find: The findings of the rows from a first one to before a last one.
-    """
-
-    rows: int
-    find: Callable[[int, int], tuple[Finding, ...]]
-
-
-class RowCaveats(Sequence[tuple["Caveat", ...]]):
-    """The caveats of n rows: one tuple per row, most severe first, then in the order of the rules.
-
-    Which rows of a piece have caveats is decided for all of them at once when somebody first reads one; the texts and
-    figures of a row are made when that row is read. The findings of a few pieces are kept, so that reading in order
-    looks at each piece once, and memory does not grow with the rows. Safe to use from several threads.
-
-    Args:
-        cut: Cuts the rows into pieces; asked when somebody first reads.
-        count: Rows n.
-    """
-
-    def __init__(self, cut: Callable[[], Pieces], count: int) -> None:
-        self._cut = cut
-        self._count = count
-        self._known: dict[int, tuple[Finding, ...]] = {}
-
-    @cached_property
-    def _pieces(self) -> Pieces:
-        return self._cut()
-
-    def _found(self, piece: int) -> tuple[Finding, ...]:
-        """The findings of a piece. Two threads may both look; they find the same."""
-        known = self._known.get(piece)
-        if known is None:
-            start = piece * self._pieces.rows
-            known = self._pieces.find(start, min(start + self._pieces.rows, self._count))
-            if len(self._known) >= _KEPT_PIECES:
-                self._known.pop(next(iter(self._known.copy()), -1), None)
-            self._known[piece] = known
-        return known
-
-    def __len__(self) -> int:
-        """Number of rows n."""
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> tuple[Caveat, ...]: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[tuple[Caveat, ...], ...]: ...
-
-    def __getitem__(self, index: int | slice) -> tuple[Caveat, ...] | tuple[tuple[Caveat, ...], ...]:
-        """The caveats of one row, or of several for a slice."""
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(self._count)[index])
-        place = range(self._count)[index]
-        piece, row = divmod(place, self._pieces.rows)
-        found = [finding.caveat(row) for finding in self._found(piece) if finding.speaks[row]]
-        if len(found) > 1:
-            found.sort(key=_severity)
-        return tuple(found)
-
-
-def _severity(caveat: Caveat) -> int:
-    return _ORDER[caveat.severity]

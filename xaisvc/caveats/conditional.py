@@ -25,8 +25,6 @@ import numpy as np
 from xaisvc.types.second_opinion import Gaps, SecondOpinion, Thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from xaisvc.types.second_opinion import LinkedPlan, OpinionPlan
@@ -59,8 +57,12 @@ MEDIUM_SHARE: Final = 0.10
 
 _LANES, _SUMS = 8, 3  # what `summed` takes at once
 
-TOP: Final = 3
-"""Players that lead an explanation."""
+
+class _Codes(dict[object, float]):
+    """Levels of a category to their codes; 0 for a missing one, -1 for one that the plan does not know."""
+
+    def __missing__(self, level: object) -> float:
+        return 0.0 if level is None else -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class _Set:
     """One studied set, with everything that its kernel reads side by side; see `set_gaps`."""
 
     features: tuple[str, ...]
-    places: tuple[Mapping[str, int] | None, ...]
+    places: tuple[_Codes | None, ...]
     columns: tuple[NDArray[np.bool_], NDArray[np.int64], Floats, Floats, Singles, NDArray[np.int64], NDArray[np.bool_]]
     centres: tuple[Singles, Singles]
     cuts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Singles, bool]
@@ -90,7 +92,7 @@ class _Set:
         return cls(
             features=tuple(column.feature for column in one.columns),
             places=tuple(
-                None if column.is_number else {level: code for code, level in enumerate(column.levels, start=1)}
+                None if column.is_number else _Codes({level: code for code, level in enumerate(column.levels, start=1)})
                 for column in one.columns
             ),
             columns=(
@@ -127,7 +129,7 @@ class _Set:
             if places is None:
                 found[j] = values
             else:
-                found[j] = [0 if value is None else places.get(str(value), -1) for value in values]
+                found[j] = np.fromiter(map(places.__getitem__, values), np.float64, len(values))
         return found
 
 
@@ -320,18 +322,3 @@ def _laid_out(sets: tuple[tuple[int, ...], ...]) -> tuple[NDArray[np.int64], NDA
     """Places of the sets' players, one set after the other, and where each ends."""
     members = np.array([place for one in sets for place in one], dtype=np.int64)
     return members, np.cumsum([len(one) for one in sets], dtype=np.int64)
-
-
-def are_top(values: Floats) -> NDArray[np.bool_]:
-    """Which players are among the three of a row with the largest absolute values; ties go to the first.
-
-    Args:
-        values: float64, (n, p).
-
-    Returns:
-        bool, (n, p).
-    """
-    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :TOP]
-    found = np.zeros(values.shape, dtype=np.bool_)
-    found[np.arange(len(values))[:, None], order] = True
-    return found

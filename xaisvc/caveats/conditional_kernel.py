@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xaisvc.caveats.conditional import TOP
+from xaisvc.caveats.leading_kernel import leading
 from xaisvc.compiled import compiled
 from xaisvc.types.second_opinion import MISMATCH, SMOOTH_LENGTH
 
@@ -173,18 +173,6 @@ def set_gaps(raw, columns, centres, cuts, sums, entries, scales, found):  # type
             else:
                 totals[row, own] = gaps[player, 0]
                 total_errors[row, own] = error
-
-
-@compiled(numpy_errors=True)
-def leading(sizes, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
-    """Marks the three largest of some sizes; ties go to the first."""
-    found[:] = False
-    for _ in range(min(TOP, len(sizes))):
-        best = -1
-        for j in range(len(sizes)):
-            if not found[j] and (best < 0 or sizes[j] > sizes[best]):
-                best = j
-        found[best] = True
 
 
 @compiled(numpy_errors=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 _ROUNDING = 1e-9
 
@@ -30,7 +31,7 @@ class EstimatorNoise:
     kind: str = "estimator_noise"
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
-        """One finding for whole rows, one for players without a sign; see `CaveatRule.find`."""
+        """Findings for whole rows, and for players without a sign; see `CaveatRule.find`."""
         found, limits = context.attribution, context.thresholds
         if found.exact or context.is_surrogate:
             return ()
@@ -45,34 +46,27 @@ class EstimatorNoise:
         noisy = (errors >= limits.noise_care * context.sizes) & (errors > 0)
         unsigned = (context.sizes < limits.sign_errors * errors) & (context.shares >= limits.material_share)
 
-        def whole(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.UNRELIABLE if bad[row] else Severity.CARE,
-                players=names,
-                message=message,
-                evidence={
-                    "largest_standard_error": float(error[row]),
-                    "largest_absolute_value": float(largest[row]),
-                },
-                gates=(Gate.NO_REASONS,) if bad[row] else (),
-            )
+        def whole(names: tuple[str, ...], variant: int) -> Words:
+            severity = Severity.UNRELIABLE if variant else Severity.CARE
+            return Words(severity, _say_whole(names), (Gate.NO_REASONS,) if variant else ())
 
-        def single(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            at = int(np.where(unsigned[row], context.sizes[row], -1.0).argmax())
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE,
-                players=names,
-                message=message,
-                evidence={"value": float(found.values[row, at]), "standard_error": float(errors[row, at])},
-                gates=(Gate.NOT_A_REASON,),
-            )
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            return Figures({"largest_standard_error": error[rows], "largest_absolute_value": largest[rows]})
+
+        def single(rows: NDArray[np.intp]) -> Figures:
+            at = np.where(unsigned[rows], context.sizes[rows], -1.0).argmax(axis=1)
+            return Figures({"value": found.values[rows, at], "standard_error": errors[rows, at]})
 
         speaks = real & (ratios >= limits.noise_care)
         return (
-            *by_players(context, _rows(noisy, speaks), whole, _say_whole),
-            *by_players(context, _rows(unsigned, real & ~bad), single, _say_single),
+            *by_players(context, self.kind, _rows(noisy, speaks), whole, figures, bad.astype(np.intp)),
+            *by_players(
+                context,
+                self.kind,
+                _rows(unsigned, real & ~bad),
+                lambda names, _: Words(Severity.CARE, _say_single(names), (Gate.NOT_A_REASON,)),
+                single,
+            ),
         )
 
 

@@ -84,7 +84,7 @@ class PlayerFacts:
         rare: Players that hold a feature which the model uses rarely; bool, (p,).
         strength: Strongest association of features of two players, 0 where none is linked; float64, symmetric (p, p).
         parts: The sets that the second opinion knows, in its order, long ones in parts.
-        part_of: For each player, the place of its part among these; -1 outside all of them.
+        part_numbers: For each player, the number of its part among these, from 1 on; 0 outside all of them; intp, (p,).
         linked: All players that are linked at the given strength or more, in chains too; see `MOST_IN_CHAINS`.
         untold: Those of them of whom the second opinion tells nothing; empty without an opinion.
         telling: Players that tell protected attributes, strongest first within each.
@@ -102,7 +102,7 @@ class PlayerFacts:
     rare: NDArray[np.bool_]
     strength: NDArray[np.float64]
     parts: tuple[StudiedPart, ...]
-    part_of: tuple[int, ...]
+    part_numbers: NDArray[np.intp]
     linked: tuple[LinkedPlayers, ...]
     untold: tuple[LinkedPlayers, ...]
     telling: tuple[TellingPlayers, ...]
@@ -151,8 +151,12 @@ class PlayerFacts:
             rare=_hold(players, rare),
             strength=strength,
             parts=parts,
-            part_of=tuple(
-                next((k for k, one in enumerate(parts) if i in one.players.places), -1) for i in range(len(players))
+            part_numbers=np.array(
+                [
+                    next((k for k, one in enumerate(parts, start=1) if i in one.players.places), 0)
+                    for i in range(len(players))
+                ],
+                dtype=np.intp,
             ),
             linked=_together(strong, strength, least, players),
             untold=_together(strong & open_ones[:, None] & open_ones, strength, least, players),

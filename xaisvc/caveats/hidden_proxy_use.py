@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.caveats.conditional import are_top
-from xaisvc.caveats.numbers import both_values, number_around
-from xaisvc.types import Caveat, Sensitivity, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.leading import are_top
+from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
+from xaisvc.types import Sensitivity, Severity
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from numpy.typing import NDArray
+
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 SENSITIVE = frozenset({Sensitivity.PROTECTED, Sensitivity.PROXY})
 
@@ -34,24 +37,23 @@ class HiddenProxyUse:
         opinion = context.differing
         if opinion is None or not opinion.hidden.any():
             return ()
-        values, hidden = context.attribution.values, opinion.hidden
+        hidden = opinion.hidden
         ids = [feature.id for feature in context.description.features if feature.sensitivity in SENSITIVE]
         sensitive = np.array([not set(ids).isdisjoint(names) for names in context.players.members], dtype=np.bool_)
-        care = np.asarray((hidden & (are_top(values) | sensitive)).any(axis=1))
+        care = np.asarray((hidden & (are_top(context.attribution.values) | sensitive)).any(axis=1))
         most = np.where(hidden, context.sizes, -1.0).argmax(axis=1)
 
-        def caveat(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            at = int(most[row])
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE if care[row] else Severity.INFO,
-                players=names,
-                message=message,
-                evidence={"share": float(context.shares[row, at]), **both_values(context, opinion, at, row)},
-                robust=number_around(context, opinion, at, row),
-            )
+        def words(names: tuple[str, ...], variant: int) -> Words:
+            number, asks_care = divmod(variant, 2)
+            severity = Severity.CARE if asks_care else Severity.INFO
+            return Words(severity, _say(names), robust=players_of(context, number))
 
-        return by_players(context, hidden, caveat, _say)
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            at = most[rows]
+            values = both_values(context, opinion, at, rows)
+            return Figures({"share": context.shares[rows, at], **values}, numbers_around(context, opinion, at, rows))
+
+        return by_players(context, self.kind, hidden, words, figures, 2 * parts_around(context, most) + care)
 
 
 def _say(names: tuple[str, ...]) -> str:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding, by_players
-from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players, by_rows
+from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,56 +28,55 @@ class InputOutOfRange:
     kind: str = "input_out_of_range"
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
-        """One finding for single values, one for rows as a whole; see `CaveatRule.find`."""
+        """Findings for single values, and for rows as a whole; see `CaveatRule.find`."""
         support = context.support
         outside = support.out_of_range | support.unknown
         found: tuple[Finding, ...] = ()
         if outside.any():
-
-            def caveat(names: tuple[str, ...], message: str, row: int) -> Caveat:
-                return Caveat(
-                    kind=self.kind,
-                    severity=Severity.CARE,
-                    players=names,
-                    message=message,
-                    evidence=self._figures(context, row),
-                    gates=(Gate.NO_REASONS,),
-                )
-
-            found = by_players(context, context.facts.owners_of(outside), caveat, _say)
+            found = by_players(
+                context,
+                self.kind,
+                context.facts.owners_of(outside),
+                lambda names, _: Words(Severity.CARE, _say(names), (Gate.NO_REASONS,)),
+                lambda rows: _figures(context, rows),
+            )
         density = context.studies.support.density
         # A row with a value from outside is told that; its other values have nothing to go together with.
         implausible = np.asarray(support.implausible & ~outside.any(axis=1))
         if density is None or not implausible.any():
             return found
+        limit = density.limit
+        return (
+            *found,
+            *by_rows(
+                self.kind,
+                implausible,
+                lambda _: Words(Severity.CARE, _TOGETHER, (Gate.NO_REASONS,)),
+                lambda rows: Figures({"discord": support.discord[rows], "limit": limit}),
+            ),
+        )
 
-        def together(row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE,
-                message=_TOGETHER,
-                evidence={"discord": float(support.discord[row]), "limit": density.limit},
-                gates=(Gate.NO_REASONS,),
-            )
 
-        return (*found, Finding(implausible, together))
-
-    @staticmethod
-    def _figures(context: CaveatContext, row: int) -> dict[str, float]:
-        """How many values it is, and how far the farthest number is outside, in widths of the background's range."""
-        support, seen = context.support, context.studies.support
-        places = np.flatnonzero(support.out_of_range[row])
-        columns = list(context.rows.columns.values())
-        values = np.array([float(columns[j][row]) for j in places])
-        beyond = np.maximum(seen.lows[places] - values, values - seen.highs[places])
+def _figures(context: CaveatContext, rows: NDArray[np.intp]) -> Figures:
+    """How many values it is, and how far the farthest number is outside, in widths of the background's range."""
+    support, seen = context.support, context.studies.support
+    outside = support.out_of_range[rows]
+    excess = np.zeros(len(rows))
+    columns = list(context.rows.columns.values())
+    for place in np.flatnonzero(outside.any(axis=0)).tolist():
+        own = outside[:, place]
+        values = columns[place][rows[own]].astype(np.float64)
+        beyond = np.maximum(seen.lows[place] - values, values - seen.highs[place])
         with np.errstate(over="ignore"):
-            widths = beyond / np.maximum(seen.highs[places] - seen.lows[places], _NARROW)
-        excess = float(widths.max(initial=0.0))
-        return {
-            "features": float((support.out_of_range[row] | support.unknown[row]).sum()),
-            "unknown": float(support.unknown[row].sum()),
-            "largest_excess_in_ranges": min(excess, _MOST),
+            widths = beyond / max(seen.highs[place] - seen.lows[place], _NARROW)
+        excess[own] = np.maximum(excess[own], widths)
+    return Figures(
+        {
+            "features": (outside | support.unknown[rows]).sum(axis=1).astype(np.float64),
+            "unknown": support.unknown[rows].sum(axis=1).astype(np.float64),
+            "largest_excess_in_ranges": np.minimum(excess, _MOST),
         }
+    )
 
 
 _NARROW = 1e-12

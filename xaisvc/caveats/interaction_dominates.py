@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.caveats.conditional import are_top
-from xaisvc.types import Caveat, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.leading import are_top
+from xaisvc.types import Severity
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 _WORTH_NAMING = 0.1
 """Share of what depends on others, from which on a player is named."""
@@ -41,17 +42,13 @@ class InteractionDominates:
         if not speaks.any():
             return ()
         chosen = are_top(depends) & (depends >= _WORTH_NAMING * share[:, None]) & speaks[:, None]
-
-        def caveat(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                players=names,
-                message=message,
-                evidence={"interplay_share": float(share[row]), "largest": float(depends[row].max())},
-            )
-
-        return by_players(context, np.asarray(chosen), caveat, _say)
+        return by_players(
+            context,
+            self.kind,
+            np.asarray(chosen),
+            lambda names, _: Words(Severity.INFO, _say(names)),
+            lambda rows: Figures({"interplay_share": share[rows], "largest": depends[rows].max(axis=1)}),
+        )
 
 
 def _say(names: tuple[str, ...]) -> str:

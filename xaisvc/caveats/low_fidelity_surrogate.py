@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding
+from xaisvc.caveats.findings import one_by_one
 from xaisvc.types import Caveat, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class LowFidelitySurrogate:
                 evidence=dict(figures),
             )
 
-        return (Finding(np.ones(len(context.rows), dtype=np.bool_), caveat),)
+        return one_by_one(np.ones(len(context.rows), dtype=np.bool_), caveat)
 
 
 _STABLE = "LIME's weights describe a simple model fitted around the row; they do not sum to the output"

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding, Pieces, RowCaveats
-from xaisvc.caveats.conditional import are_top
+from xaisvc.caveats.findings import one_by_one
+from xaisvc.caveats.method_agreement import compare_methods, kendall_tau
+from xaisvc.caveats.row_caveats import Pieces, RowCaveats
 from xaisvc.caveats.thresholds import CaveatThresholds
 from xaisvc.types import Caveat, Gate, Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.types import Attribution, Players
+    from xaisvc.types import Attribution, Finding, Players
 
 KIND = "method_disagreement"
+
+_PIECE_ROWS = 64
+"""Rows whose caveats are made at once: each costs a rank correlation."""
 
 
 def method_disagreement(
@@ -40,20 +44,9 @@ def method_disagreement(
         The caveats of each row. Evidence: both values of the player concerned most, how many players it is about, and
         Kendall's tau-b of the absolute values of all players with a material share (Kendall 1945), if there are two.
     """
-    limits = thresholds or CaveatThresholds()
     names = (first.method, second.method)
-    shares = _shares(first.values), _shares(second.values)
-    material = np.maximum(*shares) >= limits.material_share
-    safe = [np.abs(one.values) > limits.sign_errors * one.standard_errors for one in (first, second)]
-    opposite = np.sign(first.values) * np.sign(second.values) < 0
-    told = np.minimum(*shares) >= limits.opinion.sign_share
-    sign = np.asarray(material & told & opposite & safe[0] & safe[1])
-    tops = [
-        are_top(one.values) & (share >= limits.material_share)
-        for one, share in zip((first, second), shares, strict=True)
-    ]
-    others = [~are_top(one.values) for one in (first, second)]
-    rank = np.asarray((tops[0] & others[1]) | (tops[1] & others[0]))
+    seen = compare_methods(first, second, thresholds or CaveatThresholds())
+    shares, sign, rank = seen.shares, seen.conflicting, seen.disputed
     text = _left_out(first, second)
 
     @cache
@@ -75,7 +68,7 @@ def method_disagreement(
             "second": float(second.values[row, at]),
             "players": float(len(concerned)),
         }
-        tau = _kendall(np.abs(first.values[row, material[row]]), np.abs(second.values[row, material[row]]))
+        tau = kendall_tau(first.values[row], second.values[row], seen.material[row])
         if tau is not None:
             evidence["kendall_tau"] = tau
         return Caveat(
@@ -87,21 +80,16 @@ def method_disagreement(
             gates=(Gate.NOT_A_REASON,) if conflict else (),
         )
 
-    findings = (
-        Finding(np.asarray(sign.any(axis=1)), lambda row: caveat(row, sign, conflict=True)),
-        Finding(
-            np.asarray(rank.any(axis=1) & ~sign.any(axis=1)),
-            lambda row: caveat(row, rank, conflict=False),
-        ),
-    )
+    def find(start: int, stop: int) -> tuple[Finding, ...]:
+        part = slice(start, stop)
+        conflicts, disputes = sign[part].any(axis=1), rank[part].any(axis=1)
+        return (
+            *one_by_one(np.asarray(conflicts), lambda row: caveat(start + row, sign, conflict=True)),
+            *one_by_one(np.asarray(disputes & ~conflicts), lambda row: caveat(start + row, rank, conflict=False)),
+        )
+
     count = len(first.values)
-    return RowCaveats(lambda: Pieces(max(count, 1), lambda *_: findings), count)
-
-
-def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    sizes = np.abs(values)
-    totals = sizes.sum(axis=1, keepdims=True)
-    return np.asarray(sizes / np.where(totals > 0, totals, 1.0))
+    return RowCaveats(lambda: Pieces(_PIECE_ROWS, find), count)
 
 
 def _left_out(first: Attribution, second: Attribution) -> str:
@@ -113,11 +101,3 @@ def _left_out(first: Attribution, second: Attribution) -> str:
         else:
             words.append(f"{one.method} averages over the background, adds up, and says nothing about small changes")
     return "; ".join(dict.fromkeys(words))
-
-
-def _kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
-    """Kendall's tau-b; None if it means nothing: fewer than two players, or ties only."""
-    above = np.triu_indices(len(one), k=1)
-    a, b = (np.sign(values[:, None] - values)[above] for values in (one, other))
-    size = float(np.sqrt((a != 0).sum() * (b != 0).sum()))
-    return float((a * b).sum()) / size if size > 0 else None

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.types import Caveat, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.types import Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
     from xaisvc.types.table import Column
 
 
@@ -37,17 +38,13 @@ class MissingInput:
         absent = np.zeros((len(context.rows), len(features)), dtype=np.bool_)
         for place, found in missing.items():
             absent[:, place] = found
-
-        def caveat(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                players=names,
-                message=message,
-                evidence={"features": float(absent[row].sum())},
-            )
-
-        return by_players(context, context.facts.owners_of(absent), caveat, _say)
+        return by_players(
+            context,
+            self.kind,
+            context.facts.owners_of(absent),
+            lambda names, _: Words(Severity.INFO, _say(names)),
+            lambda rows: Figures({"features": absent[rows].sum(axis=1).astype(np.float64)}),
+        )
 
 
 def _missing(values: Column) -> NDArray[np.bool_]:

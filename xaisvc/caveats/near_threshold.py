@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding
-from xaisvc.types import Caveat, Severity
+from xaisvc.caveats.findings import Figures, Words, by_rows
+from xaisvc.types import Severity
 
 if TYPE_CHECKING:
     from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,9 @@ class NearThreshold:
             f"the prediction is close to the decision threshold {threshold:.3g}; a small change of the inputs can "
             "change the decision"
         )
-
-        def caveat(row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                message=message,
-                evidence={"distance": float(distance[row]), "background_share_between": float(between[row])},
-            )
-
-        return (Finding(near, caveat),)
+        return by_rows(
+            self.kind,
+            near,
+            lambda _: Words(Severity.INFO, message),
+            lambda rows: Figures({"distance": distance[rows], "background_share_between": between[rows]}),
+        )

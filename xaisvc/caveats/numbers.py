@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaisvc.types import RobustNumber
+import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from xaisvc.caveats.base import CaveatContext
     from xaisvc.caveats.facts import StudiedPart
     from xaisvc.types.second_opinion import SecondOpinion
 
 
-def number_of(context: CaveatContext, opinion: SecondOpinion, part: StudiedPart, row: int) -> RobustNumber:
-    """The sum of some studied players in one row, and the interval that is to hold it under both value functions.
+def numbers_of(
+    context: CaveatContext, opinion: SecondOpinion, part: StudiedPart, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The sum of some studied players in some rows, and the interval that is to hold it under both value functions.
 
     For a whole set it is the one that was studied. For a part of one it is the sum of its players' intervals, which is
     wider than need be: it holds the sum where they hold their values.
@@ -22,28 +26,62 @@ def number_of(context: CaveatContext, opinion: SecondOpinion, part: StudiedPart,
         context: The rows.
         opinion: Their second opinion.
         part: The players.
-        row: Index of the row.
+        rows: Indices of r rows; intp, (r,).
+
+    Returns:
+        Value, low and high of each row; float64, (r, 3).
     """
-    players = part.players
+    found = np.empty((len(rows), 3))
     if part.whole:
-        value, low, high = (one[row, part.place] for one in (opinion.set_values, opinion.set_low, opinion.set_high))
+        sources = (opinion.set_values, opinion.set_low, opinion.set_high)
+        for place, one in enumerate(sources):
+            found[:, place] = one[rows, part.place]
     else:
-        of_part = (one[row].take(players.places) for one in (context.attribution.values, opinion.low, opinion.high))
-        value, low, high = (one.sum() for one in of_part)
-    return RobustNumber(players=players.names, value=float(value), low=float(low), high=float(high))
+        places = np.array(part.players.places)
+        for place, one in enumerate((context.attribution.values, opinion.low, opinion.high)):
+            found[:, place] = one[rows[:, None], places].sum(axis=1)
+    return found
 
 
-def number_around(context: CaveatContext, opinion: SecondOpinion, player: int, row: int) -> RobustNumber | None:
-    """The number of those that a player is spoken of with; None for a player outside all sets."""
-    place = context.facts.part_of[player]
-    return None if place < 0 else number_of(context, opinion, context.facts.parts[place], row)
+def parts_around(context: CaveatContext, players: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The part that each of some players is spoken of with, from 1 on; 0 for a player outside all of them."""
+    return context.facts.part_numbers[players]
 
 
-def both_values(context: CaveatContext, opinion: SecondOpinion, player: int, row: int) -> dict[str, float]:
-    """A player's two values in one row, and the interval that is to hold both."""
+def players_of(context: CaveatContext, number: int) -> tuple[str, ...] | None:
+    """The players of the part with this number, as `parts_around` gives it; None for 0."""
+    return context.facts.parts[number - 1].players.names if number else None
+
+
+def numbers_around(
+    context: CaveatContext, opinion: SecondOpinion, players: NDArray[np.intp], rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The numbers of those that some players are spoken of with, one player in each row.
+
+    Args:
+        context: The rows.
+        opinion: Their second opinion.
+        players: Place of a player for each of r rows; intp, (r,).
+        rows: Indices of the rows; intp, (r,).
+
+    Returns:
+        As `numbers_of`; NaN for a player outside all parts.
+    """
+    found = np.full((len(rows), 3), np.nan)
+    numbers = parts_around(context, players)
+    for number in set(numbers.tolist()) - {0}:
+        own = numbers == number
+        found[own] = numbers_of(context, opinion, context.facts.parts[number - 1], rows[own])
+    return found
+
+
+def both_values(
+    context: CaveatContext, opinion: SecondOpinion, players: NDArray[np.intp], rows: NDArray[np.intp]
+) -> dict[str, NDArray[np.float64] | float]:
+    """Both values of one player in each of some rows, and the interval that is to hold both; float64, (r,) each."""
     return {
-        "interventional": float(context.attribution.values[row, player]),
-        "conditional": float(opinion.conditional[row, player]),
-        "low": float(opinion.low[row, player]),
-        "high": float(opinion.high[row, player]),
+        "interventional": context.attribution.values[rows, players],
+        "conditional": opinion.conditional[rows, players],
+        "low": opinion.low[rows, players],
+        "high": opinion.high[rows, players],
     }

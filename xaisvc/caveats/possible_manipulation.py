@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xaisvc.caveats.base import everywhere
+from xaisvc.caveats.findings import everywhere
 from xaisvc.types import Caveat, Gate, Severity
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding
-from xaisvc.types import Caveat, Severity
+from xaisvc.caveats.findings import Figures, Words, by_rows
+from xaisvc.types import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from xaisvc.caveats.base import CaveatContext
     from xaisvc.caveats.facts import TellingPlayers
+    from xaisvc.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +29,31 @@ class ProxyOfProtected:
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """One finding per attribute and players that tell it; see `CaveatRule.find`."""
-        findings = []
+        findings: list[Finding] = []
         for told in context.facts.telling:
             together = context.shares.take(told.places, axis=1).sum(axis=1)
             speaks = np.asarray(together >= context.thresholds.material_share)
             if speaks.any():
-                findings.append(Finding(speaks, self._caveat(context, told, together)))
+                findings += self._found(context, told, together, speaks)
         return tuple(findings)
 
-    def _caveat(
-        self, context: CaveatContext, told: TellingPlayers, together: NDArray[np.float64]
-    ) -> Callable[[int], Caveat]:
+    def _found(
+        self,
+        context: CaveatContext,
+        told: TellingPlayers,
+        together: NDArray[np.float64],
+        speaks: NDArray[np.bool_],
+    ) -> tuple[Finding, ...]:
         names, proxy = context.named(told.places), told.proxy
         message = (
             f"{', '.join(names)} can stand in for the protected attribute {told.attribute}: it tells group "
             f"{proxy.group} from the others with an area under the curve of {proxy.area:.2f}, although the model was "
             "not given the attribute"
         )
-
-        def caveat(row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                players=names,
-                message=message,
-                evidence={"area": proxy.area, "area_error": proxy.area_error, "share": float(together[row])},
-            )
-
-        return caveat
+        return by_rows(
+            self.kind,
+            speaks,
+            lambda _: Words(Severity.INFO, message),
+            lambda rows: Figures({"area": proxy.area, "area_error": proxy.area_error, "share": together[rows]}),
+            players=names,
+        )

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.types import Caveat, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.types import Severity
 from xaisvc.types.reliance import Use
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from numpy.typing import NDArray
+
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
+    from xaisvc.types.reliance import FeatureReliance
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +33,36 @@ class RareUsage:
         rare = context.facts.rare
         if not rare.any():
             return ()
-        chosen = rare & (context.shares >= context.thresholds.material_share)
+        chosen = np.asarray(rare & (context.shares >= context.thresholds.material_share))
+        rarest = _rarest(context)
 
-        def caveat(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            members = [set(context.players.members[i]) for i in np.flatnonzero(chosen[row])]
-            entries = [
-                entry
-                for entry in context.studies.reliance.features
-                if entry.use is Use.RARELY_USED and any(entry.features[0] in own for own in members)
-            ]
-            rarest = min(entries, key=lambda entry: entry.usage_rate)
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.INFO,
-                players=names,
-                message=message,
-                evidence={
-                    "share": float(context.shares[row][chosen[row]].max()),
-                    "usage_rate": rarest.usage_rate,
-                    "usage_upper": rarest.usage_upper_new_rows,
-                    "largest_effect": rarest.largest_effect,
-                },
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            own = chosen[rows]
+            at = np.where(own, [np.inf if one is None else one.usage_rate for one in rarest], np.inf).argmin(axis=1)
+            entries = [one for one in map(rarest.__getitem__, at.tolist()) if one is not None]
+            return Figures(
+                {
+                    "share": np.where(own, context.shares[rows], 0.0).max(axis=1),
+                    "usage_rate": np.array([one.usage_rate for one in entries]),
+                    "usage_upper": np.array([one.usage_upper_new_rows for one in entries]),
+                    "largest_effect": np.array([one.largest_effect for one in entries]),
+                }
             )
 
-        return by_players(context, np.asarray(chosen), caveat, _say)
+        return by_players(context, self.kind, chosen, lambda names, _: Words(Severity.INFO, _say(names)), figures)
+
+
+def _rarest(context: CaveatContext) -> list[FeatureReliance | None]:
+    """Of each player, the feature that the model uses for the fewest rows; None without one that is rarely used."""
+    found: list[FeatureReliance | None] = []
+    for members in context.players.members:
+        entries = [
+            entry
+            for entry in context.studies.reliance.features
+            if entry.use is Use.RARELY_USED and entry.features[0] in members
+        ]
+        found.append(min(entries, key=lambda entry: entry.usage_rate, default=None))
+    return found
 
 
 def _say(names: tuple[str, ...]) -> str:

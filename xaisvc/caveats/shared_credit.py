@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding
-from xaisvc.caveats.numbers import number_of
-from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.caveats.findings import Figures, Words, by_rows
+from xaisvc.caveats.numbers import numbers_of
+from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from xaisvc.caveats.base import CaveatContext
     from xaisvc.caveats.facts import LinkedPlayers, StudiedPart
+    from xaisvc.types import Finding
     from xaisvc.types.second_opinion import SecondOpinion
 
 _CARE_FROM = 2
@@ -62,78 +63,73 @@ class SharedCredit:
         speaking = [(one, speaks) for one, speaks in speaking if speaks.any()]
         if not speaking:
             return []
-        care = (opinion.severity >= _CARE_FROM).tolist()
+        care = opinion.severity >= _CARE_FROM
         unsafe = (opinion.low <= 0) & (opinion.high >= 0) & (context.shares >= context.thresholds.material_share)
         gaps = np.abs(opinion.conditional - context.attribution.values)
 
-        def finding(part: StudiedPart, speaks: NDArray[np.bool_]) -> Finding:
+        def found(part: StudiedPart, speaks: NDArray[np.bool_]) -> tuple[Finding, ...]:
             places = part.players.places
-            unranked = np.asarray(unsafe.take(places, axis=1).any(axis=1))
-            largest = gaps.take(places, axis=1).max(axis=1)
-            sums = opinion.conditional.take(places, axis=1).sum(axis=1)
             names, association = part.players.names, part.players.association
             text = (
                 f"{_listed(names)} go together in the background (strongest association {association:.2f}), and "
                 "conditional values divide their credit otherwise; read their sum, which holds under both value "
                 "functions"
             )
+            robust = numbers_of(context, opinion, part, np.flatnonzero(speaks))
+            unranked = care | unsafe.take(places, axis=1).any(axis=1)
+            variants = care + 2 * unranked
+            variants[speaks] += 4 * ((robust[:, 1] <= 0) & (robust[:, 2] >= 0))
 
-            def caveat(row: int) -> Caveat:
-                robust = number_of(context, opinion, part, row)
-                return Caveat(
-                    kind=self.kind,
-                    severity=Severity.CARE if care[row] else Severity.INFO,
-                    players=names,
-                    message=text,
-                    evidence={
-                        "association": association,
-                        "moved_share": float(opinion.moved[row]),
-                        "largest_gap_share": float(largest[row] / context.totals[row]),  # it needs T > 0
-                        "conditional_sum": float(sums[row]),
-                    },
-                    robust=robust,
-                    gates=(
-                        *((Gate.NO_RANKING,) if care[row] or unranked[row] else ()),
-                        *((Gate.NOT_A_REASON,) if robust.low <= 0 <= robust.high else ()),
-                    ),
+            def words(variant: int) -> Words:
+                return Words(
+                    Severity.CARE if variant & 1 else Severity.INFO,
+                    text,
+                    (*((Gate.NO_RANKING,) if variant & 2 else ()), *((Gate.NOT_A_REASON,) if variant & 4 else ())),
+                    names,
                 )
 
-            return Finding(speaks, caveat)
+            def figures(rows: NDArray[np.intp]) -> Figures:
+                columns = (rows[:, None], np.array(places))
+                return Figures(
+                    {
+                        "association": association,
+                        "moved_share": opinion.moved[rows],
+                        "largest_gap_share": gaps[columns].max(axis=1) / context.totals[rows],  # it needs T > 0
+                        "conditional_sum": opinion.conditional[columns].sum(axis=1),
+                    },
+                    robust,
+                )
 
-        return [finding(part, speaks) for part, speaks in speaking]
+            return by_rows(self.kind, speaks, words, figures, players=names, variants=variants)
+
+        return [one for part, speaks in speaking for one in found(part, speaks)]
 
     def _untold(self, context: CaveatContext, sets: Sequence[LinkedPlayers], reason: str) -> tuple[Finding, ...]:
         if not sets:
             return ()
         limits = context.thresholds
-        material = [context.shares.take(one.places, axis=1).max(axis=1) >= limits.material_share for one in sets]
-        return tuple(
-            Finding(speaks, self._linked(context, one, reason))
-            for one, speaks in zip(sets, material, strict=True)
-            if speaks.any()
-        )
+        found: list[Finding] = []
+        for one in sets:
+            speaks = context.shares.take(one.places, axis=1).max(axis=1) >= limits.material_share
+            found += self._linked(context, one, reason, speaks)
+        return tuple(found)
 
-    def _linked(self, context: CaveatContext, one: LinkedPlayers, reason: str) -> Callable[[int], Caveat]:
-        """What is said of a row: the same for all but for its sum, so that it is put into words once."""
-        names, care = one.names, one.association >= context.thresholds.care_association
+    def _linked(
+        self, context: CaveatContext, one: LinkedPlayers, reason: str, speaks: NDArray[np.bool_]
+    ) -> tuple[Finding, ...]:
+        care = one.association >= context.thresholds.care_association
         text = (
-            f"{_listed(names)} go together in the background (strongest association {one.association:.2f}), so how "
+            f"{_listed(one.names)} go together in the background (strongest association {one.association:.2f}), so how "
             "credit is divided between them is not reliable; explain them as one player to see what they do together. "
             f"There is no second opinion on how far it could be divided otherwise: {reason}"
         )
-        sums = context.attribution.values.take(one.places, axis=1).sum(axis=1)
 
-        def caveat(row: int) -> Caveat:
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE if care else Severity.INFO,
-                players=names,
-                message=text,
-                evidence={"association": one.association, "sum_of_values": float(sums[row])},
-                gates=(Gate.NO_RANKING,) if care else (),
-            )
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            sums = context.attribution.values[rows[:, None], np.array(one.places)].sum(axis=1)
+            return Figures({"association": one.association, "sum_of_values": sums})
 
-        return caveat
+        words = Words(Severity.CARE if care else Severity.INFO, text, (Gate.NO_RANKING,) if care else ())
+        return by_rows(self.kind, speaks, lambda _: words, figures, players=one.names)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import Finding
+from xaisvc.caveats.findings import Figures, Words, by_rows
 from xaisvc.caveats.unit_change import unit_change
 from xaisvc.types import Caveat, Gate, Severity
 from xaisvc.types.units import CONVERSIONS, ChangeKind
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from xaisvc.caveats.base import CaveatContext
-    from xaisvc.types import Table
+    from xaisvc.types import Finding, Table
     from xaisvc.types.units import BatchChange, Units
 
 KIND = "unit_change"
@@ -37,35 +39,33 @@ class UnitChange:
         found = context.units.row_conversions
         if (found < 0).all():
             return ()
-        findings = []
+        findings: list[Finding] = []
         for feature in np.flatnonzero((found >= 0).any(axis=0)).tolist():
             own = found[:, feature]
-            findings += [
-                self._finding(context, feature, int(place), own == place) for place in np.unique(own[own >= 0])
-            ]
+            for place in np.unique(own[own >= 0]).tolist():
+                findings += self._found(context, feature, place, own == place)
         return tuple(findings)
 
-    def _finding(self, context: CaveatContext, feature: int, place: int, speaks: np.ndarray) -> Finding:
+    def _found(
+        self, context: CaveatContext, feature: int, place: int, speaks: NDArray[np.bool_]
+    ) -> tuple[Finding, ...]:
         name, conversion = context.studies.units.features[feature], CONVERSIONS[place]
-        players = (context.players.names[int(context.facts.owners[feature])],)
         message = (
             f"{name} is far outside its range and may be in another unit than the background: {conversion.name}; check "
             "the input"
         )
-        values = context.rows.columns[name]
 
-        def caveat(row: int) -> Caveat:
-            value = float(values[row])
-            return Caveat(
-                kind=self.kind,
-                severity=Severity.CARE,
-                players=players,
-                message=message,
-                evidence={"value": value, "converted": (value - conversion.offset) / conversion.factor},
-                gates=(Gate.NO_REASONS,),
-            )
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            values = context.rows.columns[name][rows].astype(np.float64)
+            return Figures({"value": values, "converted": (values - conversion.offset) / conversion.factor})
 
-        return Finding(speaks, caveat)
+        return by_rows(
+            self.kind,
+            speaks,
+            lambda _: Words(Severity.CARE, message, (Gate.NO_REASONS,)),
+            figures,
+            players=(context.players.names[int(context.facts.owners[feature])],),
+        )
 
 
 def batch_changes(units: Units, rows: Table) -> tuple[Caveat, ...]:

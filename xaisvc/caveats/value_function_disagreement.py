@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.caveats.base import by_players
-from xaisvc.caveats.conditional import are_top
-from xaisvc.caveats.numbers import both_values, number_around
-from xaisvc.types import Caveat, Gate, Severity
+from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.leading import are_top
+from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
+from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
-    from xaisvc.caveats.base import CaveatContext, Finding
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from xaisvc.caveats.base import CaveatContext
+    from xaisvc.types import Finding
     from xaisvc.types.second_opinion import SecondOpinion
 
 
@@ -34,47 +39,48 @@ class ValueFunctionDisagreement:
             return ()
         values = context.attribution.values
         sizes = np.minimum(context.sizes, np.abs(opinion.conditional))
-
         flipped = np.where(opinion.sign, sizes, -1.0).argmax(axis=1)
-
-        def sign(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            return self._caveat(
-                context, opinion, names, message, row, int(flipped[row]), "sign_changes", (Gate.NOT_A_REASON,)
-            )
-
-        found = by_players(context, opinion.sign, sign, _say_sign)
+        found = self._found(context, opinion, opinion.sign, flipped, _SIGN)
         if not opinion.top_changes.any():
             return found
         moved = are_top(values) != are_top(opinion.conditional)
         moved &= opinion.top_changes[:, None]
-
         farthest = np.where(moved, np.abs(opinion.conditional - values), -1.0).argmax(axis=1)
+        return (*found, *self._found(context, opinion, moved, farthest, _RANK))
 
-        def rank(names: tuple[str, ...], message: str, row: int) -> Caveat:
-            return self._caveat(context, opinion, names, message, row, int(farthest[row]), "top_three_changes", ())
-
-        return (*found, *by_players(context, moved, rank, _say_rank))
-
-    def _caveat(  # noqa: PLR0913, PLR0917 - what both findings say, and where they differ
+    def _found(
         self,
         context: CaveatContext,
         opinion: SecondOpinion,
-        names: tuple[str, ...],
-        message: str,
-        row: int,
-        most: int,
-        count: str,
-        gates: tuple[Gate, ...],
-    ) -> Caveat:
-        return Caveat(
-            kind=self.kind,
-            severity=Severity.CARE,
-            players=names,
-            message=message,
-            evidence={count: float(len(names)), **both_values(context, opinion, most, row)},
-            robust=number_around(context, opinion, most, row),
-            gates=gates,
-        )
+        chosen: NDArray[np.bool_],
+        most: NDArray[np.intp],
+        change: _Change,
+    ) -> tuple[Finding, ...]:
+        def words(names: tuple[str, ...], number: int) -> Words:
+            return Words(Severity.CARE, change.say(names), change.gates, players_of(context, number))
+
+        def figures(rows: NDArray[np.intp]) -> Figures:
+            at = most[rows]
+            count = chosen[rows].sum(axis=1).astype(np.float64)
+            values = both_values(context, opinion, at, rows)
+            return Figures({change.count: count, **values}, numbers_around(context, opinion, at, rows))
+
+        return by_players(context, self.kind, chosen, words, figures, parts_around(context, most))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What can be otherwise under the other value function.
+
+    Attributes:
+        count: Name of the figure that says for how many players it is.
+        say: Makes the message from the players' names.
+        gates: What it keeps from customers.
+    """
+
+    count: str
+    say: Callable[[tuple[str, ...]], str]
+    gates: tuple[Gate, ...]
 
 
 def _say_sign(names: tuple[str, ...]) -> str:
@@ -89,3 +95,7 @@ def _say_rank(names: tuple[str, ...]) -> str:
         f"which three players lead depends on the value function: {', '.join(names)} are among them under one of "
         "interventional and conditional values only"
     )
+
+
+_SIGN = _Change("sign_changes", _say_sign, (Gate.NOT_A_REASON,))
+_RANK = _Change("top_three_changes", _say_rank, ())

@@ -6,6 +6,17 @@ from xaisvc.client.batches import StreamedBatch
 from xaisvc.client.blocking import Client
 from xaisvc.client.credentials import Access
 from xaisvc.client.usage import AudienceUsage
-from xaisvc.engine.commands import Feedback
+from xaisvc.engine.commands import Comparison, Feedback, MethodComparison
 
-__all__ = ["Access", "AsyncClient", "AudienceUsage", "Client", "ExplainReply", "Feedback", "RowReply", "StreamedBatch"]
+__all__ = [
+    "Access",
+    "AsyncClient",
+    "AudienceUsage",
+    "Client",
+    "Comparison",
+    "ExplainReply",
+    "Feedback",
+    "MethodComparison",
+    "RowReply",
+    "StreamedBatch",
+]

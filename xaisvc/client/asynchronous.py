@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from xaisvc.client.answers import ExplainReply, audience_info, model_info, record, reply, view
 from xaisvc.client.batches import StreamedBatch, streamed_batch
+from xaisvc.client.comparisons import compare_request, comparison
 from xaisvc.client.credentials import Access, open_async_channel
 from xaisvc.client.failures import failures_told
 from xaisvc.client.requests import explain_request, feedback_request, stream_request
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from xaisvc.client.requests import Rows
     from xaisvc.client.usage import AudienceUsage
-    from xaisvc.engine.commands import AudienceInfo, Feedback, ModelInfo, RenderedView
+    from xaisvc.engine.commands import AudienceInfo, Comparison, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
 
@@ -198,6 +199,13 @@ class AsyncClient:
         with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._explanations.GetExplanation(request, timeout=self._timeout_s)
         return record(response.explanation)
+
+    async def compare(self, ids: Sequence[str]) -> Comparison:
+        """Where stored explanations of one row by several methods disagree; see `Client.compare`."""
+        request = compare_request(ids)
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
+            response = await self._explanations.CompareExplanations(request, timeout=self._timeout_s)
+        return comparison(response)
 
     async def render_view(
         self,

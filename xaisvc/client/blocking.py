@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from xaisvc.client.answers import ExplainReply, audience_info, model_info, record, reply, view
 from xaisvc.client.batches import StreamedBatch, streamed_batch
+from xaisvc.client.comparisons import compare_request, comparison
 from xaisvc.client.credentials import Access, open_channel
 from xaisvc.client.failures import failures_told
 from xaisvc.client.requests import explain_request, feedback_request, stream_request
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from xaisvc.client.requests import Rows
     from xaisvc.client.usage import AudienceUsage
-    from xaisvc.engine.commands import AudienceInfo, Feedback, ModelInfo, RenderedView
+    from xaisvc.engine.commands import AudienceInfo, Comparison, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
 
@@ -235,6 +236,25 @@ class Client:
         with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._explanations.GetExplanation(request, timeout=self._timeout_s)
         return record(response.explanation)
+
+    def compare(self, ids: Sequence[str]) -> Comparison:
+        """Where stored explanations of one row by several methods, such as SHAP and LIME, disagree.
+
+        No model is run, and nothing is stored: it follows from the explanations.
+
+        Args:
+            ids: Ids of two to five explanations, each by another method: the same version of the same model, the same
+                row, output, space and players. All others are compared with the first.
+
+        Raises:
+            NotFoundError: If there is no such explanation for this caller; names the place of the id.
+            NotAllowedError: If the caller may not see attributions.
+            InvalidRequestError: If they cannot be compared; its violations name each that does not fit.
+        """
+        request = compare_request(ids)
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
+            response = self._explanations.CompareExplanations(request, timeout=self._timeout_s)
+        return comparison(response)
 
     def render_view(
         self,

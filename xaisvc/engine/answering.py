@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from xaisvc.cache import CacheKey, MemoryCache, row_names, tenant_salt
 from xaisvc.engine.encoded import Encoded
-from xaisvc.engine.frames import row_answers
+from xaisvc.engine.frames import batch_answers
 from xaisvc.engine.payload import Payload
 from xaisvc.engine.scheduling import Lane, Task, wait_for
 from xaisvc.engine.singles import Singles
@@ -300,7 +300,7 @@ def _explain(
         )
         scored = int(batch.model_evaluations.sum())
         stages.computed(explainer.bundle.description.name, batch.method, len(batch), scored)
-        return [*Encoded.each(row_answers(batch))]
+        return [*Encoded.each(batch_answers(batch))]
     except ModelOutputError as error:
         if error.whatever_rows:
             raise

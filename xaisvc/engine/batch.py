@@ -68,7 +68,7 @@ class ExplanationBatch:
         rows: The rows as validated.
         attribution: The numbers and how they were made.
         predictions: Output tensor of each row, in the tensor's own unit; float64, (n,).
-        caveats: One tuple per row, most severe first; a row's texts are made when they are read.
+        caveats: One tuple per row, most severe first; a row's objects are made when it is read.
         provenance: Where the batch comes from.
         ids: One identifier per row.
         created_at: Time of the answer, ISO 8601 in UTC.

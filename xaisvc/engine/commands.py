@@ -145,6 +145,49 @@ class AnswerBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodComparison:
+    """Where one stored explanation of a row and the first one of a comparison disagree, and how far they agree.
+
+    Players are material if they have a twentieth or more of the sum of absolute attributions under one of the two.
+
+    Attributes:
+        id: Id of the explanation that is compared with the first.
+        method: The method that made it.
+        caveats: Caveats of kind `method_disagreement`, as `Explainer.explain_methods` gives them; `first` and `second`
+            in their evidence are values of the first explanation and of this one. Empty where nothing material differs.
+        material_players: Number of material players.
+        kendall_tau: Kendall's tau-b of their absolute attributions, from -1 to 1; None for fewer than two of them, or
+            ties only.
+        sign_agreement: Share of them whose signs do not conflict, as the caveat counts it; None without any.
+        leader_agreement: Of those that are among the three largest under one of the two, the share that is so under
+            both; None without any.
+    """
+
+    id: str
+    method: str
+    caveats: tuple[Caveat, ...]
+    material_players: int
+    kendall_tau: float | None
+    sign_agreement: float | None
+    leader_agreement: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Stored explanations of one row by several methods, all others compared with the first.
+
+    Attributes:
+        id: Id of the first.
+        method: The method that made it.
+        others: One for each of the others, in the order in which they were named.
+    """
+
+    id: str
+    method: str
+    others: tuple[MethodComparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
     """What one reader made of one explanation.
 

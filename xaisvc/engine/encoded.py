@@ -4,44 +4,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaisvc.records.answers import answer_columns, decode_answers, encode_answers
+import numpy as np
+
+from xaisvc.records.answers import decode_answers, encode_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from xaisvc.types import AnswerColumns, RowAnswer
+    from xaisvc.types import AnswerColumns
 
 
 class Encoded(bytes):
     """An encoded answer that was computed just now, so that nobody need read it again.
 
     Attributes:
-        answer: What it was encoded from. Equal to what the bytes say, number by number.
+        columns: What it was computed with. Equal to what the bytes say, number by number.
+        place: Its row among these.
     """
 
-    answer: RowAnswer
+    columns: AnswerColumns
+    place: int
 
     @classmethod
-    def each(cls, answers: Sequence[RowAnswer]) -> list[Self]:
+    def each(cls, answers: AnswerColumns) -> list[Self]:
         """Encodes answers.
 
         Raises:
             StoreError: If one holds a number that is not finite.
         """
         found = []
-        for raw, answer in zip(encode_answers(answers), answers, strict=True):
+        for place, raw in enumerate(encode_answers(answers)):
             one = cls(raw)
-            one.answer = answer
+            one.columns, one.place = answers, place
             found.append(one)
         return found
 
 
 def columns_of(stored: Sequence[bytes]) -> AnswerColumns:
-    """Answers as columns, read only where they were not computed just now.
+    """Answers as columns, read only where they were not all computed just now and together.
 
     Raises:
         StoreError: If one is no answer of a known version, or they have not the same number of players.
     """
-    known = [one.answer for one in stored if isinstance(one, Encoded)]
-    return answer_columns(known) if known and len(known) == len(stored) else decode_answers(stored)
+    first = stored[0] if stored else b""
+    if not isinstance(first, Encoded):
+        return decode_answers(stored)
+    places = [one.place for one in stored if isinstance(one, Encoded) and one.columns is first.columns]
+    if len(places) < len(stored):
+        return decode_answers(stored)
+    if places == list(range(len(first.columns))):
+        return first.columns
+    return first.columns.take(np.array(places, dtype=np.intp))

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.caveats import RowCaveats
 from xaisvc.types import (
+    AnswerColumns,
     AnswerFrame,
+    CaveatTable,
     ExplainedOutput,
     ExplanationRecord,
     PlayerValue,
@@ -78,11 +81,30 @@ def software() -> Mapping[str, str]:
     return found
 
 
-def row_answers(batch: ExplanationBatch) -> list[RowAnswer]:
-    """What was found for each row of a batch, in order."""
-    seen = batch.provenance.background_predictions
-    ranks = (np.searchsorted(seen, batch.predictions, side="left") / len(seen)).tolist()
-    return [_row_answer(batch, i, rank) for i, rank in enumerate(ranks)]
+def batch_answers(batch: ExplanationBatch) -> AnswerColumns:
+    """What was found for the rows of a batch, column by column."""
+    output, attribution = batch.provenance.output, batch.attribution
+    seen, predictions = batch.provenance.background_predictions, batch.predictions
+    own = attribution.own or ((attribution.exact, attribution.detail),) * len(batch)
+    exact = [is_exact for is_exact, _ in own]
+    numbers = predictions.tolist()
+    bands = [output.band(one) for one in numbers] if output.bands else [None] * len(numbers)
+    caveats = batch.caveats
+    return AnswerColumns(
+        predictions=predictions,
+        rank_shares=np.searchsorted(seen, predictions, side="left") / len(seen),
+        base_values=attribution.base_values,
+        outputs=attribution.outputs,
+        values=attribution.values,
+        standard_errors=None if all(exact) else attribution.standard_errors,
+        exact=exact,
+        model_evaluations=attribution.model_evaluations,
+        bands=["" if band is None else band.id for band in bands],
+        adverse=[output.is_adverse(one) for one in numbers],
+        details=[detail for _, detail in own],
+        diagnostics=[dict(one) for one in attribution.diagnostics] if attribution.diagnostics else [{}] * len(batch),
+        caveats=caveats.table if isinstance(caveats, RowCaveats) else CaveatTable.of(caveats),
+    )
 
 
 def _row_answer(batch: ExplanationBatch, index: int, rank_share: float) -> RowAnswer:

@@ -25,6 +25,7 @@ from xaisvc.engine.reading import Requests
 from xaisvc.engine.recorded import Records
 from xaisvc.engine.stages import NoStages, Stage
 from xaisvc.engine.stored import StoredExplanations
+from xaisvc.engine.stored_comparison import compare_stored
 from xaisvc.engine.studies_text import describe_studies
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.engine.views import Views
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xaisvc.engine.answering import Answering, RowResult
-    from xaisvc.engine.commands import ExplainCommand, Feedback, RenderedView, ViewRequest
+    from xaisvc.engine.commands import Comparison, ExplainCommand, Feedback, RenderedView, ViewRequest
     from xaisvc.engine.models import ServedModel, ServedModels
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.recorded import Block
@@ -291,6 +292,17 @@ class ExplanationService:
         """
         check_numbers(caller)
         return self._stored.get(record_id, caller).record
+
+    def compare_explanations(self, ids: Sequence[str], caller: Caller = LOCAL) -> Comparison:
+        """Where stored explanations of one row by several methods disagree; see `compare_stored`. Stores nothing.
+
+        Raises:
+            NotFoundError: If one of them is none for this caller, or its content was erased; names its place.
+            NotAllowedError: If the caller may not see attributions.
+            InvalidRequestError: If they cannot be compared; says which and why.
+        """
+        check_numbers(caller)
+        return compare_stored(ids, lambda record_id: self._stored.get(record_id, caller).record)
 
     def render_view(
         self, record_id: str, view: ViewRequest, caller: Caller = LOCAL, *, reader: str = ""

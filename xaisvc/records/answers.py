@@ -14,26 +14,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.errors import StoreError
-from xaisvc.records.answer_words import plain_text, read_rest, read_words, words_and_figures
+from xaisvc.records.answer_words import read_rest, read_words, write_words
 from xaisvc.records.codec import decode_json, encode_json
-from xaisvc.types import AnswerColumns, AnswerFrame, RowAnswer
+from xaisvc.types import AnswerColumns, AnswerFrame, CaveatTable, RowAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from pydantic import TypeAdapter
 
-    from xaisvc.types import Table
+    from xaisvc.types import CaveatForm, Table
 
 FRAME_FORMAT = "xaisvc.frame/v1"
 ANSWER_VERSION_BYTE = 2
 ROW_VERSION_BYTE = 1
 
 _HEAD = struct.Struct("<BBHHI4dq")
+_FIRST = np.zeros(1, dtype=np.intp)
 _ROW_HEAD = struct.Struct("<BHI")
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _EXACT, _ADVERSE_KNOWN, _ADVERSE = 1, 2, 4
+_FLAGS_OF = {None: 0, False: _ADVERSE_KNOWN, True: _ADVERSE_KNOWN | _ADVERSE}
 _ADVERSE_OF = {0: None, _ADVERSE: None, _ADVERSE_KNOWN: False, _ADVERSE_KNOWN | _ADVERSE: True}
 
 
@@ -68,40 +70,86 @@ def encode_answer(answer: RowAnswer) -> bytes:
     Raises:
         StoreError: If it holds a number that is not finite.
     """
-    return encode_answers((answer,))[0]
+    return encode_answers(answer_columns((answer,)))[0]
 
 
-def encode_answers(answers: Sequence[RowAnswer]) -> list[bytes]:
-    """Each answer as `encode_answer` gives it; quicker for many.
+def encode_answers(answers: AnswerColumns) -> list[bytes]:
+    """Each answer as `encode_answer` gives it.
 
     Raises:
         StoreError: If one holds a number that is not finite.
     """
-    numbers = [
-        answer.values if answer.exact else np.concatenate((answer.values, answer.standard_errors)) for answer in answers
-    ]
-    singles = [(answer.prediction, answer.rank_share, answer.base_value, answer.output) for answer in answers]
-    if answers and not (np.isfinite(np.concatenate(numbers)).all() and np.isfinite(singles).all()):
+    if len(set(answers.exact)) > 1:  # they have not the same form
+        found = [b""] * len(answers)
+        for exact in (True, False):
+            rows = np.flatnonzero(np.array(answers.exact) == exact)
+            for row, stored in zip(rows.tolist(), encode_answers(answers.take(rows)), strict=True):
+                found[row] = stored
+        return found
+    figures, places = _figures_of(answers)
+    texts = _texts_of(answers)
+    heads = _heads(answers, np.diff(places), [len(text) for text in texts])
+    if not (np.isfinite(heads["singles"]).all() and np.isfinite(heads["numbers"]).all() and np.isfinite(figures).all()):
         raise StoreError("a number that is not finite cannot be recorded")
-    return [_encoded(*parts) for parts in zip(answers, numbers, singles, strict=True)]
+    size, fixed, packed = heads.itemsize, heads.tobytes(), figures.tobytes()
+    ends = [8 * place for place in places.tolist()]
+    return [fixed[i * size : (i + 1) * size] + packed[ends[i] : ends[i + 1]] + text for i, text in enumerate(texts)]
 
 
-def _encoded(answer: RowAnswer, numbers: NDArray[np.float64], singles: tuple[float, float, float, float]) -> bytes:
-    flags = (
-        (_EXACT if answer.exact else 0)
-        | (0 if answer.adverse is None else _ADVERSE_KNOWN)
-        | (_ADVERSE if answer.adverse else 0)
-    )
-    text, figures = (
-        words_and_figures(answer)
-        if answer.diagnostics or answer.caveats
-        else (plain_text(answer.band, answer.detail, ()), ())
-    )
-    head = _HEAD.pack(
-        ANSWER_VERSION_BYTE, flags, len(answer.values), len(figures), len(text), *singles, answer.model_evaluations
-    )
-    packed = np.ascontiguousarray(numbers, dtype="<f8").tobytes()
-    return head + packed + (struct.pack(f"<{len(figures)}d", *figures) if figures else b"") + text
+def _figures_of(answers: AnswerColumns) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """The figures of all rows one after the other, and where those of each row begin; diagnostics come first."""
+    caveats = answers.caveats
+    places = caveats.places[caveats.starts]
+    if not any(answers.diagnostics):
+        return np.ascontiguousarray(caveats.figures, dtype="<f8"), places
+    own = [[one[name] for name in sorted(one)] for one in answers.diagnostics]
+    pieces = [
+        piece
+        for diagnostics, start, stop in zip(own, places[:-1], places[1:], strict=True)
+        for piece in (diagnostics, caveats.figures[start:stop])
+    ]
+    before = np.cumsum([0, *map(len, own)])
+    return np.concatenate([np.empty(0), *pieces]).astype("<f8"), places + before
+
+
+def _texts_of(answers: AnswerColumns) -> list[bytes]:
+    """The words of each row; most rows share theirs with others."""
+    caveats = answers.caveats
+    said, starts = caveats.said.tolist(), caveats.starts.tolist()
+    known: dict[tuple[str, str, tuple[str, ...], tuple[int, ...]], bytes] = {}
+    found = []
+    for i, (band, detail, own) in enumerate(zip(answers.bands, answers.details, answers.diagnostics, strict=True)):
+        names = tuple(sorted(own)) if own else ()
+        key = (band, detail, names, tuple(said[starts[i] : starts[i + 1]]))
+        text = known.get(key)
+        if text is None:
+            text = known[key] = write_words(band, detail, names, tuple([caveats.forms[j] for j in key[3]]))
+        found.append(text)
+    return found
+
+
+def _heads(answers: AnswerColumns, figures: NDArray[np.intp], texts: list[int]) -> NDArray[np.void]:
+    """The fixed part of each row."""
+    n, p = answers.values.shape
+    errors = answers.standard_errors
+    heads = np.empty(n, dtype=_packed(p if errors is None else 2 * p))
+    flags = {
+        (exact, adverse): (_EXACT if exact else 0) | _FLAGS_OF[adverse]
+        for exact in (True, False)
+        for adverse in _FLAGS_OF
+    }
+    heads["version"] = ANSWER_VERSION_BYTE
+    heads["flags"] = [flags[key] for key in zip(answers.exact, answers.adverse, strict=True)]
+    heads["p"] = p
+    heads["figures"] = figures
+    heads["text"] = texts
+    for place, one in enumerate((answers.predictions, answers.rank_shares, answers.base_values, answers.outputs)):
+        heads["singles"][:, place] = one
+    heads["evaluations"] = answers.model_evaluations
+    heads["numbers"][:, :p] = answers.values
+    if errors is not None:
+        heads["numbers"][:, p:] = errors
+    return heads
 
 
 def decode_answer(stored: bytes) -> RowAnswer:
@@ -119,7 +167,7 @@ def decode_answer(stored: bytes) -> RowAnswer:
         if version != ANSWER_VERSION_BYTE or len(stored) != end + 8 * m + n_text:
             raise _damaged("answer")
         numbers = np.frombuffer(stored, dtype="<f8", count=p if exact else 2 * p, offset=_HEAD.size)
-        band, detail, diagnostics, caveats = read_rest(stored[end:], m) if m else read_words(stored[end:])
+        band, detail, diagnostics, caveats = read_rest(stored[end:], m)
     except (struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise _damaged("answer") from error
     return RowAnswer(
@@ -160,13 +208,12 @@ def decode_answers(stored: Sequence[bytes]) -> AnswerColumns:
     if not is_like.all() or (lengths != [len(raw) for raw in stored]).any():
         return _as_columns(stored)
     try:
-        rests = [
-            read_rest(raw[size:], m) if m else read_words(raw[size:])
-            for raw, m in zip(stored, found["figures"].tolist(), strict=True)
-        ]
-    except (struct.error, ValueError, KeyError, TypeError, IndexError) as error:
+        words = [read_words(raw[end:], m) for raw, end, m in _rests(stored, found, size)]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise _damaged("answer") from error
-    bands, details, diagnostics, caveats = zip(*rests, strict=True)
+    bands, details, names, forms = zip(*words, strict=True)
+    figures = np.frombuffer(b"".join([raw[size:end] for raw, end, _ in _rests(stored, found, size)]), dtype="<f8")
+    diagnostics, caveats = _read_figures(figures, found["figures"], names, forms)
     singles, numbers = found["singles"], found["numbers"]
     return AnswerColumns(
         predictions=singles[:, 0],
@@ -183,6 +230,47 @@ def decode_answers(stored: Sequence[bytes]) -> AnswerColumns:
         diagnostics=diagnostics,
         caveats=caveats,
     )
+
+
+def _rests(stored: Sequence[bytes], heads: NDArray[np.void], size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Of each row its bytes, where its words begin, and how many figures stand before them."""
+    for raw, m in zip(stored, heads["figures"].tolist(), strict=True):
+        yield raw, size + 8 * m, m
+
+
+def _read_figures(
+    figures: NDArray[np.float64],
+    counts: NDArray[np.uint16],
+    names: Sequence[tuple[str, ...]],
+    forms: Sequence[tuple[CaveatForm, ...]],
+) -> tuple[Sequence[Mapping[str, float]], CaveatTable]:
+    """The diagnostics and caveats of rows, from their figures and from what these are called."""
+    known: dict[tuple[CaveatForm, ...], NDArray[np.intp]] = {}
+    places: dict[CaveatForm, int] = {}
+    said = []
+    for own in forms:
+        found = known.get(own)
+        if found is None:
+            found = known[own] = np.array([places.setdefault(form, len(places)) for form in own], dtype=np.intp)
+        said.append(found)
+    ends = np.cumsum(counts, dtype=np.intp)
+    diagnostics: list[Mapping[str, float]] = [{}] * len(forms)
+    is_caveat = np.ones(len(figures), dtype=np.bool_)
+    for i, own_names in enumerate(names):
+        if own_names:
+            start = int(ends[i]) - int(counts[i])
+            diagnostics[i] = dict(zip(own_names, figures[start : start + len(own_names)].tolist(), strict=True))
+            is_caveat[start : start + len(own_names)] = False
+    all_said = np.concatenate([np.empty(0, dtype=np.intp), *said])
+    sizes = np.array([form.n_figures for form in places], dtype=np.intp)
+    table = CaveatTable(
+        forms=tuple(places),
+        starts=np.cumsum([0, *map(len, said)], dtype=np.intp),
+        said=all_said,
+        places=np.concatenate([[0], np.cumsum(sizes[all_said], dtype=np.intp)]) if len(all_said) else _FIRST,
+        figures=figures if is_caveat.all() else figures[is_caveat],
+    )
+    return diagnostics, table
 
 
 def _as_columns(stored: Sequence[bytes]) -> AnswerColumns:
@@ -215,7 +303,7 @@ def answer_columns(found: Sequence[RowAnswer]) -> AnswerColumns:
         adverse=[answer.adverse for answer in found],
         details=[answer.detail for answer in found],
         diagnostics=[answer.diagnostics for answer in found],
-        caveats=[answer.caveats for answer in found],
+        caveats=CaveatTable.of([answer.caveats for answer in found]),
     )
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from array import array
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from xaisvc.server.convert import figures, row_result, timestamp
 from xaisvc.server.convert_caveats import set_caveat
 from xaisvc.server.convert_models import digests
-from xaisvc.types import reliability_level
+from xaisvc.types import Level
 from xaisvc.v1 import explanations_pb2
 from xaisvc.wire import LEVEL_TO_WIRE, SPACE_TO_WIRE
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from xaisvc.engine.commands import AnswerBatch
-    from xaisvc.types import AnswerFrame, Caveat
+    from xaisvc.types import AnswerFrame, CaveatTable
 
 
 def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamResponse:
@@ -94,64 +96,37 @@ def _details(details: Sequence[str]) -> list[explanations_pb2.BatchText]:
     return [explanations_pb2.BatchText(text=text, places=found) for text, found in places.items()]
 
 
-@dataclass(slots=True)
-class _Said:
-    """A caveat and the rows that it is said of.
-
-    Attributes:
-        caveat: As it is said of the first of them.
-        places: Places of the rows.
-        evidence: Figures of each row, in alphabetical order of their names.
-        robust: Value, low and high of each row's robust number; empty without one.
-    """
-
-    caveat: Caveat
-    places: list[int] = field(default_factory=list)
-    evidence: list[float] = field(default_factory=list)
-    robust: list[float] = field(default_factory=list)
-
-
-def _add_caveats(message: explanations_pb2.ExplanationBatch, caveats: Sequence[tuple[Caveat, ...]]) -> None:
+def _add_caveats(message: explanations_pb2.ExplanationBatch, table: CaveatTable) -> None:
     """Each caveat's words once; for every row its own stand in order. And the level that follows from them."""
-    message.reliability.extend([LEVEL_TO_WIRE[reliability_level(own)] for own in caveats])
-    found: dict[Hashable, _Said] = {}
-    for place, own in enumerate(caveats):
-        for rank, caveat in enumerate(own):
-            evidence = sorted(caveat.evidence.items())
-            robust = caveat.robust
-            # The rank is part of the name, so that the order in the message is an order for every row.
-            name = (
-                rank,
-                caveat.kind,
-                caveat.severity,
-                caveat.message,
-                caveat.players,
-                caveat.gates,
-                caveat.model_rows,
-                robust and robust.players,
-                *[figure for figure, _ in evidence],
-            )
-            said = found.get(name)
-            if said is None:
-                said = found[name] = _Said(caveat)
-            said.places.append(place)
-            said.evidence += [value for _, value in evidence]
-            if robust is not None:
-                said.robust += (robust.value, robust.low, robust.high)
-    for _, said in sorted(found.items(), key=_rank):
-        added = message.caveats.add(places=said.places)
-        set_caveat(added.caveat, said.caveat)
-        added.evidence.extend(_unless_alike(said.evidence, len(said.places)))
-        added.robust.extend(_unless_alike(said.robust, len(said.places)))
+    n, counts = len(table), np.diff(table.starts)
+    levels = [LEVEL_TO_WIRE[level] for level in _LEVELS]
+    orders = np.array([form.order for form in table.forms], dtype=np.intp)
+    # The most severe caveat of a row comes first.
+    worst = np.full(n, len(levels) - 1)
+    worst[counts > 0] = orders[table.said[table.starts[:-1][counts > 0]]]
+    message.reliability.extend([levels[order] for order in worst.tolist()])
+    ranks = np.arange(len(table.said)) - np.repeat(table.starts[:-1], counts)
+    rows = np.repeat(np.arange(n), counts)
+    names = ranks * max(len(table.forms), 1) + table.said
+    order = np.argsort(names, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(names[order])) + 1) if len(order) else []
+    # By rank first, so that the order in the message is an order for every row; then by the first row.
+    for own in sorted(groups, key=lambda group: (ranks[group[0]], group[0])):
+        form = table.forms[int(table.said[own[0]])]
+        figures = table.figures[table.places[own][:, None] + np.arange(form.n_figures)]
+        k = len(form.evidence)
+        added = message.caveats.add(places=rows[own].tolist())
+        set_caveat(added.caveat, form.caveat(figures[0].tolist()))
+        added.evidence.extend(_unless_alike(figures[:, :k]))
+        added.robust.extend(_unless_alike(figures[:, k:]))
 
 
-def _unless_alike(numbers: list[float], n: int) -> list[float]:
-    """The numbers of n rows, or none if they are the same in every row."""
-    packed = array("d", numbers).tobytes()
-    return [] if packed == packed[: len(packed) // n] * n else numbers
+def _unless_alike(numbers: NDArray[np.float64]) -> list[float]:
+    """The numbers of some rows, row by row, or none if they are the same in every row."""
+    packed = np.ascontiguousarray(numbers)
+    bits = packed.view(np.int64)
+    return [] if (bits == bits[0]).all() else packed.ravel().tolist()
 
 
-def _rank(item: tuple[Hashable, _Said]) -> int:
-    """The rank of a caveat among those of its rows, which its name begins with."""
-    rank: int = item[0][0]  # type: ignore[index] # the rank comes first
-    return rank
+_LEVELS = (Level.UNRELIABLE, Level.CARE, Level.NORMAL)
+"""What follows from the most severe caveat of a row, in the order of severities."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc.engine.answered import Underway
 from xaisvc.errors import InvalidRequestError
-from xaisvc.server import convert, convert_batches, convert_feedback, convert_models
+from xaisvc.server import convert, convert_batches, convert_comparison, convert_feedback, convert_models
 from xaisvc.server.calls import current
 from xaisvc.v1 import (
     audiences_pb2,
@@ -172,6 +172,19 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         def work() -> explanations_pb2.GetExplanationResponse:
             record = self._service.get_explanation(convert.record_id(request.id), caller)
             return explanations_pb2.GetExplanationResponse(explanation=convert.explanation(record))
+
+        return await self._workers.run(work)
+
+    async def CompareExplanations(  # noqa: N802 - the protocol's name
+        self, request: explanations_pb2.CompareExplanationsRequest, context: grpc.ServicerContext
+    ) -> explanations_pb2.CompareExplanationsResponse:
+        """Says where stored explanations of one row by several methods disagree."""
+        del context
+        caller = current().caller
+
+        def work() -> explanations_pb2.CompareExplanationsResponse:
+            found = self._service.compare_explanations(list(request.ids), caller)
+            return convert_comparison.comparison_response(found)
 
         return await self._workers.run(work)
 

@@ -22,6 +22,16 @@ from xaisvc.types.attribution import (
     TreeTerm,
 )
 from xaisvc.types.caller import LOCAL, RAW_AUDIENCE, Caller
+from xaisvc.types.caveat_table import CaveatForm, CaveatTable, Finding, caveat_figures
+from xaisvc.types.counterfactual import (
+    SELECTION_RULE,
+    Alternative,
+    ChangedFeature,
+    Outcome,
+    RowCounterfactuals,
+    SupportFunction,
+    Tried,
+)
 from xaisvc.types.interest import Interest
 from xaisvc.types.record import (
     Caveat,
@@ -71,8 +81,10 @@ from xaisvc.types.table import Table
 __all__ = [
     "LOCAL",
     "RAW_AUDIENCE",
+    "SELECTION_RULE",
     "AdditiveModel",
     "Adverse",
+    "Alternative",
     "AnswerColumns",
     "AnswerFrame",
     "Attribution",
@@ -82,7 +94,10 @@ __all__ = [
     "BundleDescription",
     "Caller",
     "Caveat",
+    "CaveatForm",
+    "CaveatTable",
     "Change",
+    "ChangedFeature",
     "Cloud",
     "CloudDraws",
     "CloudModel",
@@ -98,6 +113,7 @@ __all__ = [
     "ExplainedOutput",
     "ExplanationRecord",
     "Feature",
+    "Finding",
     "Gate",
     "Interest",
     "Kind",
@@ -107,6 +123,7 @@ __all__ = [
     "LoadedModel",
     "ModelFunction",
     "Observed",
+    "Outcome",
     "Output",
     "PairFunction",
     "PairValues",
@@ -122,11 +139,13 @@ __all__ = [
     "RecordedAttribution",
     "RobustNumber",
     "RowAnswer",
+    "RowCounterfactuals",
     "Runtime",
     "Sensitivity",
     "Settings",
     "Severity",
     "Space",
+    "SupportFunction",
     "Table",
     "TableLookUp",
     "TensorColumn",
@@ -134,5 +153,7 @@ __all__ = [
     "TreeEnsemble",
     "TreeMode",
     "TreeTerm",
+    "Tried",
+    "caveat_figures",
     "reliability_level",
 ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from xaisvc.types.caveat_table import CaveatTable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFrame:
@@ -118,7 +120,7 @@ class AnswerColumns:
         adverse: One for each row.
         details: One for each row.
         diagnostics: One for each row.
-        caveats: One for each row.
+        caveats: Of all rows.
     """
 
     predictions: NDArray[np.float64]
@@ -133,8 +135,29 @@ class AnswerColumns:
     adverse: Sequence[bool | None]
     details: Sequence[str]
     diagnostics: Sequence[Mapping[str, float]]
-    caveats: Sequence[tuple[Caveat, ...]]
+    caveats: CaveatTable
 
     def __len__(self) -> int:
         """Number of rows n."""
         return len(self.predictions)
+
+    def take(self, rows: NDArray[np.intp]) -> AnswerColumns:
+        """Some of the rows, in the order in which their indices are given."""
+        own = rows.tolist()
+        return AnswerColumns(
+            predictions=self.predictions[rows],
+            rank_shares=self.rank_shares[rows],
+            base_values=self.base_values[rows],
+            outputs=self.outputs[rows],
+            values=self.values[rows],
+            standard_errors=None
+            if self.standard_errors is None or all(self.exact[i] for i in own)
+            else self.standard_errors[rows],
+            exact=[self.exact[i] for i in own],
+            model_evaluations=self.model_evaluations[rows],
+            bands=[self.bands[i] for i in own],
+            adverse=[self.adverse[i] for i in own],
+            details=[self.details[i] for i in own],
+            diagnostics=[self.diagnostics[i] for i in own],
+            caveats=self.caveats.take(rows),
+        )

@@ -69,17 +69,21 @@ class TensorColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """How the person concerned can change a feature.
+    """What may be offered to the person concerned as another value of a feature.
 
     Attributes:
-        direction: Allowed direction.
-        minimum: Smallest value that can be reached, in the feature's unit; None for no bound.
-        maximum: Largest value that can be reached, in the feature's unit; None for no bound.
+        direction: Allowed direction; of a boolean, `increase` is to true and `decrease` to false.
+        minimum: Smallest value that can be offered, in the feature's unit; None for the background's smallest.
+        maximum: Largest value that can be offered, in the feature's unit; None for the background's largest.
+        step: Values offered are whole multiples of it, in the feature's unit; None for 1 (integers, days).
+        to: Categories that can be offered, as text; empty for other kinds.
     """
 
     direction: Direction = Direction.ANY
     minimum: float | None = None
     maximum: float | None = None
+    step: float | None = None
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ class Feature:
         category_labels: Language to (category value to name for readers).
         concept: Id of the concept it belongs to; None to stand alone.
         sensitivity: Who may see it; None hides it from everybody but data scientists.
-        change: How it can be changed; None if it cannot.
+        change: What else may be offered; None if it is never offered to be changed.
         observed_range: Smallest and largest value in the background, in the feature's unit; None for categories.
     """
 

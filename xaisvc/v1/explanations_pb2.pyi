@@ -1639,3 +1639,127 @@ class GetExplanationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetExplanationResponse: _TypeAlias = GetExplanationResponse  # noqa: Y015
+
+@_typing.final
+class CompareExplanationsRequest(_message.Message):
+    """Asks where stored explanations of one row by several methods disagree."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of two to five explanations, each by another method: the same version of the same model, the same row, output,
+        space and players. All others are compared with the first.
+        """
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareExplanationsRequest: _TypeAlias = CompareExplanationsRequest  # noqa: Y015
+
+@_typing.final
+class CompareExplanationsResponse(_message.Message):
+    """Where the explanations and the first one disagree."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the first explanation."""
+    method: _builtins.str
+    """Name of the method that made it."""
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodComparison]:
+        """One for each of the others, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        method: _builtins.str = ...,
+        others: _abc.Iterable[Global___MethodComparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "method", b"method", "others", b"others"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareExplanationsResponse: _TypeAlias = CompareExplanationsResponse  # noqa: Y015
+
+@_typing.final
+class MethodComparison(_message.Message):
+    """Where one explanation and the first one disagree, and how far they agree.
+
+    Players are material if they have a twentieth or more of the sum of absolute attributions under one of the two.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CAVEATS_FIELD_NUMBER: _builtins.int
+    MATERIAL_PLAYERS_FIELD_NUMBER: _builtins.int
+    KENDALL_TAU_FIELD_NUMBER: _builtins.int
+    SIGN_AGREEMENT_FIELD_NUMBER: _builtins.int
+    LEADER_AGREEMENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the explanation."""
+    method: _builtins.str
+    """Name of the method that made it."""
+    material_players: _builtins.int
+    """Number of material players."""
+    kendall_tau: _builtins.float
+    """Kendall's tau-b of their absolute attributions, from -1 to 1; absent for fewer than two of them, or ties only."""
+    sign_agreement: _builtins.float
+    """Share of them whose signs do not conflict, as the caveat counts it, from 0 to 1; absent without any."""
+    leader_agreement: _builtins.float
+    """Of those that are among the three largest under one of the two, the share that is so under both, from 0 to 1;
+    absent without any.
+    """
+    @_builtins.property
+    def caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caveat]:
+        """Caveats of kind `method_disagreement`: `first` and `second` in their evidence are values of the first explanation
+        and of this one. Empty where nothing material differs.
+        """
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        method: _builtins.str = ...,
+        caveats: _abc.Iterable[Global___Caveat] | None = ...,
+        material_players: _builtins.int = ...,
+        kendall_tau: _builtins.float | None = ...,
+        sign_agreement: _builtins.float | None = ...,
+        leader_agreement: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kendall_tau", b"_kendall_tau", "_leader_agreement", b"_leader_agreement", "_sign_agreement", b"_sign_agreement", "kendall_tau", b"kendall_tau", "leader_agreement", b"leader_agreement", "sign_agreement", b"sign_agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kendall_tau", b"_kendall_tau", "_leader_agreement", b"_leader_agreement", "_sign_agreement", b"_sign_agreement", "caveats", b"caveats", "id", b"id", "kendall_tau", b"kendall_tau", "leader_agreement", b"leader_agreement", "material_players", b"material_players", "method", b"method", "sign_agreement", b"sign_agreement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__kendall_tau: _TypeAlias = _typing.Literal["kendall_tau"]  # noqa: Y015
+    _WhichOneofArgType__kendall_tau: _TypeAlias = _typing.Literal["_kendall_tau", b"_kendall_tau"]  # noqa: Y015
+    _WhichOneofReturnType__leader_agreement: _TypeAlias = _typing.Literal["leader_agreement"]  # noqa: Y015
+    _WhichOneofArgType__leader_agreement: _TypeAlias = _typing.Literal["_leader_agreement", b"_leader_agreement"]  # noqa: Y015
+    _WhichOneofReturnType__sign_agreement: _TypeAlias = _typing.Literal["sign_agreement"]  # noqa: Y015
+    _WhichOneofArgType__sign_agreement: _TypeAlias = _typing.Literal["_sign_agreement", b"_sign_agreement"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kendall_tau) -> _WhichOneofReturnType__kendall_tau | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leader_agreement) -> _WhichOneofReturnType__leader_agreement | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sign_agreement) -> _WhichOneofReturnType__sign_agreement | None: ...
+
+Global___MethodComparison: _TypeAlias = MethodComparison  # noqa: Y015

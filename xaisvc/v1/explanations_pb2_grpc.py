@@ -58,6 +58,11 @@ class ExplanationServiceStub:
                 request_serializer=xaisvc_dot_v1_dot_explanations__pb2.GetExplanationRequest.SerializeToString,
                 response_deserializer=xaisvc_dot_v1_dot_explanations__pb2.GetExplanationResponse.FromString,
                 _registered_method=True)
+        self.CompareExplanations = channel.unary_unary(
+                '/xaisvc.v1.ExplanationService/CompareExplanations',
+                request_serializer=xaisvc_dot_v1_dot_explanations__pb2.CompareExplanationsRequest.SerializeToString,
+                response_deserializer=xaisvc_dot_v1_dot_explanations__pb2.CompareExplanationsResponse.FromString,
+                _registered_method=True)
 
 
 class ExplanationServiceServicer:
@@ -104,6 +109,17 @@ class ExplanationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareExplanations(self, request, context):
+        """Says where stored explanations of one row by several methods, such as SHAP and LIME, disagree, and how far they
+        agree. It is computed from what was stored: no model is run, and nothing is stored.
+
+        For callers who may see attributions. NOT_FOUND as `GetExplanation`, with the place of the id; INVALID_ARGUMENT
+        with the path of each id that does not fit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExplanationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +142,11 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
                     servicer.GetExplanation,
                     request_deserializer=xaisvc_dot_v1_dot_explanations__pb2.GetExplanationRequest.FromString,
                     response_serializer=xaisvc_dot_v1_dot_explanations__pb2.GetExplanationResponse.SerializeToString,
+            ),
+            'CompareExplanations': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareExplanations,
+                    request_deserializer=xaisvc_dot_v1_dot_explanations__pb2.CompareExplanationsRequest.FromString,
+                    response_serializer=xaisvc_dot_v1_dot_explanations__pb2.CompareExplanationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -240,6 +261,33 @@ class ExplanationService:
             '/xaisvc.v1.ExplanationService/GetExplanation',
             xaisvc_dot_v1_dot_explanations__pb2.GetExplanationRequest.SerializeToString,
             xaisvc_dot_v1_dot_explanations__pb2.GetExplanationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareExplanations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xaisvc.v1.ExplanationService/CompareExplanations',
+            xaisvc_dot_v1_dot_explanations__pb2.CompareExplanationsRequest.SerializeToString,
+            xaisvc_dot_v1_dot_explanations__pb2.CompareExplanationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

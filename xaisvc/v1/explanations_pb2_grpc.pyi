@@ -56,6 +56,13 @@ class ExplanationServiceStub:
     """Writes a stored explanation for another audience, or again."""
     GetExplanation: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.GetExplanationRequest, _explanations_pb2.GetExplanationResponse]
     """Reads a stored explanation back. NOT_FOUND if there is none with this id."""
+    CompareExplanations: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.CompareExplanationsRequest, _explanations_pb2.CompareExplanationsResponse]
+    """Says where stored explanations of one row by several methods, such as SHAP and LIME, disagree, and how far they
+    agree. It is computed from what was stored: no model is run, and nothing is stored.
+
+    For callers who may see attributions. NOT_FOUND as `GetExplanation`, with the place of the id; INVALID_ARGUMENT
+    with the path of each id that does not fit.
+    """
 
 @_typing.type_check_only
 class ExplanationServiceAsyncStub(ExplanationServiceStub):
@@ -85,6 +92,13 @@ class ExplanationServiceAsyncStub(ExplanationServiceStub):
     """Writes a stored explanation for another audience, or again."""
     GetExplanation: _aio.UnaryUnaryMultiCallable[_explanations_pb2.GetExplanationRequest, _explanations_pb2.GetExplanationResponse]  # type: ignore[assignment]
     """Reads a stored explanation back. NOT_FOUND if there is none with this id."""
+    CompareExplanations: _aio.UnaryUnaryMultiCallable[_explanations_pb2.CompareExplanationsRequest, _explanations_pb2.CompareExplanationsResponse]  # type: ignore[assignment]
+    """Says where stored explanations of one row by several methods, such as SHAP and LIME, disagree, and how far they
+    agree. It is computed from what was stored: no model is run, and nothing is stored.
+
+    For callers who may see attributions. NOT_FOUND as `GetExplanation`, with the place of the id; INVALID_ARGUMENT
+    with the path of each id that does not fit.
+    """
 
 class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Explains decisions of ONNX models and shows each explanation to its readers.
@@ -135,5 +149,18 @@ class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explanations_pb2.GetExplanationResponse, _abc.Awaitable[_explanations_pb2.GetExplanationResponse]]:
         """Reads a stored explanation back. NOT_FOUND if there is none with this id."""
+
+    @_abc_1.abstractmethod
+    def CompareExplanations(
+        self,
+        request: _explanations_pb2.CompareExplanationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explanations_pb2.CompareExplanationsResponse, _abc.Awaitable[_explanations_pb2.CompareExplanationsResponse]]:
+        """Says where stored explanations of one row by several methods, such as SHAP and LIME, disagree, and how far they
+        agree. It is computed from what was stored: no model is run, and nothing is stored.
+
+        For callers who may see attributions. NOT_FOUND as `GetExplanation`, with the place of the id; INVALID_ARGUMENT
+        with the path of each id that does not fit.
+        """
 
 def add_ExplanationServiceServicer_to_server(servicer: ExplanationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.caveats.spoken import all_caveats, kinds
 from xaisvc import caveats
-from xaisvc.caveats import CAVEATS, Finding, find_caveats
-from xaisvc.types import Attribution, Severity, Table, reliability_level
+from xaisvc.caveats import CAVEATS, find_caveats
+from xaisvc.types import Attribution, Finding, Severity, Table, reliability_level
 from xaisvc.types.proxies import Proxies, Proxy
 from xaisvc.types.record import Level
 from xaisvc.types.reliance import Use
@@ -241,13 +241,24 @@ def test_lime_finds_the_diagnostics_of_each_row(make_context: MakeContext) -> No
     assert jaccards == [0.5, 0.9]
 
 
-def test_texts_are_made_when_they_are_read(context: CaveatContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_made_when_a_row_is_read(context: CaveatContext, monkeypatch: pytest.MonkeyPatch) -> None:
     found = all_caveats(context)
-    monkeypatch.setattr("xaisvc.caveats.missing_input.Caveat", lambda **_: pytest.fail("made"))
-    missing = next(i for i in range(COUNT) if context.rows.columns["job"][i] is None)
+    silent = next(i for i in range(COUNT) if not found[i])
+    table = found.table
+    monkeypatch.setattr("xaisvc.types.caveat_table.Caveat", lambda **_: pytest.fail("made"))
 
+    assert found[silent] == ()
+    assert len(found.table) == len(table) == COUNT
     with pytest.raises(pytest.fail.Exception, match="made"):
-        _ = found[missing]
+        _ = found[next(i for i in range(COUNT) if table.starts[i] < table.starts[i + 1])]
+
+
+def test_the_table_holds_what_the_rows_say(context: CaveatContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = all_caveats(context)
+    monkeypatch.setattr(caveats, "PIECE_ROWS", 7)
+
+    assert list(found.table) == list(found)
+    assert list(all_caveats(context).table) == list(found)
 
 
 def test_shares_of_a_row_of_zeros_are_zero(make_context: MakeContext) -> None:

@@ -7,7 +7,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from xaisvc.caveats.conditional import MEDIUM_SHARE, are_top, second_opinion
+from xaisvc.caveats.conditional import MEDIUM_SHARE, second_opinion
+from xaisvc.caveats.leading import are_top
 from xaisvc.types.second_opinion import Gaps, SecondOpinion, Thresholds
 
 SETS = ((0, 3, 4), (1, 5))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.caveats.spoken import all_caveats, kinds, said
+from tests.unit.caveats.spoken import kinds, said
 from xaisvc.types import Players, Severity
 
 if TYPE_CHECKING:
@@ -54,9 +54,3 @@ def test_players_that_hold_what_goes_together_mix_nothing(make_context: MakeCont
     context = make_context(effects=TOGETHER, hybrids=_unreal(0.3), players=both, has_opinion=False)
 
     assert kinds(context) == []
-
-
-def test_all_rows_share_one_caveat(make_context: MakeContext) -> None:
-    found = all_caveats(make_context(effects=TOGETHER, hybrids=_unreal(0.3)))
-
-    assert found[0][0] is found[0][0]

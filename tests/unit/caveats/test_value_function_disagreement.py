@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.unit.caveats.spoken import said
-from xaisvc.caveats.conditional import are_top
+from xaisvc.caveats.leading import are_top
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:

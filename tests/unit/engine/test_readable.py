@@ -6,23 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tests.unit.frames import FRAME
 from xaisvc.engine.readable import ReadableParts
 from xaisvc.records import Event, EventKind, Part, encode_description
 from xaisvc.records.answers import encode_answer, encode_frame, encode_rows
 from xaisvc.types import (
-    AnswerFrame,
     BundleDescription,
     Caveat,
-    Digests,
     Feature,
     Gate,
     Kind,
     Output,
-    Players,
     RobustNumber,
     RowAnswer,
     Severity,
-    Space,
     Table,
     TensorColumn,
 )
@@ -38,27 +35,6 @@ DESCRIPTION = BundleDescription(
     out_of_scope="Nothing else",
     features=(Feature(id="age", kind=Kind.NUMERIC, source=TensorColumn(tensor="age")),),
     outputs=(Output(id="default", tensor="p", target=1),),
-)
-FRAME = AnswerFrame(
-    bundle="loans",
-    bundle_version="1",
-    digests=Digests(model="aa", background="bb", schema="cc"),
-    device="cpu",
-    answer_version=1,
-    software={},
-    output="default",
-    prediction_space=Space.PROBABILITY,
-    space=Space.LOG_ODDS,
-    method="tree",
-    value_function="interventional",
-    players=Players(kind="features", names=("age",), members=(("age",),)),
-    seed=0,
-    budget=None,
-    budget_text="",
-    portfolio_rows=0,
-    portfolio_mean=0.0,
-    adverse_share=None,
-    portfolio_mean_abs=None,
 )
 CAVEATS = (
     Caveat(

@@ -14,6 +14,7 @@ import pytest
 from xaisvc.config import Settings
 from xaisvc.engine.answered import Answered, Underway
 from xaisvc.engine.commands import AudienceInfo, ModelInfo, RenderedView, RowOutcome, ServiceLimits
+from xaisvc.engine.stored_comparison import compare_stored
 from xaisvc.errors import NotFoundError
 from xaisvc.server.app import start
 from xaisvc.server.entrance import open_entrance
@@ -36,10 +37,10 @@ from xaisvc.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from xaisvc.engine.commands import ExplainCommand, ViewRequest
+    from xaisvc.engine.commands import Comparison, ExplainCommand, ViewRequest
     from xaisvc.server.app import RunningServer
     from xaisvc.server.instruments import Instruments
 
@@ -130,6 +131,9 @@ class FakeService:
         if record_id != "r1":
             raise NotFoundError("there is no explanation with this id")
         return a_record()
+
+    def compare_explanations(self, ids: Sequence[str], caller: Caller) -> Comparison:
+        return compare_stored(ids, lambda record_id: self.get_explanation(record_id, caller))
 
     def render_view(self, record_id: str, view: ViewRequest, caller: Caller, *, reader: str) -> RenderedView:
         del reader

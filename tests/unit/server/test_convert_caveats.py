@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.frames import FRAME
 from tests.unit.server.conftest import a_record
 from xaisvc.client import answers
 from xaisvc.client.batches import streamed_batch
@@ -19,15 +20,12 @@ from xaisvc.server.convert_batches import stream_response
 from xaisvc.types import (
     LOCAL,
     AnswerColumns,
-    AnswerFrame,
     Caveat,
-    Digests,
+    CaveatTable,
     Gate,
     Level,
-    Players,
     RobustNumber,
     Severity,
-    Space,
 )
 from xaisvc.v1 import explanations_pb2 as pb
 
@@ -52,27 +50,6 @@ OUTSIDER = replace(LOCAL, audiences=frozenset({"customer"}))
 def a_batch(caveats: list[tuple[Caveat, ...]]) -> AnswerBatch:
     n = len(caveats)
     zeros = np.zeros(n)
-    frame = AnswerFrame(
-        bundle="loans",
-        bundle_version="1.0.0",
-        digests=Digests(model="aa", background="bb", schema="cc"),
-        device="cpu",
-        answer_version=1,
-        software={},
-        output="default",
-        prediction_space=Space.PROBABILITY,
-        space=Space.LOG_ODDS,
-        method="tree",
-        value_function="interventional",
-        players=Players(kind="features", names=("age",), members=(("age",),)),
-        seed=0,
-        budget=None,
-        budget_text="",
-        portfolio_rows=100,
-        portfolio_mean=0.5,
-        adverse_share=None,
-        portfolio_mean_abs=None,
-    )
     columns = AnswerColumns(
         predictions=zeros,
         rank_shares=zeros,
@@ -86,10 +63,10 @@ def a_batch(caveats: list[tuple[Caveat, ...]]) -> AnswerBatch:
         adverse=[None] * n,
         details=[""] * n,
         diagnostics=[{}] * n,
-        caveats=caveats,
+        caveats=CaveatTable.of(caveats),
     )
     return AnswerBatch(
-        frame=frame,
+        frame=FRAME,
         created_at="2026-03-01T12:00:00Z",
         indices=range(n),
         ids=[f"r{i}" for i in range(n)],

@@ -10,10 +10,14 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.unit.server.calling import REQUEST, eventually, failure
 from xaisvc.rights import TOKENS_FILE, Grant, TokenFile
 from xaisvc.server import health as health_module
+from xaisvc.server.app import SERVICES
+from xaisvc.v1 import explanations_pb2_grpc
 
 if TYPE_CHECKING:
+    import threading
     from pathlib import Path
 
 RESPONSE = health_pb2.HealthCheckResponse
@@ -125,3 +129,48 @@ async def test_watchers_are_bounded(serving: Any, service: Any, monkeypatch: pyt
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(0.01)
         second.cancel()
+
+
+async def test_health_answers_while_all_workers_are_busy(serving: Any, service: Any, gate: threading.Event) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service) as served:
+        call = asyncio.ensure_future(
+            failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))
+        )
+        await eventually(lambda: len(service.commands) == 1)
+        health = health_pb2_grpc.HealthStub(served.channel)
+        states = {
+            name: (await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
+            for name in ("", *SERVICES)
+        }
+        gate.set()
+        await call
+
+    assert set(states.values()) == {health_pb2.HealthCheckResponse.SERVING}
+
+
+async def test_health_of_an_unknown_service_is_not_found(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        health = health_pb2_grpc.HealthStub(served.channel)
+        error = await failure(health.Check(health_pb2.HealthCheckRequest(service="no.Such")))
+
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert [event["code"] for event in served.events("call")] == ["NOT_FOUND"]
+    assert served.events("failure") == []
+
+
+async def test_health_is_logged_only_where_it_fails(serving: Any, service: Any) -> None:
+    async with serving(service) as served:
+        health = health_pb2_grpc.HealthStub(served.channel)
+        await health.Check(health_pb2.HealthCheckRequest())
+        assert served.events("call") == []
+        with pytest.raises(grpc.aio.AioRpcError):
+            await health.Check(health_pb2.HealthCheckRequest(service="nothing-here"))
+
+    assert [(event["method"], event["code"]) for event in served.events("call")] == [
+        ("/grpc.health.v1.Health/Check", "NOT_FOUND")
+    ]
