@@ -13,6 +13,7 @@ import argparse
 import importlib
 import inspect
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ SCENARIOS = (
 def main() -> None:
     """Runs scenarios from the command line."""
     arguments = _parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the services that were started, as Ctrl-C does
     os.environ["XAISVC_CACHE_DIR"] = ""  # leaves no plans behind and finds none
     chosen = SCENARIOS if arguments.scenario == "all" else (arguments.scenario,)
     right = True

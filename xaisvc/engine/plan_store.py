@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from xaisvc import __version__
+from xaisvc.engine.frames import ANSWER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,7 +137,7 @@ class BundlePlans:
 
     def _name(self, key: str) -> str:
         # Another version of the code may make other numbers under the same key.
-        text = json.dumps([_MARK.decode(), __version__, *self._digests, key])
+        text = json.dumps([_MARK.decode(), __version__, ANSWER_VERSION, *self._digests, key])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _read(self, name: str) -> dict[str, NDArray[np.generic]] | None:
