@@ -107,8 +107,26 @@ def test_a_stored_explanation_is_the_one_that_was_answered(client: xaisvc.Client
     assert client.render_view(row.explained().id, "data_scientist", "text").content
 
 
+def test_methods_are_compared_as_the_library_compares_them(
+    client: xaisvc.Client, applicants: Rows, bundles: Path
+) -> None:
+    batches = xaisvc.Explainer(bundles / MODEL, device="cpu").explain_methods(applicants, ["auto", "lime"])
+    told = [tuple(caveat for caveat in own if caveat.kind == "method_disagreement") for own in batches["lime"].caveats]
+    replies = [client.explain(MODEL, applicants, method=method) for method in batches]
+
+    found = [client.compare([row.id for row in rows]) for rows in zip(*replies, strict=True)]
+
+    assert [one.others[0].caveats for one in found] == told
+    assert {(one.method, one.others[0].method) for one in found} == {("linear", "lime")}
+    for one in found:
+        (other,) = one.others
+        assert (other.leader_agreement == other.sign_agreement == 1) == (not other.caveats)
+        for caveat in other.caveats:
+            assert other.kendall_tau == caveat.evidence["kendall_tau"]
+
+
 def test_models_and_audiences_are_described(client: xaisvc.Client, applicants: Rows) -> None:
-    assert [info.description.name for info in client.list_models()] == ["german-credit-boosting", MODEL]
+    assert [info.description.name for info in client.list_models()] == ["card-fraud", "german-credit-boosting", MODEL]
     model = client.get_model(MODEL)
     assert model.description.feature_ids == tuple(applicants[0])
     assert "features that go together" in model.studies
@@ -172,6 +190,18 @@ WRONG: dict[str, tuple[Callable[[xaisvc.Client, Rows], object], type[Exception],
     ),
     "record": (lambda c, _: c.get_explanation("nope"), NotFoundError, "there is no explanation with this id"),
     "no record": (lambda c, _: c.get_explanation(""), InvalidRequestError, "id: no explanation is named"),
+    "comparison of one": (lambda c, _: c.compare(["a"]), InvalidRequestError, "ids: got 1; name the ids of 2 to 5"),
+    "comparison with nothing": (lambda c, _: c.compare(["x-0", "y-0"]), NotFoundError, r"ids\[0\]: there is no explan"),
+    "comparison with itself": (
+        lambda c, rows: c.compare([c.explain(MODEL, rows[:1])[0].id] * 2),
+        InvalidRequestError,
+        r"ids\[1\]: is the same as ids\[0\]; name each explanation once",
+    ),
+    "comparison of two rows": (
+        lambda c, rows: c.compare([row.id for row in c.explain(MODEL, rows[:2])]),
+        InvalidRequestError,
+        r"ids\[1\]: explains another row than ids\[0\]: they differ in .*; compare explanations of one row",
+    ),
     "record of a view": (lambda c, _: c.render_view("nope", "customer"), NotFoundError, "there is no explanation"),
     "model to describe": (lambda c, _: c.get_model("nope"), NotFoundError, "there is no model 'nope'"),
 }
@@ -242,7 +272,14 @@ async def test_the_asynchronous_client_does_the_same(service: Any, applicants: R
         assert len(reply.records) == len(applicants)
         assert await client.get_explanation(record.id) == record
         assert await client.render_view(record.id, "customer", "text") == reply[0].view("customer", "text")
-        assert [info.description.name for info in await client.list_models()] == ["german-credit-boosting", MODEL]
+        lime = (await client.explain(MODEL, applicants[:1], method="lime"))[0].id
+        comparison = await client.compare([record.id, lime])
+        assert (comparison.id, [other.id for other in comparison.others]) == (record.id, [lime])
+        assert [info.description.name for info in await client.list_models()] == [
+            "card-fraud",
+            "german-credit-boosting",
+            MODEL,
+        ]
         assert (await client.get_model(MODEL)).description.name == MODEL
         assert {audience.id for audience in await client.list_audiences()} == AUDIENCES
         with pytest.raises(NotFoundError, match="there is no model 'nope'"):

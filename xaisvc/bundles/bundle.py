@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.bundles.files import PinnedFile
+    from xaisvc.types.outcomes import ClosedCases, OutcomeBands
     from xaisvc.types.record import Digests
     from xaisvc.types.schema import BundleDescription
     from xaisvc.types.table import Column, Table
@@ -43,7 +44,10 @@ class Bundle:
         reference: Expected predictions; None if the bundle brings none.
         protected: Name to values of attributes that the model is not given, for the rows of the background, so that
             proxies of them can be found: texts with None for unknown, or numbers with NaN; (b,).
-        digests: SHA-256 of model, background and schema; the protected attributes count as a part of the schema.
+        cases: Closed cases of both outcomes, to compare a new one with; None if the bundle brings none.
+        bands: Output id to what became of past cases, band by band.
+        digests: SHA-256 of model, background and schema; protected attributes, closed cases and outcomes of bands count
+            as parts of the schema.
         files: The files as they were when they were read, for `check_unchanged`. The reference is not among them,
             because no answer depends on it.
     """
@@ -56,3 +60,5 @@ class Bundle:
     digests: Digests
     files: tuple[PinnedFile, ...]
     protected: Mapping[str, Column] = field(default_factory=dict)
+    cases: ClosedCases | None = None
+    bands: Mapping[str, OutcomeBands] = field(default_factory=dict)

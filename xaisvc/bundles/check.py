@@ -9,6 +9,7 @@ import numpy as np
 from xaisvc.bundles.check_data import check_background
 from xaisvc.bundles.check_description import check_description
 from xaisvc.bundles.check_inputs import check_inputs
+from xaisvc.bundles.check_outcomes import check_outcomes
 from xaisvc.bundles.drift import compare
 from xaisvc.bundles.findings import CheckReport, Finding
 from xaisvc.bundles.graph_walk import walk
@@ -55,6 +56,7 @@ def check_bundle(bundle: Bundle, *, inputs: Sequence[TensorInfo], score: Score) 
     findings = check_description(bundle.description)
     findings += check_inputs(bundle.description, inputs)
     findings += check_background(bundle)
+    findings += check_outcomes(bundle)
     if any(finding.level == "error" for finding in findings):
         findings.append(
             Finding("error", "outputs", "not checked, because the rows do not fit the graph; mend that first")

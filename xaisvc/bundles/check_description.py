@@ -6,15 +6,22 @@ from typing import TYPE_CHECKING
 
 from xaisvc.bundles.draft import TO_FILL
 from xaisvc.bundles.findings import Finding
+from xaisvc.types.schema import Sensitivity
 
 if TYPE_CHECKING:
     from xaisvc.types.schema import BundleDescription
 
 _MOST_NAMED = 5
+_OFFERED = (Sensitivity.PUBLIC, Sensitivity.CUSTOMER_OWN, Sensitivity.INTERNAL)
+"""Classes that customers or relationship managers may see."""
 
 
 def check_description(description: BundleDescription) -> list[Finding]:
-    """Warns of texts that are still to be filled in, of features without a class, and of outputs without a decision."""
+    """Warns of what its readers would miss.
+
+    Texts that are still to be filled in, features without a class, changes that nobody can be offered, and outputs
+    without a decision.
+    """
     findings = []
     texts = {"owner": description.owner, "purpose": description.purpose, "out_of_scope": description.out_of_scope}
     open_texts = [name for name, text in texts.items() if text.startswith(TO_FILL)]
@@ -31,6 +38,17 @@ def check_description(description: BundleDescription) -> list[Finding]:
                 "sensitivity",
                 f"{len(unclassed)} of {len(description.features)} features have no sensitivity class ({named}), "
                 "so nobody but data scientists is shown them",
+            )
+        )
+    unseen = [one.id for one in description.features if one.change is not None and one.sensitivity not in _OFFERED]
+    if unseen:
+        findings.append(
+            Finding(
+                "warning",
+                "change",
+                f"{', '.join(unseen[:_MOST_NAMED])}{', …' if len(unseen) > _MOST_NAMED else ''} may be offered to be "
+                "changed, but the sensitivity class keeps it from whoever could be offered it; give another class, or "
+                "remove 'change'",
             )
         )
     default = description.outputs[0]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.bundles.bands import BANDS, parse_bands
 from xaisvc.bundles.bundle import Bundle, Reference
+from xaisvc.bundles.cases import parse_cases
 from xaisvc.bundles.files import current_mark, list_files, mark_of, open_folder, read_file
 from xaisvc.bundles.label_files import language_of
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.bundles.files import PinnedFile
+    from xaisvc.types.outcomes import ClosedCases
     from xaisvc.types.schema import BundleDescription
     from xaisvc.types.table import Column, Table
 
@@ -35,6 +38,7 @@ LABELS = "labels"
 BACKGROUND = "background"
 REFERENCE = "reference"
 PROTECTED = "protected"
+CASES = "cases"
 PREDICTION = "prediction:"
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_TABLE_BYTES = 512 * 2**20
@@ -74,9 +78,12 @@ def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bu
         background, background_pin = found
         reference = _table(folder, REFERENCE)
         protected = _table(folder, PROTECTED)
+        cases = _table(folder, CASES)
+        bands = _optional(folder, BANDS, MAX_MANIFEST_BYTES)
     description = parse_manifest(manifest, labels={language: content for language, (content, _) in labels.items()})
     check_model(model, limits=limits)
-    schema_pins = (manifest_pin, *(pin for _, pin in labels.values()), *([protected[1]] if protected else []))
+    beside = [found[1] for found in (protected, cases, bands) if found]
+    schema_pins = (manifest_pin, *(pin for _, pin in labels.values()), *beside)
     rows = _rows(description, read_frame(background, background_pin.name), background_pin.name)
     return Bundle(
         path=root,
@@ -89,6 +96,8 @@ def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bu
         digests=Digests(model=model_pin.sha256, background=background_pin.sha256, schema=schema_digest(schema_pins)),
         files=(*schema_pins, model_pin, background_pin),
         protected={} if protected is None else _protected(description, *protected, len(rows)),
+        cases=None if cases is None else _cases(description, *cases),
+        bands={} if bands is None else parse_bands(description, bands[0], model_pin.sha256),
     )
 
 
@@ -118,7 +127,7 @@ def check_unchanged(bundle: Bundle) -> None:
 
 
 def schema_digest(pins: tuple[PinnedFile, ...]) -> str:
-    """SHA-256 over name and digest of `bundle.yaml`, labels and protected attributes, in the order of their names."""
+    """SHA-256 over name and digest of each file: `bundle.yaml`, labels and what lies beside them, in order of name."""
     lines = [f"{pin.sha256} {pin.name}\n" for pin in sorted(pins, key=lambda pin: pin.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -177,6 +186,17 @@ def _table(folder: int, stem: str) -> tuple[bytes, PinnedFile] | None:
 
 def _protected(description: BundleDescription, content: bytes, pin: PinnedFile, n_rows: int) -> Mapping[str, Column]:
     return parse_protected(description, read_frame(content, pin.name), n_rows, pin.name)
+
+
+def _cases(description: BundleDescription, content: bytes, pin: PinnedFile) -> ClosedCases:
+    return parse_cases(description, read_frame(content, pin.name), pin.name, pin.sha256)
+
+
+def _optional(folder: int, name: str, max_bytes: int) -> tuple[bytes, PinnedFile] | None:
+    try:
+        return read_file(folder, name, max_bytes=max_bytes)
+    except FileNotFoundError:
+        return None
 
 
 def _rows(description: BundleDescription, frame: pd.DataFrame, file: str) -> Table:

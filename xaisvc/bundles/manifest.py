@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
+from xaisvc.bundles.changes import read_bound, read_change
 from xaisvc.bundles.label_files import merge_labels
 from xaisvc.bundles.yaml_nodes import read_yaml
 from xaisvc.types.schema import (
@@ -14,9 +15,7 @@ from xaisvc.types.schema import (
     Adverse,
     Band,
     BundleDescription,
-    Change,
     Concept,
-    Direction,
     Feature,
     Kind,
     Output,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 SCHEMA = "xaisvc.bundle/v1"
 MANIFEST = "bundle.yaml"
 
-_EPOCH = date(1970, 1, 1)
 _ID = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}"
 _ID_RULE = "use letters, digits, '_', '-' and '.'"
 _NAME = r"[a-z0-9][a-z0-9-]{0,99}"
@@ -255,10 +253,10 @@ def _feature(node: Node, languages: tuple[str, ...], concepts: tuple[str, ...]) 
         labels=_labels(fields.get("label"), languages),
         concept=concept,
         sensitivity=fields["sensitivity"].choice(Sensitivity) if "sensitivity" in fields else None,
-        change=_change(fields["change"], kind) if "change" in fields else None,
         observed_range=_range(fields.get("observed_range"), kind),
     )
-    return _with_categories(feature, node, fields.get("categories"), languages)
+    feature = _with_categories(feature, node, fields.get("categories"), languages)
+    return replace(feature, change=read_change(fields["change"], feature)) if "change" in fields else feature
 
 
 def _feature_id(node: Node) -> str:
@@ -315,18 +313,6 @@ def _category_value(node: Node) -> str:
     return value
 
 
-def _change(node: Node, kind: Kind) -> Change:
-    fields = node.fields(("direction", "minimum", "maximum"))
-    minimum = _bound(fields["minimum"], kind) if "minimum" in fields else None
-    maximum = _bound(fields["maximum"], kind) if "maximum" in fields else None
-    direction = fields["direction"].choice(Direction) if "direction" in fields else Direction.ANY
-    if kind is Kind.CATEGORY and (minimum is not None or maximum is not None or direction is not Direction.ANY):
-        raise node.error("a category has no order, so a change has no direction and no bounds; write {direction: any}")
-    if minimum is not None and maximum is not None and minimum > maximum:
-        raise node.error("the minimum is above the maximum; swap them")
-    return Change(direction=direction, minimum=minimum, maximum=maximum)
-
-
 def _range(node: Node | None, kind: Kind) -> tuple[float, float] | None:
     if node is None:
         return None
@@ -335,20 +321,10 @@ def _range(node: Node | None, kind: Kind) -> tuple[float, float] | None:
     items = node.items()
     if len(items) != 2:  # noqa: PLR2004  # a range has two ends
         raise node.error("must be two values, [smallest, largest]")
-    low, high = (_bound(item, kind) for item in items)
+    low, high = (read_bound(item, kind) for item in items)
     if low > high:
         raise node.error("the smallest value is above the largest; swap them")
     return (low, high)
-
-
-def _bound(node: Node, kind: Kind) -> float:
-    """A number, or for dates the days since 1970-01-01, which may be written as a date."""
-    if kind is Kind.DATE:
-        try:
-            return float((date.fromisoformat(node.scalar()) - _EPOCH).days)
-        except ValueError:
-            pass
-    return node.number()
 
 
 def _check_sources(node: Node, features: tuple[Feature, ...]) -> None:

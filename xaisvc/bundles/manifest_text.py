@@ -54,8 +54,11 @@ _FEATURES_NOTE = """\
 #   observed_range   smallest and largest value in the background
 #   sensitivity      who may see it: public, customer_own, internal, confidential, protected, proxy, fraud_signal
 #                    or aml; without it, data scientists only
-#   change           how the person concerned can change it; absent if not at all, for example
-#                    change: {direction: decrease, minimum: 6, maximum: 60}
+#   change           other values that may be offered to the person concerned, if they would change the decision;
+#                    absent if none (the default). Numbers go up (increase), down (decrease) or both ways (any), in
+#                    whole multiples of step; categories only to those listed. For example
+#                    change: {direction: decrease, minimum: 500, maximum: 15000, step: 100}
+#                    change: {to: [guarantor, co_applicant]}
 """
 
 
@@ -146,11 +149,15 @@ def _category(feature: Feature, value: str) -> str:
 
 
 def _change(change: Change, kind: Kind) -> str:
+    if kind is Kind.CATEGORY:
+        return f"{{to: [{', '.join(map(scalar, change.to))}]}}"
     parts = [f"direction: {change.direction}"]
     if change.minimum is not None:
         parts.append(f"minimum: {_bound(change.minimum, kind)}")
     if change.maximum is not None:
         parts.append(f"maximum: {_bound(change.maximum, kind)}")
+    if change.step is not None:
+        parts.append(f"step: {number(change.step)}")
     return f"{{{', '.join(parts)}}}"
 
 

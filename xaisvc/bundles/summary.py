@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xaisvc.bundles.bundle import Bundle
+    from xaisvc.types.outcomes import OutcomeBands
     from xaisvc.types.schema import Change, Feature, Output
 
 _COLUMNS = 100
@@ -50,7 +51,27 @@ def describe_bundle(bundle: Bundle) -> str:
     reference = "none" if bundle.reference is None else f"{len(bundle.reference.rows):,} rows"
     lines += _entry("reference", reference)
     lines += _entry("protected", ", ".join(bundle.protected) or "none")
+    lines += _entry("closed cases", _closed_cases(bundle))
+    for bands in bundle.bands.values():
+        lines += ["", f"outcomes of '{bands.output}', {bands.first.isoformat()} to {bands.last.isoformat()}"]
+        lines += _outcomes(bands)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _closed_cases(bundle: Bundle) -> str:
+    if bundle.cases is None:
+        return "none"
+    confirmed = int(bundle.cases.confirmed.sum())
+    return f"{confirmed:,} confirmed, {len(bundle.cases) - confirmed:,} cleared"
+
+
+def _outcomes(bands: OutcomeBands) -> Iterator[str]:
+    """A line for each band, with the share confirmed and its 95 % interval."""
+    width = max(len(band.band) for band in bands.bands)
+    for band in bands.bands:
+        share = "" if band.share is None else f", {band.share:.1%}"
+        within = "" if band.interval is None else f" ({band.interval[0]:.1%} to {band.interval[1]:.1%})"
+        yield f"  {band.band:<{width}}  {band.confirmed:,} of {band.cases:,} confirmed{share}{within}"
 
 
 def _entry(key: str, text: str) -> list[str]:
@@ -99,12 +120,15 @@ def _values(feature: Feature) -> str:
 def _change(change: Change | None, kind: Kind) -> str:
     if change is None:
         return ""
+    if kind is Kind.CATEGORY:
+        return f"can change: to {' or '.join(change.to)}"
     bounds = [
         f"{word} {_number(value, kind)}"
         for word, value in (("from", change.minimum), ("to", change.maximum))
         if value is not None
     ]
-    return " ".join(["can change:", str(change.direction), *bounds])
+    steps = [] if change.step is None else [f"in steps of {change.step:,.6g}"]
+    return " ".join(["can change:", str(change.direction), *bounds, *steps])
 
 
 def _number(value: float, kind: Kind) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -9,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xaisvc.bundles.bands import BANDS, parse_bands, write_bands
 from xaisvc.bundles.bundle import Reference
-from xaisvc.bundles.load import BACKGROUND, MODEL, PREDICTION, PROTECTED, REFERENCE, parse_reference
+from xaisvc.bundles.cases import as_cases, write_cases
+from xaisvc.bundles.load import BACKGROUND, CASES, MODEL, PREDICTION, PROTECTED, REFERENCE, parse_reference
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
 from xaisvc.bundles.manifest_text import write_manifest
 from xaisvc.bundles.protected import parse_protected, write_protected
@@ -20,8 +23,11 @@ from xaisvc.bundles.tabular import rows_error, write_parquet
 from xaisvc.errors import BundleError, InvalidRowsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
+    from xaisvc.types.outcomes import ClosedCases, OutcomeBands
     from xaisvc.types.schema import BundleDescription
     from xaisvc.types.table import Table
 
@@ -34,6 +40,8 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
     background: pd.DataFrame | Table,
     reference: pd.DataFrame | Reference | None = None,
     protected: pd.DataFrame | None = None,
+    cases: pd.DataFrame | ClosedCases | None = None,
+    bands: Iterable[OutcomeBands] = (),
     overwrite: bool = False,
 ) -> Path:
     """Writes a bundle's folder.
@@ -48,6 +56,8 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
         background: Rows that stand in for absent features.
         reference: Rows with expected predictions; a DataFrame has a column `prediction:<output id>` per output.
         protected: One column per protected attribute that the model is not given, for the rows of the background.
+        cases: Closed cases of both outcomes; a DataFrame has the columns that `cases.parse_cases` names.
+        bands: What became of past cases, band by band, counted with this model.
         overwrite: Whether a bundle that is already there is replaced. Any other folder is never touched.
 
     Returns:
@@ -75,6 +85,13 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
         known = reference if isinstance(reference, Reference) else parse_reference(described, reference, "reference")
         extra = {f"{PREDICTION}{output}": values for output, values in known.predictions.items()}
         files[f"{REFERENCE}.parquet"] = write_parquet(described, known.rows, extra)
+    if cases is not None:
+        files[f"{CASES}.parquet"] = write_cases(described, as_cases(described, cases, CASES))
+    counted = tuple(bands)
+    if counted:
+        digest = hashlib.sha256(model).hexdigest()
+        files[BANDS] = write_bands(described, counted, digest).encode()
+        parse_bands(described, files[BANDS], digest)
     try:
         _replace(target, files)
     except OSError as error:

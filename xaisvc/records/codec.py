@@ -14,6 +14,8 @@ from xaisvc.errors import StoreError
 from xaisvc.types import BundleDescription, ExplanationRecord
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pydantic import TypeAdapter
 
 _T = TypeVar("_T")
@@ -80,10 +82,17 @@ def encode_json(name: str, adapter: TypeAdapter[_T], value: _T) -> bytes:
     """
     envelope = {"format": name, "content": adapter.dump_python(value)}
     try:
-        text = json.dumps(envelope, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(
+            envelope, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=_day
+        )
     except ValueError as error:
         raise StoreError(f"{name}: a number that is not finite cannot be recorded") from error
     return text.encode()
+
+
+def _day(value: date) -> str:
+    """A day as JSON has it, and as it is read again."""
+    return value.isoformat()
 
 
 def decode_json(name: str, adapter: TypeAdapter[_T], stored: bytes) -> _T:

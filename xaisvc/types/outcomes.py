@@ -7,6 +7,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     import numpy as np
@@ -50,11 +51,14 @@ class BandOutcome:
         band: Id of the band.
         cases: Cases that fell into it.
         confirmed: How many of them were confirmed later.
+        parts: Cases and confirmed cases of each part of the period, for example of each week; empty if only the sums
+            are known.
     """
 
     band: str
     cases: int
     confirmed: int
+    parts: tuple[tuple[int, int], ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -62,9 +66,14 @@ class BandOutcome:
         return self.confirmed / self.cases if self.cases else None
 
     @property
+    def independent(self) -> float:
+        """As many independent cases as these are worth, see `independent_cases`; all of them if no parts are known."""
+        return independent_cases(self.parts) if self.parts else float(self.cases)
+
+    @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the share, as `wilson_interval` has it; None without a case."""
-        return wilson_interval(self.confirmed, self.cases) if self.cases else None
+        """Wilson's 95 % interval of the share, for as many cases as are independent; None without a case."""
+        return None if self.share is None else wilson_interval(self.share, self.independent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,22 +131,46 @@ class SimilarCases:
     remote: NDArray[np.bool_]
 
 
-def wilson_interval(hits: int, cases: int) -> tuple[float, float]:
+def independent_cases(parts: Sequence[tuple[int, int]]) -> float:
+    """As many independent cases as the cases of k parts of a period are worth.
+
+    Cases of one week are alike: a theft makes several, and thieves come in waves. With n_s cases and h_s confirmed ones
+    in part s, N = sum n_s and q = sum h_s / N, the variance of q between parts is
+
+        V = k / (k - 1) * sum_s (h_s - q n_s)^2 / N^2
+
+    and q (1 - q) / N if all cases were independent. N is divided by V over that where V is larger (Kish, Survey
+    Sampling, 1965, chapter 5).
+
+    Args:
+        parts: Cases and confirmed cases of each part; at least 2 parts.
+    """
+    k, total, hits = len(parts), sum(n for n, _ in parts), sum(h for _, h in parts)
+    if not total:
+        return 0.0
+    share = hits / total
+    between = k / (k - 1) * sum((h - share * n) ** 2 for n, h in parts) / total**2
+    alone = share * (1 - share) / total
+    return total / max(between / alone, 1.0) if alone > 0 else float(total)
+
+
+def wilson_interval(share: float, cases: float) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of independent cases (Wilson, JASA 22, 1927, page 210).
 
-    With q = hits / cases, n = cases and z the 97.5 % point of the normal distribution, the ends are
+    With q the share, n the cases and z the 97.5 % point of the normal distribution, the ends are
 
         (q + z^2 / 2n -+ z sqrt(q (1 - q) / n + z^2 / 4n^2)) / (1 + z^2 / n)
 
-    >>> low, high = wilson_interval(0, 100)
+    >>> low, high = wilson_interval(0.0, 100)
     >>> low, round(high, 4)
     (0.0, 0.037)
 
     Args:
-        hits: Cases that count, from 0 to `cases`.
-        cases: Cases in all, at least 1.
+        share: Share of the cases that count.
+        cases: Cases in all, above 0.
     """
-    share, z2 = hits / cases, _NORMAL_95**2
+    z2 = _NORMAL_95**2
     middle = (share + z2 / (2 * cases)) / (1 + z2 / cases)
     reach = _NORMAL_95 / (1 + z2 / cases) * sqrt(share * (1 - share) / cases + z2 / (4 * cases**2))
-    return 0.0 if hits == 0 else middle - reach, 1.0 if hits == cases else middle + reach
+    low = 0.0 if share == 0.0 else max(middle - reach, 0.0)
+    return low, 1.0 if share == 1.0 else min(middle + reach, 1.0)

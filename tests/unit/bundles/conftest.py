@@ -49,7 +49,7 @@ def description() -> BundleDescription:
                 unit="EUR",
                 allow_missing=True,
                 sensitivity=Sensitivity.CUSTOMER_OWN,
-                change=Change(direction=Direction.INCREASE, minimum=0.0),
+                change=Change(direction=Direction.INCREASE, minimum=0.0, step=50.0),
             ),
             Feature(id="member", kind=Kind.BOOLEAN, source=TensorColumn(tensor="member")),
             Feature(

@@ -37,6 +37,17 @@ def test_features_that_only_data_scientists_see_are_named(description: BundleDes
     )
 
 
+def test_changes_that_nobody_can_be_offered_are_named(description: BundleDescription) -> None:
+    features = tuple(
+        replace(feature, sensitivity=Sensitivity.PROXY) if feature.change else feature
+        for feature in complete(description).features
+    )
+
+    (finding,) = check_description(replace(description, features=features))
+    assert (finding.level, finding.name) == ("warning", "change")
+    assert finding.message.startswith("income may be offered to be changed, but the sensitivity class keeps it from")
+
+
 def test_an_output_without_a_decision_is_named(description: BundleDescription) -> None:
     output = replace(description.outputs[0], threshold=None)
 

@@ -9,7 +9,7 @@ import pytest
 
 from xaisvc.bundles import parse_manifest
 from xaisvc.errors import BundleError
-from xaisvc.types import Adverse, Direction, Kind, Sensitivity, Space, TensorColumn
+from xaisvc.types import Adverse, Change, Direction, Kind, Sensitivity, Space, TensorColumn
 
 GOOD = """\
 schema: xaisvc.bundle/v1
@@ -87,6 +87,18 @@ def test_every_field_is_read() -> None:
     assert since.observed_range == (18262.0, 18628.0)  # days from 1970-01-01, by `date -d 2020-01-01 +%s` / 86400
 
 
+def test_what_may_be_offered_is_read() -> None:
+    source = GOOD.replace("minimum: 20}", "minimum: 20, maximum: 60, step: 5}")
+    source = source.replace("column: 3", "column: 3\n    change: {to: [no, 1e3]}")
+    source = source.replace("kind: date", "kind: date\n    change: {direction: decrease, minimum: 2020-01-01}")
+    age, job, since = parse_manifest(source.encode()).features
+
+    assert age.change == Change(direction=Direction.INCREASE, minimum=20.0, maximum=60.0, step=5.0)
+    assert job.change == Change(to=("no", "1e3"))
+    assert since.change == Change(direction=Direction.DECREASE, minimum=18262.0)
+    assert all(feature.change is None for feature in parse_manifest(GOOD.encode()).features[1:])
+
+
 def test_the_age_of_the_background_is_read() -> None:
     source = GOOD.replace("outputs:", "background: {as_of: 2025-12-31, max_age_days: 90}\noutputs:").encode()
     found, other = parse_manifest(source), parse_manifest(GOOD.encode())
@@ -141,6 +153,23 @@ def test_a_quoted_target_is_a_text_and_a_bare_one_a_number() -> None:
         ("[18, 90]", "[18]", 25, "features[0].observed_range", r"must be two values, \[smallest, largest\]"),
         ("[18, 90]", "18 to 90", 25, "features[0].observed_range", "must be a list"),
         ("minimum: 20", "minimum: 20, maximum: 10", 26, "features[0].change", "minimum is above the maximum"),
+        ("minimum: 20}", "minimum: 20, to: [a]}", 26, "features[0].change.to", "only a category is offered by name"),
+        ("minimum: 20}", "minimum: 20, step: 0.5}", 26, "features[0].change.step", "whole numbers, but the step is 0"),
+        ("minimum: 20}", "minimum: 20, step: 0}", 26, "features[0].change.step", "must be above 0"),
+        ("minimum: 20}", "minimum: 20, by: 5}", 26, "features[0].change.by", "unknown key 'by'; known keys: direction"),
+        ("minimum: 20}", "minimum: 21, maximum: 24, step: 5}", 26, "features[0].change",
+         "no whole multiple of 5 lies between 21 and 24, so nothing could be offered; widen"),
+        ("minimum: 20}", "minimum: 0, maximum: 1000000}", 26, "features[0].change",
+         "1,000,001 values lie between the bounds, and at most 100,000 can be offered"),
+        ("kind: integer", "kind: numeric", 26, "features[0].change", "a numeric feature needs 'step', the smallest"),
+        ("kind: integer", "kind: boolean", 26, "features[0].change.minimum", "become true .increase. or false"),
+        ("column: 3", "change: {direction: any}", 29, "features[1].change.direction",
+         r"a category has no order; name the categories that may be offered, such as \{to: \[01\]\}; remove 'dir"),
+        ("column: 3", "change: {}", 29, "features[1].change", r"may be offered, such as \{to: \[01\]\}; no other"),
+        ("column: 3", "change: {to: []}", 29, "features[1].change.to", "at least one category is required"),
+        ("column: 3", "change: {to: [no, on]}", 29, "features[1].change.to[1]", "'on' is not one of the categories:"),
+        ("column: 3", "change: {to: [no, no]}", 29, "features[1].change.to[1]", "the category 'no' stands twice"),
+        ("kind: date", "kind: date\n    change: {step: 7}", 43, "features[2].change.step", "offered in whole days"),
         ("column: 3", "column: -3", 29, "features[1].column", "columns are counted from 0"),
         ("column: 3", "column: 3.5", 29, "features[1].column", "must be a whole number"),
         ("allow_missing: true", "allow_missing: yes", 31, "features[1].allow_missing", "must be true or false"),

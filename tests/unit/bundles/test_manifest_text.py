@@ -57,12 +57,32 @@ def _range(values: SearchStrategy[float]) -> SearchStrategy[tuple[float, float]]
 
 
 @st.composite
+def changes(draw: DrawFn, kind: Kind, categories: tuple[str, ...]) -> Change:
+    if kind is Kind.CATEGORY:
+        return Change(to=tuple(draw(st.lists(st.sampled_from(categories), min_size=1, unique=True))))
+    direction = draw(st.sampled_from(Direction))
+    if kind is Kind.BOOLEAN:
+        return Change(direction=direction)
+    step = {Kind.DATE: st.none(), Kind.INTEGER: st.none() | st.sampled_from([1.0, 25.0])}.get(
+        kind, st.sampled_from([0.01, 0.1, 2.5, 1e6])
+    )
+    by = draw(step)
+    first, count = draw(st.integers(-1000, 1000)), draw(st.integers(0, 1000))
+    low, high = first * (by or 1.0), (first + count) * (by or 1.0)
+    return Change(
+        direction=direction,
+        minimum=draw(st.none() | st.just(low)),
+        maximum=draw(st.none() | st.just(high + (by or 1.0))),  # room for the rounding of the products
+        step=by,
+    )
+
+
+@st.composite
 def features(draw: DrawFn, feature_id: str, concepts: list[str]) -> Feature:
     kind = draw(st.sampled_from(Kind))
     category = kind is Kind.CATEGORY
     values = st.integers(-700_000, 2_900_000).map(float) if kind is Kind.DATE else finite
     categories = tuple(draw(st.lists(printable | tricky.filter(str.isprintable), min_size=1, max_size=4, unique=True)))
-    low, high = draw(_range(values))
     known = {v: draw(text) for v in categories} if draw(st.booleans()) else {}
     return Feature(
         id=feature_id,
@@ -75,12 +95,7 @@ def features(draw: DrawFn, feature_id: str, concepts: list[str]) -> Feature:
         category_labels={"no": known} if category and known else {},
         concept=draw(st.none() | st.sampled_from(concepts)) if concepts else None,
         sensitivity=draw(st.none() | st.sampled_from(Sensitivity)),
-        change=draw(st.sampled_from([None, Change()]))
-        if category
-        else draw(
-            st.none()
-            | st.builds(Change, direction=st.sampled_from(Direction), minimum=st.just(low), maximum=st.just(high))
-        ),
+        change=draw(st.none() | changes(kind, categories)),
         observed_range=None if category else draw(st.none() | _range(values)),
     )
 
@@ -148,7 +163,7 @@ def test_the_text_is_made_to_be_edited(description: BundleDescription) -> None:
     assert max(map(len, text.splitlines())) <= 120
     assert 'version: "1.0"' in text
     assert "observed_range: [18, 90]" in text
-    assert "change: {direction: increase, minimum: 0}" in text
+    assert "change: {direction: increase, minimum: 0, step: 50}" in text
     assert '      - {value: clerk, label: {en: Clerk}}\n      - "01"\n      - "true"\n      - "3"' in text
     for key in ("adverse", "threshold", "bands", "concept", "sensitivity", "change", "allow_missing", "observed_range"):
         assert any(line.startswith("#") and key in line for line in text.splitlines()), key

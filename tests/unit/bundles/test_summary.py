@@ -24,7 +24,8 @@ def test_the_summary_holds_everything(folder: Path) -> None:
     assert "      bands: low below 0.2, high" in lines
     assert "features (5)" in lines
     assert any(line.split() == ["age", "integer", "18", "to", "90", "data", "scientists", "only"] for line in lines)
-    assert any("numeric, may be missing" in line and "can change: increase from 0" in line for line in lines)
+    change = "can change: increase from 0 in steps of 50"
+    assert any("numeric, may be missing" in line and change in line for line in lines)
     assert any("clerk, 01, true, 3" in line for line in lines)
     assert "  person        job" in lines
     assert f"  model         {bundle.digests.model} ({len(bundle.model):,} bytes)" in lines

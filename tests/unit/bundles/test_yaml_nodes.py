@@ -46,7 +46,7 @@ def test_both_readers_say_the_same(source: bytes, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(yaml_nodes, "_QUICKEST", yaml_nodes._Loader)
 
     assert quick == told(read_yaml(source, "bundle.yaml"))
-    assert len(BUNDLES) == 2
+    assert len(BUNDLES) == 3
 
 
 @pytest.mark.parametrize(

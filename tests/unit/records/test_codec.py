@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,12 @@ def test_a_description_comes_back_as_it_was() -> None:
 
     assert found == DESCRIPTION
     assert [type(output.target) for output in found.outputs] == [int, str]
+
+
+def test_the_day_of_the_background_comes_back_as_it_was() -> None:
+    dated = replace(DESCRIPTION, background_as_of=date(2026, 7, 14))
+
+    assert decode_description(encode_description(dated)) == dated
 
 
 @given(
