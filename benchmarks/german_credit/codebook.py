@@ -19,6 +19,16 @@ class CategoryEntry(TypedDict):
     label: dict[str, str]
 
 
+class ChangeEntry(TypedDict):
+    """What may be offered as another value, as in `bundle.yaml`."""
+
+    direction: NotRequired[str]
+    minimum: NotRequired[int]
+    maximum: NotRequired[int]
+    step: NotRequired[int]
+    to: NotRequired[list[str]]
+
+
 class FeatureEntry(TypedDict):
     """One feature: `column` and `true_value` point into the file, the rest are keys of `bundle.yaml`."""
 
@@ -29,7 +39,7 @@ class FeatureEntry(TypedDict):
     sensitivity: str
     unit: NotRequired[str]
     concept: NotRequired[str]
-    change: NotRequired[dict[str, str | int]]
+    change: NotRequired[ChangeEntry]
     categories: NotRequired[list[CategoryEntry]]
     true_value: NotRequired[str]
 

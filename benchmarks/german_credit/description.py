@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from codebook import Codebook, FeatureEntry
+    from codebook import ChangeEntry, Codebook, FeatureEntry
 
 BOOSTING: Final = "german-credit-boosting"
 LOGISTIC: Final = "german-credit-logistic"
@@ -77,12 +77,12 @@ def describe(name: str, codebook: Codebook, background: pd.DataFrame, auc: float
         adverse=Adverse.HIGHER,
         threshold=THRESHOLD,
         bands=(
-            Band(id="low", upper=0.15, labels={"en": "Low risk"}),
-            Band(id="moderate", upper=THRESHOLD, labels={"en": "Moderate risk"}),
-            Band(id="raised", upper=0.5, labels={"en": "Raised risk"}),
-            Band(id="high", labels={"en": "High risk"}),
+            Band(id="low", upper=0.15, labels={"en": "Low risk", "nl": "Laag risico"}),
+            Band(id="moderate", upper=THRESHOLD, labels={"en": "Moderate risk", "nl": "Matig risico"}),
+            Band(id="raised", upper=0.5, labels={"en": "Raised risk", "nl": "Verhoogd risico"}),
+            Band(id="high", labels={"en": "High risk", "nl": "Hoog risico"}),
         ),
-        labels={"en": "Risk that the loan is not repaid"},
+        labels={"en": "Risk that the loan is not repaid", "nl": "Risico dat de lening niet wordt terugbetaald"},
     )
     return BundleDescription(
         name=name,
@@ -91,6 +91,7 @@ def describe(name: str, codebook: Codebook, background: pd.DataFrame, auc: float
         purpose=_PURPOSE,
         out_of_scope=_OUT_OF_SCOPE,
         notes=_NOTES.format(family=_FAMILIES[name], auc=auc),
+        languages=("en", "nl"),
         outputs=(output,),
         concepts=tuple(Concept(id=entry["id"], labels=entry["label"]) for entry in codebook["concepts"]),
         features=tuple(_feature(entry, background) for entry in codebook["features"]),
@@ -119,6 +120,15 @@ def _feature(entry: FeatureEntry, background: pd.DataFrame) -> Feature:
     )
 
 
-def _change(entry: Mapping[str, str | int]) -> Change:
-    bounds = {key: float(entry[key]) for key in ("minimum", "maximum") if key in entry}
-    return Change(direction=Direction(entry["direction"]), **bounds)
+def _change(entry: ChangeEntry) -> Change:
+    return Change(
+        direction=Direction(entry.get("direction", "any")),
+        minimum=_number(entry.get("minimum")),
+        maximum=_number(entry.get("maximum")),
+        step=_number(entry.get("step")),
+        to=tuple(entry.get("to", ())),
+    )
+
+
+def _number(value: int | None) -> float | None:
+    return None if value is None else float(value)

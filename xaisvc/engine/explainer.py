@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaisvc.bundles import Bundle, RowReader, load_bundle
+from xaisvc.bundles import Bundle, RowReader, check_unchanged, load_bundle
 from xaisvc.engine.calls import Calls
 from xaisvc.engine.choices import Choices, check_positive
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
 from xaisvc.engine.comparison import check_methods, compared
+from xaisvc.engine.counterfactuals import find_counterfactuals
+from xaisvc.engine.interruption import Wanted
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.surroundings import Surroundings, usable_cpus
 from xaisvc.errors import InvalidRequestError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.engine.batch import ExplanationBatch
+    from xaisvc.engine.counterfactuals import CounterfactualBatch
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.progress import Progress
     from xaisvc.types import AnswerFrame, Budget, Caveat, Device, Runtime, Space, Table
@@ -88,6 +91,7 @@ class Explainer:
         threads = threads or usable_cpus()
         self._loaded = LoadedBundle(loaded, runtime or OrtRuntime(), device, threads=threads)
         self._rows = RowReader(loaded.description)
+        self._watch = watch
         self._calls = Calls(
             self._loaded,
             surroundings or Surroundings(),
@@ -328,6 +332,57 @@ class Explainer:
         """
         choices = Choices(method="auto", players=players, budget=None, seed=0, space=space, cancel=cancel)
         return self._calls.interactions(self._parse(rows), output, choices)
+
+    def counterfactuals(  # noqa: PLR0913 - the public interface: every choice a caller has, all but rows by name
+        self,
+        rows: Rows,
+        *,
+        output: str | None = None,
+        features: Sequence[str] | None = None,
+        max_changes: int = 2,
+        limit: int = 3,
+        cancel: Callable[[], bool] | None = None,
+    ) -> CounterfactualBatch:
+        """Finds what could change the decision on each row: regions in which the model itself decides otherwise.
+
+        Only features change that the bundle declares a `change` for, only within its bounds and directions, in its
+        steps, and to its categories. Every region was asked of the model, and none lies further out of the background
+        than the row. It is about the model's answer, not about what would come of a change.
+
+        Args:
+            rows: See `explain`.
+            output: See `explain`; it needs a threshold and an adverse side.
+            features: Ids of the features that may be offered; all with a declared change by default. For a reader, name
+                those that they may see, or ask `RowCounterfactuals.shown` later.
+            max_changes: Most features that change together, 1 or 2.
+            limit: Most alternatives for each row.
+            cancel: Asked between pieces of work; once it says yes, the call stops.
+
+        Returns:
+            One answer per row, in order: alternatives, or that none was found, and what was searched.
+
+        Raises:
+            InvalidRowsError: If rows do not fit the schema; names every field.
+            InvalidRequestError: If another argument does not fit, or the output has no decision; names it.
+            NotFoundError: If there is no such output.
+            BundleError: If the declared changes of a feature have no finite list of values.
+            ModelOutputError: If the model's answers cannot be explained.
+            BundleChangedError: If the bundle's files are no longer those that were loaded, and are watched.
+            AbandonedError: If `cancel` said yes.
+        """
+        if self._watch:
+            check_unchanged(self.bundle)
+        if cancel is not None and not callable(cancel):
+            raise InvalidRequestError.of("cancel", f"must be a function, or left out, got {cancel!r}")
+        return find_counterfactuals(
+            self._loaded,
+            self._parse(rows),
+            output=output,
+            features=features,
+            max_changes=max_changes,
+            limit=limit,
+            check=Wanted(cancel),
+        )
 
     def plans_exact(
         self,

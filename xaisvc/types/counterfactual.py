@@ -128,7 +128,8 @@ class RowCounterfactuals:
     Attributes:
         adverse: Whether the decision is the adverse one.
         prediction: Model's answer for the row, in the unit of the output tensor.
-        candidates: All alternatives found, at most one per set of features, by number of features, size and schema.
+        candidates: The alternatives found, at most one per set of features, by number of features, size and schema. Of
+            two features only where the change is smaller than that of either alone.
         tried: What was searched: one entry per set of features that may be offered; empty unless the decision is
             adverse.
         max_changes: Most features that change together.
