@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.server.convert import figures, row_result, timestamp
-from xaisvc.server.convert_caveats import set_caveat
+from xaisvc.server.convert_caveats import set_caveat, set_form
 from xaisvc.server.convert_models import digests
 from xaisvc.types import Level
 from xaisvc.v1 import explanations_pb2
@@ -111,14 +111,22 @@ def _add_caveats(message: explanations_pb2.ExplanationBatch, table: CaveatTable)
     order = np.argsort(names, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(names[order])) + 1) if len(order) else []
     # By rank first, so that the order in the message is an order for every row; then by the first row.
-    for own in sorted(groups, key=lambda group: (ranks[group[0]], group[0])):
-        form = table.forms[int(table.said[own[0]])]
-        figures = table.figures[table.places[own][:, None] + np.arange(form.n_figures)]
-        k = len(form.evidence)
-        added = message.caveats.add(places=rows[own].tolist())
-        set_caveat(added.caveat, form.caveat(figures[0].tolist()))
-        added.evidence.extend(_unless_alike(figures[:, :k]))
-        added.robust.extend(_unless_alike(figures[:, k:]))
+    groups.sort(key=lambda group: (int(ranks[group[0]]), int(group[0])))
+    order = np.concatenate([_NOTHING, *groups])
+    figures, borders = table.figures_of(order)
+    places = borders.tolist()
+    places_of_rows, said = rows[order].tolist(), table.said[order].tolist()
+    start = 0
+    for size in map(len, groups):
+        stop, form = start + size, table.forms[said[start]]
+        own = figures[places[start] : places[stop]].reshape(size, form.n_figures)
+        added = message.caveats.add(places=places_of_rows[start:stop])
+        set_form(added.caveat, form, own[0].tolist())
+        if size > 1:
+            k = len(form.evidence)
+            added.evidence.extend(_unless_alike(own[:, :k]))
+            added.robust.extend(_unless_alike(own[:, k:]))
+        start = stop
 
 
 def _unless_alike(numbers: NDArray[np.float64]) -> list[float]:
@@ -128,5 +136,6 @@ def _unless_alike(numbers: NDArray[np.float64]) -> list[float]:
     return [] if (bits == bits[0]).all() else packed.ravel().tolist()
 
 
+_NOTHING = np.empty(0, dtype=np.intp)
 _LEVELS = (Level.UNRELIABLE, Level.CARE, Level.NORMAL)
 """What follows from the most severe caveat of a row, in the order of severities."""

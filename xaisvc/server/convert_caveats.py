@@ -5,36 +5,50 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from xaisvc.types import Caveat, Severity
+from xaisvc.types import Caveat, CaveatForm, Severity, caveat_figures
+from xaisvc.v1 import explanations_pb2
 from xaisvc.wire import GATE_TO_WIRE, SEVERITY_TO_WIRE
 
 if TYPE_CHECKING:
-    from xaisvc.v1 import explanations_pb2
+    from collections.abc import Sequence
 
 
 def set_caveat(message: explanations_pb2.Caveat, caveat: Caveat) -> None:
     """Writes one caveat into a message that is still empty."""
-    message.kind = caveat.kind
-    message.severity = SEVERITY_TO_WIRE[caveat.severity]
-    message.message = caveat.message
-    message.players.extend(caveat.players)
-    message.id = _caveat_id(caveat.kind, caveat.players)
-    add = message.evidence.add
-    for name, value in sorted(caveat.evidence.items()):
-        add(name=name, value=value)
-    robust = caveat.robust
-    if robust is not None:
-        found = message.robust
-        found.players.extend(robust.players)
-        found.value, found.low, found.high = robust.value, robust.low, robust.high
-        found.SetInParent()  # numbers that are all 0 are a robust number, too
-    if caveat.gates:
-        message.gates.extend([GATE_TO_WIRE[gate] for gate in caveat.gates])
-    if caveat.model_rows:
-        message.model_rows = caveat.model_rows
+    set_form(message, CaveatForm.of(caveat), caveat_figures(caveat))
 
 
-@lru_cache(maxsize=1024)
-def _caveat_id(kind: str, players: tuple[str, ...]) -> str:
-    """`Caveat.id`, a digest that many rows have in common."""
-    return Caveat(kind=kind, severity=Severity.INFO, players=players).id
+def set_form(message: explanations_pb2.Caveat, form: CaveatForm, figures: Sequence[float]) -> None:
+    """Writes a caveat into a message that is still empty.
+
+    Args:
+        message: The message.
+        form: Its words.
+        figures: Its figures, in the order in which the form names them.
+    """
+    message.CopyFrom(_words(form))
+    for one, value in zip(message.evidence, figures, strict=False):
+        one.value = value
+    if form.robust is not None:
+        robust = message.robust
+        robust.value, robust.low, robust.high = figures[len(form.evidence) :]
+
+
+@lru_cache(maxsize=4096)
+def _words(form: CaveatForm) -> explanations_pb2.Caveat:
+    """A caveat whose figures are all 0; only ever copied, which takes a fifth of the time."""
+    found = explanations_pb2.Caveat(
+        kind=form.kind,
+        severity=SEVERITY_TO_WIRE[form.severity],
+        message=form.message,
+        players=form.players,
+        id=Caveat(kind=form.kind, severity=Severity.INFO, players=form.players).id,
+        gates=[GATE_TO_WIRE[gate] for gate in form.gates],
+        model_rows=form.model_rows,
+    )
+    for name in form.evidence:
+        found.evidence.add(name=name)
+    if form.robust is not None:
+        found.robust.players.extend(form.robust)
+        found.robust.SetInParent()  # numbers that are all 0 are a robust number, too
+    return found

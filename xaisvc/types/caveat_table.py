@@ -228,11 +228,23 @@ class CaveatTable(Sequence[tuple[Caveat, ...]]):
         """As lists, which are quicker to read number by number."""
         return self.starts.tolist(), self.said.tolist(), self.places.tolist()
 
+    def figures_of(self, entries: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """The figures of some caveats, one after the other.
+
+        Args:
+            entries: Places of the k caveats among all m; intp, (k,).
+
+        Returns:
+            The figures, float64, and where those of each caveat begin and the last ends; intp, (k + 1,).
+        """
+        places, wanted = _runs(self.places[entries], np.diff(self.places)[entries])
+        return self.figures[wanted], places
+
     def take(self, rows: NDArray[np.intp]) -> CaveatTable:
         """Some of the rows, in the order in which their indices are given."""
         starts, entries = _runs(self.starts[rows], np.diff(self.starts)[rows])
-        places, wanted = _runs(self.places[entries], np.diff(self.places)[entries])
-        return CaveatTable(self.forms, starts, self.said[entries], places, self.figures[wanted])
+        figures, places = self.figures_of(entries)
+        return CaveatTable(self.forms, starts, self.said[entries], places, figures)
 
 
 def _runs(begins: NDArray[np.intp], sizes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

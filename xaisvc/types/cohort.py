@@ -243,7 +243,8 @@ class Rules:
         outcome: `adverse` or `favourable`; without a threshold `higher` or `lower` than the middle.
         rules: One to three.
         fidelity: Part of the decisions beyond the most frequent one that the rules get right, on records that they were
-            not made from: (agreement - b) / (1 - b), where b is the share of the most frequent decision; in whole percent.
+            not made from: (agreement - b) / (1 - b), where b is the share of the most frequent decision; in whole
+            percent.
         agreement: Share of those records where rules and model agree, in whole percent.
     """
 
