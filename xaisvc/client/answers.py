@@ -345,6 +345,8 @@ def _feature(message: models_pb2.Feature) -> Feature:
             direction=DIRECTION_FROM_WIRE[change.direction],
             minimum=change.minimum if change.HasField("minimum") else None,
             maximum=change.maximum if change.HasField("maximum") else None,
+            step=change.step if change.HasField("step") else None,
+            to=tuple(change.to),
         )
         if message.HasField("change")
         else None,

@@ -65,7 +65,11 @@ def _feature(feature: Feature) -> models_pb2.Feature:
         change = feature.change
         found.change.CopyFrom(
             models_pb2.Change(
-                direction=DIRECTION_TO_WIRE[change.direction], minimum=change.minimum, maximum=change.maximum
+                direction=DIRECTION_TO_WIRE[change.direction],
+                minimum=change.minimum,
+                maximum=change.maximum,
+                step=change.step,
+                to=change.to,
             )
         )
     if feature.observed_range is not None:

@@ -549,38 +549,52 @@ Global___Category: _TypeAlias = Category  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
-    """How the person concerned can change a feature."""
+    """What may be offered to the person concerned as another value of a feature."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTION_FIELD_NUMBER: _builtins.int
     MINIMUM_FIELD_NUMBER: _builtins.int
     MAXIMUM_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
     direction: Global___Direction.ValueType
-    """Allowed direction."""
+    """Allowed direction; of a boolean, `increase` is to true and `decrease` to false."""
     minimum: _builtins.float
-    """Smallest value that can be reached, in the feature's unit; absent for no bound."""
+    """Smallest value that can be offered, in the feature's unit; absent for the background's smallest."""
     maximum: _builtins.float
-    """Largest value that can be reached, in the feature's unit; absent for no bound."""
+    """Largest value that can be offered, in the feature's unit; absent for the background's largest."""
+    step: _builtins.float
+    """Values offered are whole multiples of it, in the feature's unit; absent for 1 (integers, days)."""
+    @_builtins.property
+    def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Categories that can be offered; empty for other kinds."""
+
     def __init__(
         self,
         *,
         direction: Global___Direction.ValueType = ...,
         minimum: _builtins.float | None = ...,
         maximum: _builtins.float | None = ...,
+        step: _builtins.float | None = ...,
+        to: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "maximum", b"maximum", "minimum", b"minimum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "_step", b"_step", "maximum", b"maximum", "minimum", b"minimum", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "direction", b"direction", "maximum", b"maximum", "minimum", b"minimum"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "_step", b"_step", "direction", b"direction", "maximum", b"maximum", "minimum", b"minimum", "step", b"step", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
     _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
     _WhichOneofReturnType__minimum: _TypeAlias = _typing.Literal["minimum"]  # noqa: Y015
     _WhichOneofArgType__minimum: _TypeAlias = _typing.Literal["_minimum", b"_minimum"]  # noqa: Y015
+    _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
+    _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum) -> _WhichOneofReturnType__maximum | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum) -> _WhichOneofReturnType__minimum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
 
 Global___Change: _TypeAlias = Change  # noqa: Y015
 

@@ -248,7 +248,7 @@ def test_a_model_comes_back_as_it_was(model_info: ModelInfo) -> None:
             labels={"en": "Savings", "nl": "Spaargeld"},
             concept="money",
             sensitivity=Sensitivity.CUSTOMER_OWN,
-            change=Change(direction=Direction.INCREASE, minimum=0.0),
+            change=Change(direction=Direction.INCREASE, minimum=0.0, step=50.0),
             observed_range=(0.0, 1000.0),
         ),
         Feature(
@@ -257,6 +257,7 @@ def test_a_model_comes_back_as_it_was(model_info: ModelInfo) -> None:
             source=TensorColumn(tensor="purpose"),
             categories=("car", "boat"),
             category_labels={"en": {"car": "Car"}},
+            change=Change(to=("boat",)),
         ),
     )
     outputs = (
