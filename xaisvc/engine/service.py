@@ -17,7 +17,6 @@ from xaisvc.engine.permissions import (
     is_of_tenant,
     permitted_audience,
     safe_error,
-    visible_audiences,
     visible_model,
 )
 from xaisvc.engine.question import Question
@@ -33,7 +32,6 @@ from xaisvc.errors import ModelOutputError
 from xaisvc.records.usage import USAGE_KINDS, usage
 from xaisvc.rights import Rates
 from xaisvc.types import LOCAL, Interest
-from xaisvc.views import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
     from xaisvc.types import Caller, Caveat, ExplanationRecord
-    from xaisvc.views import Audience
 
 
 class ExplanationService:
@@ -378,16 +375,7 @@ class ExplanationService:
 
     def list_audiences(self, caller: Caller = LOCAL) -> tuple[AudienceInfo, ...]:
         """Every audience that this caller may have views of."""
-        return tuple(
-            AudienceInfo(
-                id=audience.id,
-                label=audience.label,
-                purpose=audience.purpose,
-                languages=tuple(audience.languages),
-                formats=_text_formats(audience),
-            )
-            for audience in visible_audiences(self._views.audiences(), caller).values()
-        )
+        return self._views.infos(caller)
 
     def warm_up(self) -> None:
         """Explains one background row of every bundle, so that the first caller does not wait for compilation."""
@@ -404,8 +392,3 @@ def _together(prepared: Prepared, caller: Caller) -> tuple[Caveat, ...]:
 
 def _question(prepared: Prepared, caller: Caller, interest: Interest) -> Question:
     return Question(prepared.model, prepared.framed, prepared.command, caller, interest)
-
-
-def _text_formats(audience: Audience) -> tuple[str, ...]:
-    """The formats of an audience that a service can answer with; PDF is made by the library only."""
-    return tuple(name for name in audience.formats if name in FORMATS)

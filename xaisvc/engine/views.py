@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaisvc.engine.commands import RenderedView
-from xaisvc.engine.permissions import permitted_audience
+from xaisvc.engine.commands import AudienceInfo, RenderedView
+from xaisvc.engine.permissions import permitted_audience, visible_audiences
 from xaisvc.engine.viewing import audiences, make_view
 from xaisvc.errors import InvalidRequestError, LimitExceededError
-from xaisvc.views import media_type, render_view
+from xaisvc.views import FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +38,20 @@ class Views:
     def audiences(self) -> Mapping[str, Audience]:
         """Every audience, by id."""
         return audiences(self._folder)
+
+    def infos(self, caller: Caller) -> tuple[AudienceInfo, ...]:
+        """Every audience that this caller may have views of."""
+        return tuple(
+            AudienceInfo(
+                id=audience.id,
+                label=audience.label,
+                purpose=audience.purpose,
+                languages=tuple(audience.languages),
+                # PDF is made by the library only.
+                formats=tuple(name for name in audience.formats if name in FORMATS),
+            )
+            for audience in visible_audiences(self.audiences(), caller).values()
+        )
 
     def check_all(self, views: Sequence[ViewRequest], count: int, caller: Caller) -> None:
         """Refuses views of `count` rows that this caller cannot have.
