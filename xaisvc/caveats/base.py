@@ -146,6 +146,7 @@ class CaveatContext:
             reader.gaps(self.rows),
             self.unused,
             relied=self.relied,
+            together=self.facts.together,
             thresholds=self.thresholds.opinion,
         )
 

@@ -3,15 +3,25 @@
 A plan made at registration gives the gap from the row's own columns, so an explanation costs microseconds more and no
 model row, whatever its method.
 
+A sign is said to change where the value v and the conditional one w lie on either side of 0 and
+
+    |v| > s T,  |w| > max(s T, k sigma)
+
+with s = `Thresholds.sign_share`, k = `Thresholds.sign_errors` and sigma the stated error of the gap. s is half the
+share from which on a sign matters, 0.05: a value found there comes as likely from a true one of 0 as from one of
+0.05 T, however large its normal error is (the ratio of likelihoods is 1; Neyman & Pearson 1933). A larger k misses more
+changes than a larger s for the same false alarms.
+
+The sum of a set is uncertain by how much its players' values err together: the standard error of the sum over the
+background, as `PlayerSpread.background_covariance` has it, not the sum of their standard errors.
+
 Measured on 60 games of seven or eight columns with 500 background rows that no scale or threshold was chosen on, sets
 found by the screen (`benchmarks/caveats/gap_scores.py` says what counts): gap recall 0.984 at 0.4 % false alarms, sign
 0.973 at 0.13 %, unused players 1.0 at 0.15 %; 97.5 % of intervals hold both true values at a mean half-width of
 0.043 T. What limits it is a network whose features outside a set bend what happens inside: there, gap 0.979 at 1.0 %,
 sign 0.949 at 0.25 %, and 94.9 % of intervals at 0.058 T.
 
-Sets of 12 to 40 players on 24 games that nothing was chosen on (`benchmarks/caveats/large_set_cases.py`): gap recall
-0.995 at 0.3 % false alarms; 99.5 % of intervals hold both true values at a half-width of 0.038 to 0.047 T. All signs
-that differ were found, at 0.8 % false alarms: single values are small shares of T there, of the size of their errors.
+Sets of 8 to 60 players (`benchmarks/caveats/large_set_cases.py`): see docs/adr/0020-the-second-opinion.md.
 """
 
 from __future__ import annotations
@@ -45,7 +55,7 @@ FLOOR_SCALE: Final = 0.8
 INTERPLAY_SCALE: Final = 0.35
 """What the root mean square of `LinkedPlan.interplay` is multiplied with."""
 
-TOTAL_SCALE: Final = 0.7
+TOTAL_SCALE: Final = 0.8
 """What `LinkedPlan.outside` is multiplied with for the sum of a set: chosen so that intervals of the sum hold both
 values in 97 of 100 rows of trees and networks, on development games."""
 
@@ -239,6 +249,7 @@ def second_opinion(  # noqa: PLR0913 - what is known of the values, of the playe
     unused: NDArray[np.bool_],
     *,
     relied: NDArray[np.bool_] | None = None,
+    together: Floats | None = None,
     thresholds: Thresholds | None = None,
 ) -> SecondOpinion:
     """What both value functions together allow to be said.
@@ -249,6 +260,8 @@ def second_opinion(  # noqa: PLR0913 - what is known of the values, of the playe
         gaps: Conditional minus interventional values.
         unused: Players that the model is proven, or was never seen, to use; bool, (p,).
         relied: Players that the model relies on materially; bool, (p,), None if nobody looked.
+        together: Standard error of the sum of each set's interventional values, as a share of the sum of their standard
+            errors; float64, (sets,), in [0, 1]. None for 1, as if all erred alike.
         thresholds: When to speak; None for the measured defaults.
 
     Returns:
@@ -299,7 +312,12 @@ def second_opinion(  # noqa: PLR0913 - what is known of the values, of the playe
     judge(
         tuple(map(_writable, (values, standard_errors, gaps.values, gaps.errors))),
         (told, gaps.linked, _writable(unused), np.zeros(p, dtype=np.bool_) if relied is None else _writable(relied)),
-        (*_laid_out(gaps.sets), gaps.totals, gaps.total_errors),
+        (
+            *_laid_out(gaps.sets),
+            gaps.totals,
+            gaps.total_errors,
+            np.ones(len(gaps.sets)) if together is None else _writable(together),
+        ),
         (
             limits.gap_share,
             limits.gap_errors,

@@ -183,7 +183,8 @@ def judge(known, players, sets, limits, numbers, flags):  # type: ignore[no-unty
         known: Values, standard errors, gaps and their errors; float64, (n, p) each.
         players: Whether players are told of, linked, unused, and relied on; bool, (p,) each.
         sets: Places of the players of each set, one set after the other, and where each set ends, int64; gaps of the
-            sets' sums and their errors, float64, (n, sets) each.
+            sets' sums and their errors, float64, (n, sets) each; which share of the sum of its players' standard errors
+            is left in that of their sum, float64, (sets,).
         limits: The thresholds in the order of their class, as floats, and the share of T that makes a severity of 2.
         numbers: Written to: conditional, low, high, (n, p) each; moved, (n,); set_values, set_low, set_high, (n, sets)
             each.
@@ -191,7 +192,7 @@ def judge(known, players, sets, limits, numbers, flags):  # type: ignore[no-unty
     """
     values, standard_errors, gaps, gap_errors = known
     told, linked, unused, relied = players
-    members, ends, totals, total_errors = sets
+    members, ends, totals, total_errors, together = sets
     gap_share, gap_reach, sign_share, sign_reach, unused_share, unused_reach, hidden_share, reach, medium = limits
     conditional, low, high, moved, set_values, set_low, set_high = numbers
     differs, flips, credited, hidden, top_changes, severity = flags
@@ -254,6 +255,7 @@ def judge(known, players, sets, limits, numbers, flags):  # type: ignore[no-unty
                 middle += values[row, members[place]]
                 error += standard_errors[row, members[place]]
             start = ends[k]
+            error *= together[k]
             far, near = reach * math.hypot(total_errors[row, k], error), reach * error
             set_values[row, k] = middle
             set_low[row, k] = min(middle - near, middle + totals[row, k] - far)

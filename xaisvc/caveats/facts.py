@@ -92,6 +92,8 @@ class PlayerFacts:
         linked_any: Whether the second opinion knows of players that go together.
         unused_any: Whether any player is proven to be unused.
         units: Reads single values by their units.
+        together: Standard error of the sum of each set that the second opinion knows, from the draw of the background,
+            as a share of the sum of its players' standard errors; float64, (sets,), in [0, 1].
         background_error: Largest usual error of a player's value from the draw of the background; 0 if not known.
         mixed: Whether features that go together belong to different players.
     """
@@ -110,6 +112,7 @@ class PlayerFacts:
     linked_any: bool
     unused_any: bool
     units: UnitScreen
+    together: NDArray[np.float64]
     background_error: float
     mixed: bool
 
@@ -165,6 +168,7 @@ class PlayerFacts:
             linked_any=reader is not None and bool(reader.linked.any()),
             unused_any=bool(none.any()),
             units=UnitScreen.of(studies.units),
+            together=_together_errors(studies, sets),
             background_error=float(studies.spread.background_errors.max()) if studies.spread is not None else 0.0,
             mixed=bool(strength.any()),
         )
@@ -230,6 +234,19 @@ class Kept:
         found = float(predictions.std())
         self._deviations[id(predictions)] = (predictions, found)
         return found
+
+
+def _together_errors(studies: Studies, sets: Iterable[tuple[int, ...]]) -> NDArray[np.float64]:
+    """How much of the errors of a set's players is left in that of their sum: 1 where nobody looked."""
+    spread = studies.spread
+    if spread is None:
+        return np.ones(len(tuple(sets)))
+    left = []
+    for one in sets:
+        apart = float(spread.background_errors[list(one)].sum())
+        sum_error = float(np.sqrt(max(spread.background_covariance[np.ix_(one, one)].sum(), 0.0)))
+        left.append(min(sum_error / apart, 1.0) if 0 < apart < np.inf else 1.0)
+    return np.array(left)
 
 
 def _hold(players: Players, features: Iterable[str]) -> NDArray[np.bool_]:

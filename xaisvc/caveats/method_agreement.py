@@ -44,8 +44,8 @@ class Compared:
     Attributes:
         shares: Share of each player in its row's total of absolute values under either method; float64.
         material: Whether the larger of the two shares is at least `CaveatThresholds.material_share`; bool.
-        conflicting: Material players that get opposite signs, with at least `Thresholds.sign_share` under both methods
-            and each value more than `CaveatThresholds.sign_errors` standard errors from 0; bool.
+        conflicting: Material players that get opposite signs, with at least `CaveatThresholds.method_sign_share` under
+            both methods and each value more than `CaveatThresholds.sign_errors` standard errors from 0; bool.
         leading: Players that are among the three largest with a material share under at least one method; bool.
         disputed: Those of them that are not among the three largest under the other method; bool.
     """
@@ -63,7 +63,7 @@ def compare_methods(first: Attribution, second: Attribution, limits: CaveatThres
     material = np.maximum(*shares) >= limits.material_share
     safe = [np.abs(one.values) > limits.sign_errors * one.standard_errors for one in (first, second)]
     opposite = np.sign(first.values) * np.sign(second.values) < 0
-    told = np.minimum(*shares) >= limits.opinion.sign_share
+    told = np.minimum(*shares) >= limits.method_sign_share
     top = are_top(first.values), are_top(second.values)
     leads = [is_top & (share >= limits.material_share) for is_top, share in zip(top, shares, strict=True)]
     return Compared(

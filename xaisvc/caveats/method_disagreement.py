@@ -29,10 +29,10 @@ def method_disagreement(
 ) -> RowCaveats:
     """Where two methods, such as SHAP and LIME, disagree about the same rows.
 
-    A sign conflicts where a player has a material share under one of them, at least `Thresholds.sign_share` under both,
-    and each value is `CaveatThresholds.sign_errors` standard errors from 0: that asks for care, and the player is no
-    reason. Otherwise it is worth a word where a player with a material share is among the three largest under one only.
-    Shares are of the row's total under the same method.
+    A sign conflicts where a player has a material share under one of them, at least
+    `CaveatThresholds.method_sign_share` under both, and each value is `sign_errors` standard errors from 0: that asks
+    for care, and the player is no reason. Otherwise it is worth a word where a player with a material share is among
+    the three largest under one only. Shares are of the row's total under the same method.
 
     Args:
         first: n rows explained by one method.

@@ -22,6 +22,7 @@ class CaveatThresholds:
         noise_care: Largest standard error of sampling, as a share of the largest absolute value, that asks for care.
         noise_unreliable: From here on reasons must not be given.
         sign_errors: A value within so many standard errors of 0 has no sign.
+        method_sign_share: Below this share of T, under either of two methods, it has none between them either.
         background_info: Largest standard error from the draw of the background, as a share of the largest absolute
             value, that is worth a word.
         background_care: From here on it asks for care.
@@ -45,6 +46,7 @@ class CaveatThresholds:
     noise_care: float = 0.1
     noise_unreliable: float = 0.5
     sign_errors: float = 2.0
+    method_sign_share: float = 0.015
     background_info: float = 0.5
     background_care: float = 1.0
     surrogate_jaccard: float = 0.7

@@ -14,8 +14,12 @@ from leaving out groups of background rows (Efron & Stein 1981, the jackknife) a
 
 A gap is a weighted sum over cuts. Sets of up to three players keep them; in larger ones each player's sum is learnt in
 its turn, as one function of all columns of the set, which a row reads some thirty times faster. What that loses is
-measured on background rows that were left out, and part of the error. Where cuts are drawn, gaps are corrected by what
-a linear model moves in many more orders than can be studied.
+measured on background rows that were left out, and part of the error.
+
+Larger sets are studied on some rows and a few orders. A model that adds up and goes with scores by lines needs neither:
+what it moves is known from covariances, for many orders and on all picked rows, and for as many stand-ins from means.
+Gaps are corrected by the difference of this to the same with the rows, orders and stand-ins studied (control variates;
+Glasserman 2003, section 4.1).
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from xaisvc.structure.opinion_columns import compared_column
-from xaisvc.structure.opinion_cuts import MOST_ENUMERATED, Cuts, cuts_of, linear_gaps, linear_orders, order_error
+from xaisvc.structure.opinion_cuts import MOST_ENUMERATED, Cuts, Line, cuts_of, linear_orders, order_error
 from xaisvc.structure.opinion_fit import Regression, column_parts, likeliest, mixed, regress
 from xaisvc.types.sampling import CoalitionDesign
 from xaisvc.types.second_opinion import LinkedPlan, OpinionPlan
@@ -100,8 +104,8 @@ def study_second_opinion(
     """Prepares the second opinion of a bundle for some players.
 
     Where coalitions are evaluated on mixed rows, a set of c <= 5 players takes up to 500 * 500 * (2^(c + 1) - 2) model
-    rows, a larger one up to 300 * 200 * 2 * (a + 1) for its a cuts: at most 150, and 4 (c - 1) in sets of more than 38
-    players. Memory is for 2 c matrices of 600 x 150 numbers.
+    rows, a larger one up to 300 * 200 * 2 * (a + 1) for its a cuts, at most 156, and 4 (c - 1) in sets of more than 38
+    players, and 600 * 200 * 2 * c for what players add. Memory is for 2 c matrices of 600 x 150 numbers.
 
     Args:
         background: b rows.
@@ -155,12 +159,12 @@ class _Evaluated:
         last = np.ascontiguousarray(pairs.off.T)[turned]
         return first[: len(cuts)], last, np.stack([first[-1] if others else pairs.outputs, pairs.outputs])
 
-    def added(self, players: tuple[int, ...]) -> Floats:
-        """What each player adds, the mean of coming first and coming last, but for a constant; float64, (c, u)."""
+    def added(self, players: tuple[int, ...], rows: Table) -> Floats:
+        """What each player adds, the mean of coming first and coming last, but for a constant; float64, (c, n)."""
         masks = np.zeros((len(players), self.p), dtype=np.bool_)
         masks[np.arange(len(players)), list(players)] = True
         picks = None if self.stand_ins is None else np.tile(self.stand_ins, (len(masks), 1))
-        pairs = self.games(self.rows, CoalitionDesign(masks=masks, background=picks))
+        pairs = self.games(rows, CoalitionDesign(masks=masks, background=picks))
         return np.ascontiguousarray((pairs.on + pairs.outputs[:, None] - pairs.off).T) / 2
 
 
@@ -229,7 +233,8 @@ def _study(
     large, learns = int(c > MOST_ENUMERATED), c > MOST_KEPT
     picked = rng.permutation(b)[: max(MOST_ROWS[large], MOST_LEARNT if learns else 0)]
     fitted = min(MOST_ROWS[large], b)
-    stand_ins = np.sort(rng.permutation(b)[: MOST_STAND_INS[large]]) if b > MOST_STAND_INS[large] else None
+    drawn = rng.permutation(len(picked) if large else b)[: MOST_STAND_INS[large]] if b > MOST_STAND_INS[large] else None
+    stand_ins = None if drawn is None else np.sort(picked[drawn] if large else drawn)
     evaluate = _Evaluated(games, background.take(picked[:fitted]), stand_ins, len(members))
     named = [(name, k) for k, place in enumerate(players) for name in members[place]]
     columns = tuple(compared_column(name, background.columns[name]) for name, _ in named)
@@ -242,6 +247,11 @@ def _study(
     cuts = cuts_of(c, rng)
     first, last, ends = evaluate(players, cuts.held)
     responses = np.stack([ends[0] - first, ends[1] - last], axis=1)  # (a, 2, rows)
+    added = evaluate.added(players, rows) if large else None
+    if added is not None and drawn is not None:
+        # What a player adds to few stand-ins is off by the same for every row, and so are the cuts that leave it out.
+        off = added.mean(axis=1) - added[:, drawn].mean(axis=1)
+        responses -= (~cuts.held @ off)[:, None, None]
     scale = max(float(ends[1].std()), 1e-300)
     # What players outside the set do to the difference: nothing where both responses are the same.
     change = responses[:, 1] - responses[:, 0]
@@ -253,8 +263,7 @@ def _study(
         responses = responses[:, :1]
         cuts = replace(cuts, weights=cuts.weights.sum(axis=2, keepdims=True), each=cuts.each.sum(axis=3, keepdims=True))
     if learns:
-        every = linear_orders(c, rng) if large else None
-        line = None if every is None else _Line.of(scores, owner, evaluate.added(players), cuts.orders, every)
+        line = None if added is None else Line.of(scores, owner, added, fitted, cuts.orders, linear_orders(c, rng))
         made = _learnt(seen, cuts, squares, line, responses, _NOTHING * scale)
     else:
         made = _all_cuts(seen, cuts.held, squares, responses, _NOTHING * scale)
@@ -309,32 +318,6 @@ def _seen(  # noqa: PLR0913, PLR0917 - what rows are compared by
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """What a linear model that adds up moves at all rows: by the orders that were drawn, and by many more.
-
-    Attributes:
-        each: By each pair of the orders drawn; float64, (orders, c, n).
-        missed: What many orders make of it less what those drawn do; float64, (c, n).
-    """
-
-    each: Floats
-    missed: Floats
-
-    @classmethod
-    def of(
-        cls, scores: Floats, owner: NDArray[np.int64], added: Floats, drawn: NDArray[np.int64], every: NDArray[np.int64]
-    ) -> _Line:
-        fitted = added.shape[1]
-        middle = scores - scores.mean(axis=1, keepdims=True)
-        own = scores[:, :fitted] - scores[:, :fitted].mean(axis=1, keepdims=True)
-        cross = (added - added.mean(axis=1, keepdims=True)) @ own.T / fitted
-        covariance = own @ own.T / fitted
-        each = linear_gaps(drawn, owner, covariance, cross) @ middle
-        many = linear_gaps(every, owner, covariance, cross).mean(axis=0) @ middle
-        return cls(each=each, missed=many - each.mean(axis=0))
-
-
-@dataclass(frozen=True, slots=True)
 class _Made:
     """Functions of a plan; see `LinkedPlan`."""
 
@@ -366,7 +349,7 @@ def _all_cuts(seen: _Rows, cuts: NDArray[np.bool_], squares: Floats, responses: 
 
 
 def _learnt(  # noqa: PLR0913, PLR0917 - what sums are learnt from
-    seen: _Rows, cuts: Cuts, squares: Floats, line: _Line | None, responses: Floats, nothing: float
+    seen: _Rows, cuts: Cuts, squares: Floats, line: Line | None, responses: Floats, nothing: float
 ) -> _Made:
     """The sums over cuts at all rows, and one regression that gives them from all columns."""
     weights = cuts.weights
@@ -386,6 +369,8 @@ def _learnt(  # noqa: PLR0913, PLR0917 - what sums are learnt from
             moved[k, r], variance[k, r] = values[0], one.variance[0]
     by_order, alike = np.zeros(c), 1.0
     if line is not None:
+        # The jackknife is that of the rows with coalition values; by the lines of all rows gaps err less.
+        sums[:, 1:] = sums[:, :1] + np.sqrt(seen.fitted / n) * (sums[:, 1:] - sums[:, :1])
         sums += line.missed[:, None]
         orders = cuts.each.reshape(len(cuts.each) * c, -1) @ moved.reshape(-1, n)
         by_order = order_error(orders.reshape(len(cuts.each), c, n) - line.each)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_ENUMERATED = 5
 """Players of a set up to which all its cuts are taken."""
 
-MOST_ORDERS, FEWEST_ORDERS = 6, 2
+MOST_ORDERS, FEWEST_ORDERS = 10, 2
 """Pairs of orders that give the cuts of larger sets."""
 
 SAMPLED_CUTS = 144
@@ -122,6 +122,50 @@ def linear_gaps(orders: NDArray[np.int64], owner: NDArray[np.int64], covariance:
             found[which, way[:, :-1]] += 0.5 * told
             found[which, way[:, 1:]] -= 0.5 * told
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a linear model that adds up moves at all rows: by what was studied, and by many more orders and rows.
+
+    Attributes:
+        each: By each pair of the orders drawn, known from the rows with coalition values; float64, (orders, c, n).
+        missed: By many orders and known from all rows, less the mean of `each`; float64, (c, n).
+    """
+
+    each: Floats
+    missed: Floats
+
+    @classmethod
+    def of(  # noqa: PLR0913, PLR0917 - what lines are drawn from
+        cls,
+        scores: Floats,
+        owner: NDArray[np.int64],
+        added: Floats,
+        fitted: int,
+        drawn: NDArray[np.int64],
+        every: NDArray[np.int64],
+    ) -> Line:
+        """Draws the lines.
+
+        Args:
+            scores: Of the set's columns at n rows; float64, (q, n).
+            owner: Player of each column; int64, (q,).
+            added: What each player adds, but for a constant; float64, (c, n).
+            fitted: How many of the rows, the first ones, have coalition values.
+            drawn: One of each pair of the orders drawn; int64, (orders, c).
+            every: As `linear_orders`; int64, (many, c).
+        """
+        middle = scores - scores.mean(axis=1, keepdims=True)
+
+        def moved(orders: NDArray[np.int64], n: int) -> Floats:
+            own = scores[:, :n] - scores[:, :n].mean(axis=1, keepdims=True)
+            cross = (added[:, :n] - added[:, :n].mean(axis=1, keepdims=True)) @ own.T / n
+            return linear_gaps(orders, owner, own @ own.T / n, cross)
+
+        each = moved(drawn, fitted) @ middle
+        many = moved(every, scores.shape[1]).mean(axis=0) @ middle
+        return cls(each=each, missed=many - each.mean(axis=0))
 
 
 def order_error(gaps: Floats) -> Floats:

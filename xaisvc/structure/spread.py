@@ -68,7 +68,9 @@ def study_spread(
     rows = np.sort(rng.choice(b, min(b, MOST_ROWS), replace=False))
     if b < FEWEST_ROWS or p < 2:  # noqa: PLR2004 - one player has no other
         alone = float(outputs.std(ddof=1) / np.sqrt(b)) if p == 1 and b > 1 else np.inf
-        return replace(unknown_spread(p), background_errors=np.full(p, alone))
+        return replace(
+            unknown_spread(p), background_errors=np.full(p, alone), background_covariance=np.full((p, p), alone**2)
+        )
     count = min(MOST_PARTS, b // 2)
     size = min(b, MOST_STAND_INS) // count
     parts = np.sort(rng.permutation(b)[: count * size].reshape(count, size), axis=1).astype(np.int64)
@@ -76,15 +78,22 @@ def study_spread(
     first, last = _ends(background.take(rows), outputs[rows], parts, p, games)
     first -= none
     middle = (first + last) / 2
-    by_part = ((middle - middle.mean(axis=0)) ** 2).sum(axis=0) / (count - 1)
-    errors: NDArray[np.float64] = np.sqrt(by_part.mean(axis=0) * size / b) * _wider(count - 1)
+    off = (middle - middle.mean(axis=0)).reshape(-1, p)
+    covariance = off.T @ off / ((count - 1) * len(rows)) * (size / b) * _wider(count - 1) ** 2
+    errors = np.sqrt(covariance.diagonal())
     whole_first, whole_last = first.mean(axis=0), last.mean(axis=0)
     differs = np.abs(whole_last - whole_first).mean(axis=0)
     size_of = (np.abs(whole_first) + np.abs(whole_last)).mean(axis=0)
     something = size_of > _NOTHING * max(float(np.abs(outputs).max()), 1e-300)
     interplay = np.divide(differs, size_of, out=np.zeros(p), where=something)
     model_rows = 2 * p * len(rows) * count * size
-    return PlayerSpread(background_errors=errors, interplay=interplay, rows=len(rows), model_rows=model_rows)
+    return PlayerSpread(
+        background_errors=errors,
+        background_covariance=covariance,
+        interplay=interplay,
+        rows=len(rows),
+        model_rows=model_rows,
+    )
 
 
 def _wider(freedom: int) -> float:
@@ -96,8 +105,14 @@ def _wider(freedom: int) -> float:
 
 def unknown_spread(n_players: int) -> PlayerSpread:
     """Nothing is known: infinite errors."""
-    errors = np.full(n_players, np.inf)
-    return PlayerSpread(background_errors=errors, interplay=np.zeros(n_players), rows=0, model_rows=0)
+    p = n_players
+    return PlayerSpread(
+        background_errors=np.full(p, np.inf),
+        background_covariance=np.full((p, p), np.inf),
+        interplay=np.zeros(p),
+        rows=0,
+        model_rows=0,
+    )
 
 
 def _ends(

@@ -169,7 +169,7 @@ class Thresholds:
     Attributes:
         gap_share: A gap speaks from this share of T on.
         gap_errors: And from this many of its standard deviations.
-        sign_share: Both values must be this large for a change of sign.
+        sign_share: Both values must be this large for a change of sign; see `xaisvc.caveats.conditional`.
         sign_errors: And the conditional one this many standard deviations from 0.
         unused_share: An unused player's conditional value speaks from this share of T on.
         unused_errors: And from this many of its standard deviations.
@@ -179,7 +179,7 @@ class Thresholds:
 
     gap_share: float = 0.045
     gap_errors: float = 1.0
-    sign_share: float = 0.015
+    sign_share: float = 0.025
     sign_errors: float = 0.5
     unused_share: float = 0.04
     unused_errors: float = 1.0

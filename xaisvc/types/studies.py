@@ -24,6 +24,8 @@ class PlayerSpread:
     Attributes:
         background_errors: Usual standard error of a player's value from the draw of the background rows, the root mean
             square over background rows; float64, (p,), in output units.
+        background_covariance: Mean product of the errors of two players' values from that draw, over the same rows, its
+            diagonal the squares of `background_errors`; float64, (p, p), in squared output units.
         interplay: Usual share of a player's value that depends on the other players, mean |last - first| over mean
             (|first| + |last|) with first = v({i}) - v({}) and last = v(all) - v(all but i); float64, (p,), in [0, 1].
         rows: Background rows explained for it.
@@ -31,6 +33,7 @@ class PlayerSpread:
     """
 
     background_errors: NDArray[np.float64]
+    background_covariance: NDArray[np.float64]
     interplay: NDArray[np.float64]
     rows: int
     model_rows: int

@@ -248,7 +248,12 @@ def make_studies() -> MakeStudies:
             proxies=proxies,
             opinion=opinion if has_opinion else None,
             spread=PlayerSpread(
-                background_errors=np.array(background_errors), interplay=np.array(interplay), rows=40, model_rows=0
+                background_errors=np.array(background_errors),
+                # Errors that are all alike: that of a sum is the sum of the errors.
+                background_covariance=np.outer(background_errors, background_errors),
+                interplay=np.array(interplay),
+                rows=40,
+                model_rows=0,
             )
             if has_opinion
             else None,

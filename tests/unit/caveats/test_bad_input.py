@@ -10,13 +10,14 @@ import pytest
 from tests.unit.caveats.spoken import all_caveats
 from xaisvc.caveats import CaveatContext, RowScreen
 from xaisvc.structure.adequacy import study_adequacy
+from xaisvc.structure.spread import unknown_spread
 from xaisvc.structure.support import study_support
 from xaisvc.structure.units import study_units
 from xaisvc.types import Attribution, BundleDescription, Feature, Kind, Output, Players, Table, TensorColumn
 from xaisvc.types.association import Association, Power
 from xaisvc.types.reliance import FeatureReliance, Hindrance, Reliance, Use
 from xaisvc.types.second_opinion import OpinionPlan
-from xaisvc.types.studies import PlayerSpread, Studies
+from xaisvc.types.studies import Studies
 
 COUNT = 300
 
@@ -90,7 +91,7 @@ def studied() -> tuple[BundleDescription, Studies, Players]:
         opinion=OpinionPlan(
             n_players=COUNT, sets=(), unstudied=association.clusters, reason="50 rows are few", n_background=50
         ),
-        spread=PlayerSpread(background_errors=np.full(COUNT, np.inf), interplay=np.zeros(COUNT), rows=0, model_rows=0),
+        spread=unknown_spread(COUNT),
     )
     return description, studies, Players(names=names, members=tuple((name,) for name in names))
 

@@ -12,6 +12,7 @@ from xaisvc.caveats.leading import are_top
 from xaisvc.types.second_opinion import Gaps, SecondOpinion, Thresholds
 
 SETS = ((0, 3, 4), (1, 5))
+TOGETHER = np.array([0.4, 1.0])
 
 
 def by_definition(  # noqa: PLR0913, PLR0917 - what is known of the values, of the players, and what counts
@@ -43,7 +44,7 @@ def by_definition(  # noqa: PLR0913, PLR0917 - what is known of the values, of t
     speaks = gap.any(axis=1) | sign.any(axis=1) | credited.any(axis=1)
     severity = np.where(speaks, np.where(worst, 3, np.where(moved > MEDIUM_SHARE, 2, 1)), 0)
     sums = np.stack([values[:, one].sum(axis=1) for one in gaps.sets], axis=1)
-    sum_errors = np.stack([own[:, one].sum(axis=1) for one in gaps.sets], axis=1)
+    sum_errors = np.stack([own[:, one].sum(axis=1) for one in gaps.sets], axis=1) * TOGETHER
     reach = limits.interval_errors * np.hypot(gaps.total_errors, sum_errors)
     return SecondOpinion(
         conditional=conditional,
@@ -90,7 +91,7 @@ def test_the_compiled_judgement_is_the_definition(limits: Thresholds) -> None:
     own = np.abs(rng.normal(size=(n, p))) * 0.02
     relied = np.arange(p) < 4
 
-    said = second_opinion(values, own, gaps, unused, relied=relied, thresholds=limits)
+    said = second_opinion(values, own, gaps, unused, relied=relied, together=TOGETHER, thresholds=limits)
     expected = by_definition(values, own, gaps, unused, relied, limits)
 
     for field in fields(SecondOpinion):

@@ -31,6 +31,24 @@ def test_the_strongest_link_of_two_players_counts(make_studies: MakeStudies) -> 
     assert facts.mixed
 
 
+def test_errors_of_a_sum_are_a_share_of_those_of_its_players(make_studies: MakeStudies) -> None:
+    studies = make_studies(effects={(0, 1): 0.8}, gaps={(0, 1): (-0.7, 0.7)})
+    assert studies.spread is not None
+    errors = studies.spread.background_errors
+    apart = np.diag(errors**2)
+    opposed = apart.copy()
+    opposed[0, 1] = opposed[1, 0] = -errors[0] * errors[1]
+    left = [
+        PlayerFacts.of(
+            replace(studies, spread=spread and replace(spread, background_covariance=covariance)), ALONE, 0.5
+        ).together.tolist()
+        for spread, covariance in ((None, apart), (studies.spread, apart), (studies.spread, opposed))
+    ]
+
+    size = float(np.hypot(errors[0], errors[1]) / (errors[0] + errors[1]))
+    assert left == [[1.0], [pytest.approx(size)], [pytest.approx(abs(errors[0] - errors[1]) / (errors[0] + errors[1]))]]
+
+
 def test_a_player_is_unused_if_all_its_features_are(make_studies: MakeStudies) -> None:
     none = Use.PROVEN_UNUSED
     one = make_studies(uses={"income": none})

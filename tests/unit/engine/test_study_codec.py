@@ -55,8 +55,18 @@ def test_real_studies_come_back_as_they_were(explainer: Explainer) -> None:
         assert all(array.dtype.kind in "biuf" for array in arrays.values())  # what a file of plans may hold
 
 
+def _spread(errors: np.ndarray) -> PlayerSpread:
+    return PlayerSpread(
+        background_errors=errors,
+        background_covariance=np.diag(errors**2),
+        interplay=np.zeros(len(errors)),
+        rows=1,
+        model_rows=0,
+    )
+
+
 def test_numbers_that_are_not_finite_stay_what_they_are() -> None:
-    study = PlayerSpread(background_errors=np.array([np.inf, 0.5]), interplay=np.zeros(2), rows=0, model_rows=0)
+    study = _spread(np.array([np.inf, 0.5]))
     reliance = Reliance(
         features=(FeatureReliance(features=("a",), use=Use.CANNOT_TELL, hindrance=Hindrance.FEW_ROWS),),
         groups=(),
@@ -84,7 +94,7 @@ def test_studies_of_another_form_have_another_name(monkeypatch: pytest.MonkeyPat
 
 
 def test_arrays_that_come_out_can_be_written_to() -> None:
-    study = PlayerSpread(background_errors=np.zeros(2), interplay=np.zeros(2), rows=1, model_rows=0)
+    study = _spread(np.zeros(2))
     arrays = encode_study(study)
     for array in arrays.values():
         array.setflags(write=False)
@@ -95,13 +105,13 @@ def test_arrays_that_come_out_can_be_written_to() -> None:
 
 
 def test_a_tuple_of_studies_is_one_too() -> None:
-    study = PlayerSpread(background_errors=np.ones(1), interplay=np.zeros(1), rows=1, model_rows=0)
+    study = _spread(np.ones(1))
 
     assert same((study, study), decode_study(tuple, encode_study((study, study))))
 
 
 def test_a_study_of_another_kind_is_refused() -> None:
-    study = PlayerSpread(background_errors=np.ones(1), interplay=np.zeros(1), rows=1, model_rows=0)
+    study = _spread(np.ones(1))
     with pytest.raises(TypeError, match="these arrays hold PlayerSpread, not Reliance"):
         decode_study(Reliance, encode_study(study))
 

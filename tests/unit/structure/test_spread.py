@@ -62,6 +62,17 @@ def test_of_a_sum_the_error_is_that_of_a_mean_and_nothing_plays_together() -> No
     assert found.interplay == pytest.approx(0.0, abs=1e-12)
 
 
+def test_errors_that_take_each_other_away_do_so_in_the_sum() -> None:
+    background = drawn(320)
+    background[:, 1] = background[:, 0] + 0.1 * background[:, 2]
+    _, found = study(lambda x: x[:, 0] - x[:, 1], background)
+
+    # phi_0 + phi_1 = -0.1 (c - mean): a tenth of the standard error of either, which 64 parts give within a tenth.
+    closed = 0.1 * background[:, 2].std() / np.sqrt(320)
+    assert np.sqrt(found.background_covariance[:2, :2].sum()) == pytest.approx(closed, rel=0.3)
+    assert np.sqrt(found.background_covariance.diagonal()) == pytest.approx(found.background_errors, rel=1e-9)
+
+
 def test_the_error_is_right_on_average() -> None:
     rng = np.random.default_rng(1)
     ratios = []
