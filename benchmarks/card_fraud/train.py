@@ -71,7 +71,7 @@ def train(out: Path, *, n_customers: int = 700, n_days: int = 300, seed: int = S
     """Simulates, trains, converts, compares and writes everything below `out`; returns the figures of results.json.
 
     Args:
-        out: Gets `bundles/card_fraud/` and `transactions.json`.
+        out: Gets `bundles/card-fraud/` and `transactions.json`.
         n_customers: Size of the simulated bank.
         n_days: Length of the simulated time.
         seed: Seed of everything.
@@ -115,7 +115,7 @@ def train(out: Path, *, n_customers: int = 700, n_days: int = 300, seed: int = S
     cases = closed_cases(rows, paid, count, scores[count], THRESHOLD)
     picked = np.sort(generator.choice(test, min(N_REFERENCE, len(test)), replace=False))
     write_bundle(
-        out / "bundles" / "card_fraud",
+        out / "bundles" / "card-fraud",
         description=description,
         model=model,
         background=background,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import xaisvc
-from xaisvc.demo.cases import COMPARED_CASE, OTHER_MODEL, load_cases
+from xaisvc.demo.cases import CARDS, COMPARED_CASE, CREDIT, OTHER_MODEL, load_cases, load_payments
 from xaisvc.demo.service import running_service
 from xaisvc.errors import RuntimeUnavailableError
 from xaisvc.records import decode_record
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-AUDIENCES = ("data_scientist", "business_manager", "relationship_manager", "fraud_analyst", "customer")
 WAIT_S = 90.0  # bounds a machine that is busy with other tests; the service answers after two seconds here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -48,13 +47,16 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_every_case_has_its_views_and_its_record(result: tuple[Path, str]) -> None:
     out, _ = result
-    for case in load_cases():
-        record = decode_record((out / case.id / "record.json").read_bytes())
-        assert record.row["amount_dm"] == case.row["amount_dm"]
-        for audience in AUDIENCES:
-            html = (out / case.id / f"{audience}.html").read_text(encoding="utf-8")
-            assert html.lstrip().lower().startswith("<!doctype html>")
-            assert (out / case.id / f"{audience}.txt").read_text(encoding="utf-8").strip()
+    for use, cases, feature in ((CREDIT, load_cases(), "amount_dm"), (CARDS, load_payments(), "amount_eur")):
+        for case in cases:
+            record = decode_record((out / case.id / "record.json").read_bytes())
+            assert record.row[feature] == case.row[feature]
+            for audience in use.audiences:
+                html = (out / case.id / f"{audience}.html").read_text(encoding="utf-8")
+                assert html.lstrip().lower().startswith("<!doctype html>")
+                assert (out / case.id / f"{audience}.txt").read_text(encoding="utf-8").strip()
+            written = {path.stem for path in (out / case.id).glob("*.html")}
+            assert written == set(use.audiences)  # nobody else is told
     assert (out / COMPARED_CASE / OTHER_MODEL / "customer.html").is_file()
 
 
@@ -72,7 +74,8 @@ def test_index_links_only_files_that_exist(result: tuple[Path, str]) -> None:
     page = (out / "index.html").read_text(encoding="utf-8")
     links = set(re.findall(r'(?:src|href)="([^"#][^"]*)"', page))
 
-    assert len(links) >= len(load_cases()) * (len(AUDIENCES) + 1)
+    pages = [(CREDIT, load_cases()), (CARDS, load_payments())]
+    assert len(links) >= sum(len(cases) * (len(use.audiences) + 1) for use, cases in pages)
     assert not [link for link in links if not (out / link).is_file()]
 
 

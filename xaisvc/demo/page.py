@@ -5,13 +5,14 @@ It shows records and links; it computes nothing but positions on the page.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xaisvc.types import Kind
 
 if TYPE_CHECKING:
-    from xaisvc.demo.cases import Case
+    from xaisvc.demo.cases import Case, UseCase
     from xaisvc.types import BundleDescription, ExplanationRecord, Feature, RecordedAttribution
 
 LANGUAGE: Final = "en"
@@ -37,7 +38,7 @@ class ViewLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One model's answer about one applicant.
+    """One model's answer about one case.
 
     Attributes:
         description: The model, as its bundle describes it.
@@ -54,8 +55,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseAnswers:
-    """One applicant with the answers of the models that were asked; the first is shown with all its views."""
+    """One case with the answers of the models that were asked; the first is shown with all its views."""
 
+    use: UseCase
     case: Case
     answers: tuple[Answer, ...]
 
@@ -93,7 +95,7 @@ def render_index(cases: tuple[CaseAnswers, ...], *, version: str, next_steps: st
     environment = Environment(
         loader=PackageLoader("xaisvc.demo", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["percent"] = _percent
+    environment.filters |= {"percent": _percent, "groupby_use": _by_use}
     page = environment.get_template("index.html.j2")
     return page.render(
         cases=cases,
@@ -127,12 +129,17 @@ def method_text(attribution: RecordedAttribution) -> str:
     return f"{attribution.method} ({'enumeration' if attribution.method == 'exact' else 'exact'})"
 
 
+def _by_use(cases: tuple[CaseAnswers, ...]) -> list[tuple[UseCase, list[CaseAnswers]]]:
+    """The cases of each use, in the order in which they come."""
+    return [(use, list(groups)) for use, groups in itertools.groupby(cases, key=lambda group: group.use)]
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 
 
-def _decision(answer: Answer) -> str:
-    return {True: "Declined", False: "Approved", None: "No decision"}[answer.record.output.adverse]
+def _decision(use: UseCase, answer: Answer) -> str:
+    return {True: use.adverse, False: use.favourable, None: "No decision"}[answer.record.output.adverse]
 
 
 def _band(answer: Answer) -> str:
@@ -142,7 +149,7 @@ def _band(answer: Answer) -> str:
 
 
 def _facts(answer: Answer) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The applicant's facts by concept, in the order of the schema; features without a concept come last."""
+    """The facts of a case by concept, in the order of the schema; features without a concept come last."""
     description = answer.description
     groups: dict[str, list[tuple[str, str]]] = {}
     for feature in description.features:

@@ -12,25 +12,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xaisvc.demo.advice import next_steps
-from xaisvc.demo.cases import BUNDLES, COMPARED_CASE, MAIN_MODEL, OTHER_MODEL, Case, load_cases
+from xaisvc.demo.cases import (
+    BUNDLES,
+    CARD_MODEL,
+    CARDS,
+    COMPARED_CASE,
+    CREDIT,
+    MAIN_MODEL,
+    OTHER_MODEL,
+    Case,
+    UseCase,
+    load_cases,
+    load_payments,
+)
 from xaisvc.demo.page import Answer, CaseAnswers, ViewLink, render_index
 from xaisvc.demo.service import running_service
 from xaisvc.errors import InvalidRequestError, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from xaisvc.client import Client, RowReply
     from xaisvc.demo.service import RunningService
     from xaisvc.engine.commands import AudienceInfo, ModelInfo
 
-READING_ORDER: Final = ("data_scientist", "business_manager", "relationship_manager", "fraud_analyst", "customer")
 SUFFIXES: Final = {"html": "html", "text": "txt"}
 CALL_TIMEOUT_S: Final = 120.0
 
 
 def run_demo(out: Path, *, serve: bool = False, echo: Callable[[str], None]) -> int:
-    """Explains the applicants to every audience and writes the pages.
+    """Explains the cases to the audiences that they concern, and writes the pages.
 
     Args:
         out: Folder to write; made if it is missing. Files of an earlier run are replaced.
@@ -45,17 +56,18 @@ def run_demo(out: Path, *, serve: bool = False, echo: Callable[[str], None]) -> 
         RuntimeUnavailableError: If the service does not start.
         ServiceError: If it stops answering.
     """
-    cases = load_cases()
+    cases, payments = load_cases(), load_payments()
     try:
-        _prepare(out, cases)
-        echo("Starting the service with two credit models ...")
+        _prepare(out, cases, payments)
+        echo("Starting the service with two credit models and one for card payments ...")
         with _ended_like_ctrl_c(), running_service(out / "models", out) as service:
             began_s = time.monotonic()
-            groups = _explain_all(service, cases, out)
+            groups = _explain_all(service, cases, payments, out)
             steps = next_steps(out, service.address if serve else None)
             index = _write_index(groups, steps, out)
             views = sum(len(answer.views) for group in groups for answer in group.answers)
-            echo(f"Explained {len(cases)} applicants in {views} views in {time.monotonic() - began_s:.1f} s")
+            took_s = time.monotonic() - began_s
+            echo(f"Explained {len(cases)} applicants and {len(payments)} payments in {views} views in {took_s:.1f} s")
             echo(f"\nOpen this page:\n  {index.resolve().as_uri()}\n\n{steps}")
             if serve:
                 _serve_on(service, echo)
@@ -68,54 +80,62 @@ def run_demo(out: Path, *, serve: bool = False, echo: Callable[[str], None]) -> 
     return 0
 
 
-def _prepare(out: Path, cases: Sequence[Case]) -> None:
+def _prepare(out: Path, cases: Sequence[Case], payments: Sequence[Case]) -> None:
     """Copies the bundles and writes the files that the next steps use.
 
     The bundles are copied because installers may link a package's files into their cache, and bundles refuse links; and
     because a copy can be played with.
     """
-    for name in (MAIN_MODEL, OTHER_MODEL):
+    for name in (MAIN_MODEL, OTHER_MODEL, CARD_MODEL):
         shutil.copytree(BUNDLES / name, out / "models" / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
     _write_json(out / "applicants.json", [case.row for case in cases])
+    _write_json(out / "payments.json", [case.row for case in payments])
     values = {name: _wire_value(value) for name, value in cases[0].row.items()}
     request = {"model": MAIN_MODEL, "audiences": ["customer"], "formats": ["text"], "rows": [{"values": values}]}
     _write_json(out / "request.json", request)
 
 
-def _explain_all(service: RunningService, cases: Sequence[Case], out: Path) -> tuple[CaseAnswers, ...]:
-    """Asks for every case, and for the compared one asks both models."""
+def _explain_all(
+    service: RunningService, cases: Sequence[Case], payments: Sequence[Case], out: Path
+) -> tuple[CaseAnswers, ...]:
+    """Asks for every case, and for the compared one asks both credit models."""
     from xaisvc.client import Client  # noqa: PLC0415 - heavy: loaded when used
 
     with Client(service.address, timeout_s=CALL_TIMEOUT_S) as client:
         found = {audience.id: audience for audience in client.list_audiences()}
-        audiences = [found[name] for name in READING_ORDER if name in found]
-        answers = _explain(client, MAIN_MODEL, cases, audiences, out)
-        compared = _explain(client, OTHER_MODEL, [case for case in cases if case.id == COMPARED_CASE], audiences, out)
-    return tuple(
-        CaseAnswers(case=case, answers=(answer, *compared) if case.id == COMPARED_CASE else (answer,))
-        for case, answer in zip(cases, answers, strict=True)
+        answers = _explain(client, CREDIT, MAIN_MODEL, cases, found, out)
+        twice = [case for case in cases if case.id == COMPARED_CASE]
+        compared = _explain(client, CREDIT, OTHER_MODEL, twice, found, out)
+        alerts = _explain(client, CARDS, CARD_MODEL, payments, found, out)
+    return (
+        *(
+            CaseAnswers(use=CREDIT, case=case, answers=(answer, *compared) if case in twice else (answer,))
+            for case, answer in zip(cases, answers, strict=True)
+        ),
+        *(CaseAnswers(use=CARDS, case=case, answers=(answer,)) for case, answer in zip(payments, alerts, strict=True)),
     )
 
 
-def _explain(
-    client: Client, model: str, cases: Sequence[Case], audiences: Sequence[AudienceInfo], out: Path
+def _explain(  # noqa: PLR0913, PLR0917 - whom to ask what, for whom, and where it goes
+    client: Client, use: UseCase, model: str, cases: Sequence[Case], known: Mapping[str, AudienceInfo], out: Path
 ) -> tuple[Answer, ...]:
     info = client.get_model(model)
+    audiences = [known[name] for name in use.audiences if name in known]
     reply = client.explain(
         model,
         [case.row for case in cases],
         audiences=[audience.id for audience in audiences],
         formats=list(SUFFIXES),
     )
-    return tuple(_write_case(info, case, row, audiences, out) for case, row in zip(cases, reply, strict=True))
+    folders = [Path(case.id) if model == use.model else Path(case.id) / model for case in cases]
+    return tuple(_write_case(info, folder, row, audiences, out) for folder, row in zip(folders, reply, strict=True))
 
 
-def _write_case(info: ModelInfo, case: Case, row: RowReply, audiences: Sequence[AudienceInfo], out: Path) -> Answer:
-    """Writes the record and the views of one applicant; those of the other model go into a folder of its own."""
+def _write_case(info: ModelInfo, folder: Path, row: RowReply, audiences: Sequence[AudienceInfo], out: Path) -> Answer:
+    """Writes the record and the views of one case; those of another model go into a folder of its own."""
     from xaisvc.records import encode_record  # noqa: PLC0415 - heavy: loaded when used
 
     record = row.explained()
-    folder = Path(case.id) if info.description.name == MAIN_MODEL else Path(case.id) / info.description.name
     (out / folder).mkdir(parents=True, exist_ok=True)
     _write_json(out / folder / "record.json", json.loads(encode_record(record)))
     links = []

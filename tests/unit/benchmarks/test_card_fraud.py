@@ -48,7 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, o
 
 @pytest.fixture(scope="module")
 def small(trained: tuple[Path, dict[str, object]]) -> Bundle:
-    return load_bundle(trained[0] / "bundles" / "card_fraud")
+    return load_bundle(trained[0] / "bundles" / "card-fraud")
 
 
 def cut(history: History, keep: np.ndarray) -> History:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[3]
 SOURCE = REPOSITORY / "benchmarks" / "card_fraud"
-FOLDER_OF_BUNDLE = BUNDLES / "card_fraud"
+FOLDER_OF_BUNDLE = BUNDLES / "card-fraud"
 MAX_BUNDLE_BYTES = 400_000
 THIEVES_KNOW_NOTHING_OF = {
     "n_small_last_day",
@@ -187,7 +187,7 @@ def test_training_writes_what_is_committed(tmp_path: Path) -> None:
     assert fresh_figures["test"]["auc"] == pytest.approx(shown["test"]["auc"], abs=1e-3)
     assert fresh_figures["stories"] == shown["stories"]
     assert (FOLDER / "transactions.json").read_bytes() == (tmp_path / "transactions.json").read_bytes()
-    committed, fresh = load_bundle(FOLDER_OF_BUNDLE), load_bundle(tmp_path / "bundles" / "card_fraud")
+    committed, fresh = load_bundle(FOLDER_OF_BUNDLE), load_bundle(tmp_path / "bundles" / "card-fraud")
     assert committed.background.row_digests() == fresh.background.row_digests()
     # Another release of a library may write other bytes; it must not predict anything else (1e-6: see above).
     scores = [score(found, committed.background) for found in (committed, fresh)]

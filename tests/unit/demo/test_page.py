@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.demo.answers import make_answer
-from xaisvc.demo.cases import COMPARED_CASE, OTHER_MODEL, Case, load_cases
+from xaisvc.demo.cases import CARD_MODEL, CARDS, COMPARED_CASE, CREDIT, OTHER_MODEL, Case, load_cases, load_payments
 from xaisvc.demo.page import CaseAnswers, method_text, render_index, value_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Balance(HTMLParser):
 
 
 def test_page_is_well_formed_and_brings_everything_it_needs(case: Case) -> None:
-    page = render(CaseAnswers(case=case, answers=(make_answer(case),)))
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case),)))
     parser = Balance()
     parser.feed(page)
 
@@ -53,7 +53,7 @@ def test_page_is_well_formed_and_brings_everything_it_needs(case: Case) -> None:
 
 
 def test_facts_are_in_words_with_units(case: Case) -> None:
-    page = render(CaseAnswers(case=case, answers=(make_answer(case),)))
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case),)))
 
     assert all(text in page for text in ("Overdrawn", "9,960 DM", "48 months", "Accounts and savings", "Other facts"))
     assert "unknown_or_none" not in page
@@ -61,14 +61,29 @@ def test_facts_are_in_words_with_units(case: Case) -> None:
 
 @pytest.mark.parametrize(("prediction", "word"), [(0.29, "Approved"), (0.3, "Declined")])
 def test_decision_is_that_of_the_record(case: Case, prediction: float, word: str) -> None:
-    page = render(CaseAnswers(case=case, answers=(make_answer(case, prediction=prediction),)))
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case, prediction=prediction),)))
 
     assert {word} == set(re.findall(r">(Approved|Declined|No decision)</span>", page))
     assert f"{100 * prediction:.0f}\N{NO-BREAK SPACE}%" in page
 
 
+def test_each_use_has_its_words_and_its_heading(case: Case) -> None:
+    payment = load_payments()[0]
+    alert = make_answer(payment, CARD_MODEL, prediction=0.5)
+    page = render(
+        CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case),)),
+        CaseAnswers(use=CARDS, case=payment, answers=(alert,)),
+    )
+
+    assert re.findall(r'<h2 class="use">([^<]*)</h2>', page) == ["Loan applications", "Card payments"]
+    assert set(re.findall(r'class="badge adverse">([^<]*)<', page)) == {"Declined", "Alert"}
+    assert "it was fraud" in page
+    assert "the loan was not repaid as agreed" in page
+    assert page.count("alert from") == 2  # beside the scale, and in its description
+
+
 def test_views_are_framed_and_linked_by_relative_paths(case: Case) -> None:
-    page = render(CaseAnswers(case=case, answers=(make_answer(case, held=True),)))
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case, held=True),)))
 
     assert f'<iframe src="{case.id}/customer.html"' in page
     assert f'<a href="{case.id}/record.json">' in page
@@ -76,14 +91,14 @@ def test_views_are_framed_and_linked_by_relative_paths(case: Case) -> None:
 
 
 def test_a_view_that_is_complete_is_not_called_held(case: Case) -> None:
-    assert "held for a person" not in render(CaseAnswers(case=case, answers=(make_answer(case),)))
+    assert "held for a person" not in render(CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case),)))
 
 
 def test_texts_of_a_bundle_cannot_break_out_of_the_page(case: Case) -> None:
     answer = make_answer(case)
     evil = replace(answer.description.features[0], labels={"en": "<script>alert(1)</script>"})
     description = replace(answer.description, features=(evil, *answer.description.features[1:]))
-    page = render(CaseAnswers(case=case, answers=(replace(answer, description=description),)))
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=(replace(answer, description=description),)))
 
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -94,7 +109,7 @@ def test_texts_of_a_bundle_cannot_break_out_of_the_page(case: Case) -> None:
 def test_two_models_are_compared_on_one_scale() -> None:
     case = next(case for case in load_cases() if case.id == COMPARED_CASE)
     answers = (make_answer(case, prediction=0.29), make_answer(case, OTHER_MODEL, prediction=0.31))
-    page = render(CaseAnswers(case=case, answers=answers))
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=answers))
 
     assert page.count('class="bar"') == 14  # seven facts, two models
     assert "left:50.00%;width:50.00%" in page  # the strongest fact, +1, fills its half
@@ -121,4 +136,4 @@ def test_the_method_is_named_with_its_kind(case: Case, method: str, said: str, *
     answer = replace(answer, record=replace(answer.record, attribution=attribution))
 
     assert said == method_text(attribution)
-    assert f"<dd>{said}, on cpu</dd>" in render(CaseAnswers(case=case, answers=(answer,)))
+    assert f"<dd>{said}, on cpu</dd>" in render(CaseAnswers(use=CREDIT, case=case, answers=(answer,)))

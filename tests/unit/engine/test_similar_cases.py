@@ -38,7 +38,7 @@ def test_a_bundle_without_cases_has_no_similar_ones(loaded: Callable[[str], Load
 
 
 def test_rows_get_the_cases_that_the_index_finds(loaded: Callable[[str], LoadedBundle]) -> None:
-    fraud = loaded("card_fraud")
+    fraud = loaded("card-fraud")
     rows = fraud.bundle.background.take(slice(0, 20))
     values = np.random.default_rng(0).normal(size=(20, len(fraud.bundle.description.features)))
     assert fraud.bundle.cases is not None
