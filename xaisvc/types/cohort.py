@@ -137,7 +137,8 @@ class Cell:
         values: Categories, bands, or `true` and `false`; empty for numbers.
         low: Smallest number, included; None for no bound.
         high: Largest number, not included; None for no bound.
-        missing: Whether records without a value belong to it.
+        missing: Whether records without a value belong to it. Without values and bounds: only these; a cell with none
+            of the three holds every record with a value.
     """
 
     values: tuple[str, ...] = ()
@@ -187,8 +188,11 @@ class Change:
     """What is different from another cohort.
 
     Attributes:
-        subject: What is compared: `adverse`, `normal` (explanations without limits) or `driver`.
+        subject: What is compared: `adverse`, `normal` (explanations without limits), `driver`, or `segment` (its share
+            of the records).
         concept: The driver's concept; empty for other subjects.
+        by: What the segment is cut by; empty for other subjects.
+        cell: The segment; None for other subjects.
         before: Share in the other cohort, in whole percent.
         now: Share in this one, in whole percent.
         low: Lower end of the interval of the difference, in percentage points; all intervals hold together with 95 %.
@@ -203,6 +207,8 @@ class Change:
     low: int
     high: int
     word: Comparison
+    by: str = ""
+    cell: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
