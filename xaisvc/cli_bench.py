@@ -1,4 +1,4 @@
-"""`xaisvc bench`: what explanations cost on this machine, and how often caveats are right."""
+"""`xaisvc bench`: what explanations cost on this machine, how good they are, and how often caveats are right."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from xaisvc.cli_quality import compare, gate, quality
 from xaisvc.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.speed import MethodSpeed, SpeedReport
 
 bench_app = typer.Typer(
-    help="Measure what explanations cost here, and how often caveats are right.",
+    help="Measure what explanations cost here, how good they are, and how often caveats are right.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -79,6 +80,11 @@ def speed(  # noqa: PLR0913 - one parameter per option
         except OSError as error:
             raise InvalidRequestError.of("--out", f"cannot write '{out}': {error.strerror}") from None
         typer.echo(f"Wrote {out}", err=True)
+
+
+bench_app.command("quality")(quality)
+bench_app.command("compare")(compare)
+bench_app.command("gate")(gate)
 
 
 @bench_app.command("caveats")

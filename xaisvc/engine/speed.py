@@ -5,15 +5,10 @@ Time, model evaluations and error always stand together: a method that is fast b
 
 from __future__ import annotations
 
-import platform
-import resource
 import statistics
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,12 +17,13 @@ import numpy as np
 from xaisvc.attribution import METHODS
 from xaisvc.bundles import encode_rows, load_bundle
 from xaisvc.engine.explainer import Explainer
+from xaisvc.engine.machine import describe_machine, describe_versions, forget_peak_memory, peak_memory_mib
 from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.errors import AbandonedError, InvalidRequestError, MethodNotApplicableError, XaisvcError
 from xaisvc.runtimes import OrtRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from xaisvc.bundles import Bundle
     from xaisvc.engine.batch import ExplanationBatch
@@ -209,8 +205,8 @@ def measure_speed(
         budget=request.budget,
         model=model,
         methods=tuple(found),
-        machine=_machine(),
-        versions=dict(_versions()),
+        machine=describe_machine(),
+        versions=describe_versions(PACKAGES),
     )
 
 
@@ -275,7 +271,7 @@ def _model_speed(setting: _Setting) -> tuple[str, ModelSpeed]:
 
 def _method_speed(setting: _Setting, name: str, model: ModelSpeed) -> MethodSpeed:
     rows, request, clock = setting.rows, setting.request, setting.clock
-    _forget_peak_memory()
+    forget_peak_memory()
     begin = clock()
     # Nothing between two pieces of work may take the whole machine for ever: a method that does not answer is stopped.
     end = begin + 3 * request.seconds_per_method
@@ -324,7 +320,7 @@ def _method_speed(setting: _Setting, name: str, model: ModelSpeed) -> MethodSpee
         mean_standard_error=float(answer.standard_errors.mean()),
         space=str(answer.space.value),
         share_of_bound=evaluations * rate / model.rows_per_s if evaluations > 1 else None,
-        peak_memory_mib=_peak_memory_mib(),
+        peak_memory_mib=peak_memory_mib(),
     )
 
 
@@ -350,36 +346,3 @@ def _repeat(call: Callable[[], object], seconds: float, clock: Callable[[], floa
         call()
         taken.append(clock() - start)
     return taken
-
-
-def _forget_peak_memory() -> None:
-    """Lets the kernel count the peak anew; where it does not, the peak is that of the process so far."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_memory_mib() -> float:
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-    unit = 2**20 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def _machine() -> dict[str, object]:
-    processor = platform.processor() or platform.machine()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return {
-        "processor": processor,
-        "cpus": usable_cpus(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            yield name, metadata.version(name)

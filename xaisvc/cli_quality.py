@@ -1,0 +1,260 @@
+"""`xaisvc bench quality`, `compare` and `gate`: how good explanations are, and whether that is good enough."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path  # noqa: TC003 - the command line reads options from annotations
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from xaisvc.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rich.table import Table as RichTable
+
+    from xaisvc.engine.quality.measure import Labelled, Told
+    from xaisvc.engine.quality.result import QualityReport
+    from xaisvc.engine.quality.tables import Grid
+    from xaisvc.types import Table
+
+MANY = 4
+"""Methods from which intervals no longer fit the width of a terminal."""
+
+
+def quality(  # noqa: PLR0913 - one parameter per option
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")],
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="CSV or parquet file with rows; the background by default.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Column of the data that says what happened: is there any signal?")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the data that says when.")] = None,
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods", "-m", help="Names or groups, separated by commas: default, ours, peers, all, auto, kernel, ..."
+        ),
+    ] = "default",
+    output: Annotated[str | None, typer.Option(help="Id of the output; the first by default.")] = None,
+    budget: Annotated[int | None, typer.Option(min=1, help="Coalitions per row of methods that sample.")] = None,
+    n_rows: Annotated[int, typer.Option("--rows", min=2, help="Most rows to explain.")] = 1000,
+    minutes: Annotated[float | None, typer.Option(help="Begin nothing after so many; no end by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; all CPUs by default.")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run the model.")] = "cpu",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write everything measured as JSON here.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts here.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write a summary as Markdown here.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the report at --out.")] = False,
+    thresholds: Annotated[
+        Path | None, typer.Option("--thresholds", help="YAML or JSON file; exit with 1 if the report does not keep it.")
+    ] = None,
+) -> None:
+    """Measure how good explanations of a bundle are: accuracy, faithfulness, stability, robustness and cost."""
+    from xaisvc.engine.quality.html import render_html  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.measure import QualityRequest, measure_quality  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.tables import markdown as summary  # noqa: PLC0415 - heavy: loaded when used
+
+    for option, path in (("--out", out), ("--html", html), ("--markdown", markdown)):
+        if path is not None and not path.parent.is_dir():  # known now, not after minutes of measuring
+            raise InvalidRequestError.of(option, f"there is no folder '{path.parent}'; make it first")
+    bounds = None if thresholds is None else _read_bounds(thresholds)
+    rows, labelled = _read_labelled(folder, data, labels, time, output)
+    with _progress() as tell:
+        report = measure_quality(
+            folder,
+            rows,
+            QualityRequest(
+                methods=tuple(name.strip() for name in methods.split(",") if name.strip()),
+                output=output,
+                budget=budget,
+                n_rows=n_rows,
+                minutes=minutes,
+                seed=seed,
+                threads=threads,
+                device=device,
+            ),
+            labelled=labelled,
+            folder=None if out is None else out.with_suffix(".steps"),
+            resume=resume,
+            tell=tell,
+        )
+    _show_quality(report)
+    content = report.to_json()
+    for option, path, text in (
+        ("--out", out, json.dumps(content, indent=2, allow_nan=False) + "\n"),
+        ("--html", html, None if html is None else render_html(report)),
+        ("--markdown", markdown, None if markdown is None else summary(report)),
+    ):
+        if path is not None and text is not None:
+            _write(option, path, text)
+    if bounds is not None:
+        _gate(content, bounds)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="A quality report.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Another.")],
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Show what does not differ clearly too.")] = False,
+) -> None:
+    """Show how two quality reports differ, with intervals; times only where they were taken alike."""
+    from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
+
+    from xaisvc.engine.quality.compare import compare as compared  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.compare import read_report  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.tables import Grid, short  # noqa: PLC0415 - heavy: loaded when used
+
+    found = compared(read_report(first), read_report(second))
+    console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 120)
+    if found.unlike:
+        console.print(f"the reports differ in: {', '.join(found.unlike)}", markup=False)
+    lines = tuple(
+        (
+            one.method,
+            one.measure,
+            short(one.first),
+            short(one.second),
+            f"{short(one.difference)} [{short(one.low)}, {short(one.high)}]",
+            one.verdict,
+        )
+        for one in found.differences
+        if every or one.verdict != "no clear difference"
+    )
+    if lines:
+        console.print(_texts(Grid(("method", "measure", "first", "second", "difference", "second is"), lines)))
+    hidden = len(found.differences) - len(lines)
+    if hidden:
+        console.print(f"{hidden:,} measures without a clear difference; --all shows them", markup=False)
+    for name, times in found.times.items():
+        shown = ", ".join(f"{key} {short(one)} -> {short(other)}" for key, (one, other) in times.items())
+        console.print(f"{name}: {shown}", markup=False)
+    if found.no_times:
+        console.print(found.no_times, markup=False)
+
+
+def gate(
+    report: Annotated[Path, typer.Argument(metavar="REPORT.json", help="A quality report.")],
+    thresholds: Annotated[Path, typer.Argument(metavar="THRESHOLDS", help="YAML or JSON file with bounds.")],
+) -> None:
+    """Exit with 1 if a quality report does not keep the thresholds of a file."""
+    from xaisvc.engine.quality.compare import read_report  # noqa: PLC0415 - heavy: loaded when used
+
+    _gate(read_report(report), _read_bounds(thresholds))
+
+
+def _read_bounds(path: Path) -> dict[str, object]:
+    import yaml  # noqa: PLC0415 - heavy: loaded when used
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRequestError.of("thresholds", f"cannot read '{path}': {error.strerror}") from None
+    except (yaml.YAMLError, ValueError):
+        raise InvalidRequestError.of("thresholds", f"'{path}' is no YAML or JSON") from None
+    if not isinstance(found, dict):
+        raise InvalidRequestError.of("thresholds", f"'{path}' must hold `methods` with measures and bounds")
+    return found
+
+
+def _gate(report: Mapping[str, object], bounds: Mapping[str, object]) -> None:
+    from xaisvc.engine.quality.compare import check_thresholds  # noqa: PLC0415 - heavy: loaded when used
+
+    breaches = check_thresholds(report, bounds)
+    for one in breaches:
+        found = "was not measured" if one.found is None else f"is {one.found}"
+        typer.echo(f"{one.method}: {one.measure} {found}, must be {one.bound}", err=True)
+    if breaches:
+        raise typer.Exit(1)
+    typer.echo("all thresholds are kept", err=True)
+
+
+def _read_labelled(
+    folder: Path, data: Path | None, labels: str | None, time: str | None, output: str | None
+) -> tuple[Table | None, Labelled | None]:
+    """The rows of a file, and what is known of them beside their features."""
+    from xaisvc.bundles import load_bundle, parse_rows, read_data  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.measure import Labelled  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.signal import read_labels, read_times  # noqa: PLC0415 - heavy: loaded when used
+
+    if data is None:
+        if labels is not None or time is not None:
+            raise InvalidRequestError.of("--labels", "labels stand in the file of --data, which was not given")
+        return None, None
+    description = load_bundle(folder).description
+    frame = read_data(data)
+    for option, name in (("--labels", labels), ("--time", time)):
+        if name is not None and name not in frame.columns:
+            raise InvalidRequestError.of(option, f"'{data}' has no column '{name}'; it has: {', '.join(frame.columns)}")
+    beside = [name for name in (labels, time) if name is not None and name not in description.feature_ids]
+    rows = parse_rows(description, frame.drop(columns=beside))
+    if labels is None:
+        return rows, None
+    found = read_labels(frame[labels], description.output(output))
+    return rows, Labelled(labels=found, times=None if time is None else read_times(frame[time]))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Told], None]]:
+    """A bar on standard error if somebody watches, else a line for each step."""
+    if not sys.stderr.isatty():
+        yield lambda told: typer.echo(f"[{told.done + 1:>2}/{told.steps}] {told.what} ...", err=True)
+        return
+    from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - heavy: loaded when used
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("loading", total=None)
+        yield lambda told: shown.update(task, completed=told.done, total=told.steps, description=told.what)
+
+
+def _show_quality(report: QualityReport) -> None:
+    from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
+
+    from xaisvc.engine.quality.tables import contest_table, main_table, notes, turned  # noqa: PLC0415 - heavy: loaded when used
+
+    console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 120)
+    console.print(
+        f"{report.bundle}, output {report.output} in {report.space}: {report.rows:,} rows, {report.features} features",
+        markup=False,
+    )
+    if report.signal is not None:
+        console.print(
+            report.signal.statement, markup=False, style="bold red" if report.signal.strength == "none" else ""
+        )
+    few = sum(one.outcome == "measured" for one in report.methods) <= MANY
+    console.print(_texts(turned(main_table(report, intervals=few))))
+    if report.contests:
+        console.print(_texts(contest_table(report)))
+    for note in notes(report):
+        console.print(note, markup=False)
+    if not report.complete:
+        console.print("the time was up before everything was measured; go on with --resume", markup=False)
+
+
+def _texts(texts: Grid) -> RichTable:
+    from rich.box import SIMPLE  # noqa: PLC0415 - heavy: loaded when used
+    from rich.table import Table as RichTable  # noqa: PLC0415 - heavy: loaded when used
+
+    grid = RichTable(box=SIMPLE, pad_edge=False)
+    for number_of, title in enumerate(texts.head):
+        grid.add_column(title, justify="right" if number_of else "left", no_wrap=True)
+    for line in texts.lines:
+        grid.add_row(*line)
+    return grid
+
+
+def _write(option: str, path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidRequestError.of(option, f"cannot write '{path}': {error.strerror}") from None
+    typer.echo(f"Wrote {path}", err=True)

@@ -1,0 +1,192 @@
+"""Other packages' explainers as methods of a quality report, each imported when it is asked.
+
+They take matrices, so categories are numbered for them and turned back before the model sees them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+
+from xaisvc.engine.quality.method import Attributed
+from xaisvc.errors import MethodNotApplicableError
+from xaisvc.types import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from xaisvc.engine.quality.method import Kind
+    from xaisvc.engine.quality.subject import Subject
+    from xaisvc.types.table import Column
+
+    Floats = NDArray[np.float64]
+    Run = Callable[["_Matrices", Floats, int, int], Floats]
+
+PEER_ROWS: Final = 16
+LIME_SAMPLES: Final = 5000
+DEFAULT_COALITIONS: Final = 256
+_NEVER_EARLY: Final = 1e-12
+
+
+class _Matrices:
+    """The model and its background for a package that knows matrices only; counts the rows that the model scored."""
+
+    def __init__(self, subject: Subject, rows: Table) -> None:
+        self._model = subject.problem.model
+        self._names = subject.problem.background.feature_ids
+        self._levels: dict[str, list[str]] = {}
+        for name in self._names:
+            columns = (subject.problem.background.columns[name], rows.columns[name])
+            if columns[0].dtype == np.object_:
+                self._levels[name] = sorted({str(value) for column in columns for value in column if value is not None})
+        self.categories = [place for place, name in enumerate(self._names) if name in self._levels]
+        self.background = self.encoded(subject.problem.background)
+        self.rows_scored = 0
+
+    def encoded(self, table: Table) -> Floats:
+        """Rows as numbers: categories by the number of their level, -1 for missing; float64, (n, p)."""
+        parts = []
+        for name in self._names:
+            values, levels = table.columns[name], self._levels.get(name)
+            if levels is not None:
+                numbers = {level: float(number) for number, level in enumerate(levels)}
+                values = np.array([-1.0 if value is None else numbers[str(value)] for value in values])
+            parts.append(values.astype(np.float64))
+        return np.column_stack(parts)
+
+    def __call__(self, matrix: Floats) -> Floats:
+        """The explained number of each row; float64, (n,)."""
+        columns: dict[str, Column] = {}
+        for place, name in enumerate(self._names):
+            values = np.ascontiguousarray(matrix[:, place], dtype=np.float64)
+            levels = self._levels.get(name)
+            if levels is None:
+                columns[name] = values
+            else:
+                texts = np.array([*levels, None], dtype=object)  # -1 is the last: missing
+                columns[name] = cast("Column", texts[np.rint(values).astype(np.intp)])
+        self.rows_scored += len(matrix)
+        return self._model(Table(columns))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerMethod:
+    """An explainer of another package. It sees the same model, background and budget as ours.
+
+    Attributes:
+        name: See `QualityMethod`; so are the others.
+        package: See `QualityMethod`.
+        run: Explains the rows of a matrix: model, rows, budget, seed to values, (n, p).
+    """
+
+    name: str
+    package: str
+    run: Run
+    is_shapley: bool = True
+    is_sampled: bool = True
+    most_rows: int | None = PEER_ROWS
+    kind: Kind = "peer"
+
+    def attribute(
+        self,
+        subject: Subject,
+        rows: Table,
+        budget: int | None,
+        seed: int,
+        cancel: Callable[[], bool],  # noqa: ARG002 - other packages cannot be stopped
+    ) -> Attributed:
+        """See `QualityMethod`."""
+        if any(len(owned) > 1 for owned in subject.problem.players.members):
+            raise MethodNotApplicableError.of("method", f"'{self.name}' explains single features only")
+        matrices = _Matrices(subject, rows)
+        try:
+            values = self.run(matrices, matrices.encoded(rows), budget or DEFAULT_COALITIONS, seed)
+        except ModuleNotFoundError as error:
+            raise MethodNotApplicableError.of(
+                "method", f"'{self.name}' needs the package '{error.name}', which is not installed"
+            ) from None
+        evaluations = matrices.rows_scored / max(len(rows), 1)
+        base = np.full(len(rows), float(matrices(matrices.background).mean()))
+        return Attributed(
+            values=values, base_values=base, evaluations=evaluations, exact=False, detail=f"{self.package} package"
+        )
+
+
+def _shap_kernel(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+    import shap  # noqa: PLC0415 - heavy: loaded when used
+
+    np.random.seed(seed)  # noqa: NPY002, TID251 - the package draws from numpy's global state
+    explainer = shap.KernelExplainer(model, model.background)
+    return np.asarray(explainer.shap_values(rows, nsamples=budget, l1_reg=False, silent=True), np.float64)
+
+
+def _shap_permutation(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+    import shap  # noqa: PLC0415 - heavy: loaded when used
+
+    np.random.seed(seed)  # noqa: NPY002, TID251 - the package draws from numpy's global state
+    masker = shap.maskers.Independent(model.background, max_samples=len(model.background))
+    explainer = shap.PermutationExplainer(model, masker, seed=seed)
+    # One run through all features and back is the least it can do.
+    found = explainer(rows, max_evals=max(budget, 2 * rows.shape[1] + 1), silent=True)
+    return np.asarray(found.values, np.float64)
+
+
+def _lime(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+    from lime.lime_tabular import LimeTabularExplainer  # noqa: PLC0415 - heavy: loaded when used
+
+    explainer = LimeTabularExplainer(
+        model.background,
+        mode="regression",
+        categorical_features=model.categories,
+        random_state=np.random.RandomState(seed),  # noqa: TID251 - the package wants this one
+    )
+    values = np.zeros(rows.shape)
+    for i, row in enumerate(rows):
+        found = explainer.explain_instance(
+            row, model, num_features=rows.shape[1], num_samples=LIME_SAMPLES if budget == DEFAULT_COALITIONS else budget
+        )
+        for feature, value in found.local_exp[1]:
+            values[i, feature] = value
+    return values
+
+
+def _shapiq(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+    import shapiq  # noqa: PLC0415 - heavy: loaded when used
+
+    background: Any = model.background
+    imputer = shapiq.MarginalImputer(model, background, x=background[:1], sample_size=len(background), random_state=0)
+    values = np.empty(rows.shape)
+    for i, row in enumerate(rows):
+        imputer.fit(row[None, :])
+        approximator = shapiq.KernelSHAP(n=rows.shape[1], random_state=seed, pairing_trick=True)
+        values[i] = approximator.approximate(budget, imputer).get_n_order_values(1)
+    return values
+
+
+def _lightshap(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+    import lightshap  # noqa: PLC0415 - heavy: loaded when used
+
+    found = lightshap.explain_any(
+        model,
+        rows,
+        bg_X=model.background,
+        method="kernel",
+        max_iter=max(1, round(budget / (2 * rows.shape[1]))),
+        tol=_NEVER_EARLY,
+        random_state=seed,
+        verbose=False,
+    )
+    return np.asarray(found.shap_values, np.float64).reshape(rows.shape)
+
+
+PEERS: Final = (
+    PeerMethod(name="shap_kernel", package="shap", run=_shap_kernel),
+    PeerMethod(name="shap_permutation", package="shap", run=_shap_permutation),
+    PeerMethod(name="lime_package", package="lime", run=_lime, is_shapley=False),
+    PeerMethod(name="shapiq_kernel", package="shapiq", run=_shapiq),
+    PeerMethod(name="lightshap_kernel", package="lightshap", run=_lightshap),
+)

@@ -1,0 +1,75 @@
+"""The accuracy metrics as the report shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from xaisvc.evaluation.accuracy import largest_error, relative_error, sum_gap
+from xaisvc.evaluation.metric import Metric
+
+if TYPE_CHECKING:
+    from xaisvc.evaluation.evidence import Evidence
+    from xaisvc.evaluation.measures import RowScores
+
+
+def _relative(evidence: Evidence) -> RowScores:
+    assert evidence.truth is not None  # noqa: S101 - `Metric.of` has looked
+    return relative_error(evidence.values, evidence.truth)
+
+
+def _largest(evidence: Evidence) -> RowScores:
+    assert evidence.truth is not None  # noqa: S101 - `Metric.of` has looked
+    return largest_error(evidence.values, evidence.truth)
+
+
+def _gap(evidence: Evidence) -> RowScores:
+    return sum_gap(evidence.values, evidence.base_values, evidence.outputs)
+
+
+ACCURACY: Final = (
+    Metric(
+        id="relative_error",
+        title="error of the values",
+        group="accuracy",
+        part="truth",
+        better="lower",
+        unit="",
+        lowest=0.0,
+        highest=np.inf,
+        source="own definition: root of the mean squared error over that of the true values",
+        shows="How far the values are from the true Shapley values of this model and background.",
+        cannot_show="Whether Shapley values are what the reader needs; methods that estimate something else, such as "
+        "LIME, differ by definition.",
+        score=_relative,
+    ),
+    Metric(
+        id="largest_error",
+        title="largest error of a row",
+        group="accuracy",
+        part="truth",
+        better="lower",
+        unit="output",
+        lowest=0.0,
+        highest=np.inf,
+        source="own definition",
+        shows="How wrong the worst value of a typical row is, in the unit of the output.",
+        cannot_show="Which feature it is.",
+        score=_largest,
+    ),
+    Metric(
+        id="sum_gap",
+        title="gap of the sum",
+        group="accuracy",
+        part="values",
+        better="lower",
+        unit="output",
+        lowest=0.0,
+        highest=np.inf,
+        source="Sundararajan, Taly and Yan 2017 (completeness)",
+        shows="Whether the values add up to the output.",
+        cannot_show="Whether each of them is right: random values can be made to add up.",
+        score=_gap,
+    ),
+)

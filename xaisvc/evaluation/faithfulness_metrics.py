@@ -1,0 +1,203 @@
+"""The faithfulness metrics as the report shows them, for one kind of replacement at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from xaisvc.evaluation.faithfulness import (
+    curve_area,
+    faithfulness_correlation,
+    faithfulness_estimate,
+    infidelity,
+    infidelity_share,
+    prediction_gap,
+)
+from xaisvc.evaluation.metric import Metric
+from xaisvc.evaluation.retraining import remove_and_retrain
+
+if TYPE_CHECKING:
+    from xaisvc.evaluation.evidence import Evidence, Removed
+    from xaisvc.evaluation.measures import RowScores
+
+
+def _removed(evidence: Evidence) -> Removed:
+    assert evidence.removed is not None  # noqa: S101 - `Metric.of` has looked
+    return evidence.removed
+
+
+def _correlation(evidence: Evidence) -> RowScores:
+    found = _removed(evidence)
+    return faithfulness_correlation(evidence.values, found.removed, found.drops)
+
+
+def _estimate(evidence: Evidence) -> RowScores:
+    return faithfulness_estimate(evidence.values, _removed(evidence).single_drops)
+
+
+def _infidelity(evidence: Evidence) -> RowScores:
+    found = _removed(evidence)
+    return infidelity(evidence.values, found.removed, found.drops)
+
+
+def _infidelity_share(evidence: Evidence) -> RowScores:
+    found = _removed(evidence)
+    return infidelity_share(evidence.values, found.removed, found.drops)
+
+
+def _insertion(evidence: Evidence) -> RowScores:
+    found = _removed(evidence)
+    return curve_area(found.inserted, evidence.outputs, found.empty, found.shares, inserting=True)
+
+
+def _deletion(evidence: Evidence) -> RowScores:
+    found = _removed(evidence)
+    return curve_area(found.deleted, evidence.outputs, found.empty, found.shares, inserting=False)
+
+
+def _important(evidence: Evidence) -> RowScores:
+    return prediction_gap(_removed(evidence).important, evidence.outputs)
+
+
+def _unimportant(evidence: Evidence) -> RowScores:
+    return prediction_gap(_removed(evidence).unimportant, evidence.outputs)
+
+
+def _retrained(evidence: Evidence) -> RowScores:
+    assert evidence.retrained is not None  # noqa: S101 - `Metric.of` has looked
+    return remove_and_retrain(*evidence.retrained)
+
+
+_ARTEFACTS: Final = (
+    "Whether rows with replaced values could exist: compare both kinds of replacement, and both with a random order."
+)
+
+FAITHFULNESS: Final = (
+    Metric(
+        id="insertion_area",
+        title="insertion, area",
+        group="faithfulness",
+        part="removed",
+        better="higher",
+        unit="",
+        lowest=-np.inf,
+        highest=np.inf,
+        source="Petsiuk, Das and Saenko 2018, signed",
+        shows="How soon the row's own answer is reached when its most supporting features come first.",
+        cannot_show=f"How large each value is, only its place in the order. {_ARTEFACTS}",
+        score=_insertion,
+    ),
+    Metric(
+        id="deletion_area",
+        title="deletion, area",
+        group="faithfulness",
+        part="removed",
+        better="lower",
+        unit="",
+        lowest=-np.inf,
+        highest=np.inf,
+        source="Petsiuk, Das and Saenko 2018, signed",
+        shows="How soon the answer goes when the most supporting features are taken away first.",
+        cannot_show=f"How large each value is, only its place in the order. {_ARTEFACTS}",
+        score=_deletion,
+    ),
+    Metric(
+        id="faithfulness_correlation",
+        title="faithfulness correlation",
+        group="faithfulness",
+        part="removed",
+        better="higher",
+        unit="",
+        lowest=-1.0,
+        highest=1.0,
+        source="Bhatt, Weller and Moura 2020 (faithfulness), sets of all sizes",
+        shows="Whether sets of features with large sums also change the answer much.",
+        cannot_show=f"The scale of the values. {_ARTEFACTS}",
+        score=_correlation,
+    ),
+    Metric(
+        id="faithfulness_estimate",
+        title="faithfulness estimate",
+        group="faithfulness",
+        part="removed",
+        better="higher",
+        unit="",
+        lowest=-1.0,
+        highest=1.0,
+        source="Alvarez-Melis and Jaakkola 2018 (faithfulness)",
+        shows="Whether single features with large values also change the answer much.",
+        cannot_show="Features that stand in for each other: taking one away then changes little.",
+        score=_estimate,
+    ),
+    Metric(
+        id="infidelity",
+        title="infidelity",
+        group="faithfulness",
+        part="removed",
+        better="lower",
+        unit="output^2",
+        lowest=0.0,
+        highest=np.inf,
+        source="Yeh et al. 2019 (infidelity), sets taken away",
+        shows="How far sums of values are from what taking their features away changes.",
+        cannot_show="Methods apart that no sum can satisfy: interactions leave a remainder for every method.",
+        score=_infidelity,
+    ),
+    Metric(
+        id="infidelity_share",
+        title="infidelity, as a share",
+        group="faithfulness",
+        part="removed",
+        better="lower",
+        unit="",
+        lowest=0.0,
+        highest=np.inf,
+        source="Yeh et al. 2019, over what values of zero reach",
+        shows="The same without a unit: 0 tells all, 1 tells nothing.",
+        cannot_show="As infidelity.",
+        score=_infidelity_share,
+    ),
+    Metric(
+        id="prediction_gap_important",
+        title="gap on important features (PGI)",
+        group="faithfulness",
+        part="removed",
+        better="higher",
+        unit="output",
+        lowest=0.0,
+        highest=np.inf,
+        source="Agarwal et al. 2022 (OpenXAI), replacement instead of noise",
+        shows="How much the answer moves when the leading features get other values.",
+        cannot_show=f"Signs and sizes. {_ARTEFACTS}",
+        score=_important,
+    ),
+    Metric(
+        id="prediction_gap_unimportant",
+        title="gap on unimportant features (PGU)",
+        group="faithfulness",
+        part="removed",
+        better="lower",
+        unit="output",
+        lowest=0.0,
+        highest=np.inf,
+        source="Agarwal et al. 2022 (OpenXAI), replacement instead of noise",
+        shows="How much the answer still moves when all but the leading features get other values.",
+        cannot_show=f"Signs and sizes. {_ARTEFACTS}",
+        score=_unimportant,
+    ),
+    Metric(
+        id="remove_and_retrain",
+        title="remove and retrain",
+        group="faithfulness",
+        part="retrained",
+        better="higher",
+        unit="",
+        lowest=0.0,
+        highest=np.inf,
+        source="Hooker et al. 2019 (ROAR), values set to missing, over random features",
+        shows="Whether the leading features carry what can be learnt: above 1, more than random ones.",
+        cannot_show="What this model does: others are trained, and which values are missing can tell the label.",
+        score=_retrained,
+    ),
+)
