@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from xaisvc.cli_audience import audience_app
 from xaisvc.cli_bench import bench_app
 from xaisvc.cli_health import health
 from xaisvc.cli_records import records_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 bundle_app = typer.Typer(help="Make, check and show bundles.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(audience_app, name="audience")
 app.add_typer(bench_app, name="bench")
 app.add_typer(records_app, name="records")
 app.add_typer(token_app, name="token")

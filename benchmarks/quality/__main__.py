@@ -4,7 +4,8 @@
     python -m benchmarks.quality table
 
 `run` measures every method whose package is installed and writes `results.json` case by case; a case that is there is
-not measured again unless asked. `table` writes README.md beside this file, and the short table in the project's README.md, from it.
+not measured again unless asked. `table` writes README.md beside this file, and the short table in the project's
+README.md, from it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.demo.answers import make_answer
 from tests.unit.views.cases import CORRELATED, make_description, make_record
-from xaisvc.demo.cases import load_cases
+from xaisvc.demo.cases import CREDIT, load_cases
 from xaisvc.demo.page import CaseAnswers, render_index
 from xaisvc.views import build_view, load_audiences, render_view
 
@@ -187,7 +187,7 @@ def test_the_demonstration_shows_five_readers_or_says_how_to_see_them(
 ) -> None:
     case = load_cases()[0]
     answer = make_answer(case, views=tuple(MUST_SAY))
-    page = render_index((CaseAnswers(case=case, answers=(answer,)),), version="1.2.3", next_steps="run")
+    page = render_index((CaseAnswers(use=CREDIT, case=case, answers=(answer,)),), version="1.2.3", next_steps="run")
     measured = _measure(chromium, tmp_path, page, width)
 
     assert measured["sideways"] is not fits

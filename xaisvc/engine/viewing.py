@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,11 @@ class ExplanationView:
 
 @cache
 def audiences(folder: Path | None = None) -> Mapping[str, Audience]:
-    """The audiences of a folder, by id; those that come with xaisvc for None. Read once per process."""
-    return load_audiences(folder)
+    """The audiences of a folder, by id; those that come with xaisvc for None. Read once per process.
+
+    A jurisdiction pack in use that is past the day of its review is told by a `StalePackWarning`.
+    """
+    return load_audiences(folder, today=datetime.now(UTC).date())
 
 
 def find_audience(audience: str, folder: Path | None = None) -> Audience:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xaisvc.views.catalogue import Catalogue
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
+    from xaisvc.views.packs import PackUse
     from xaisvc.views.wording import ReadingLimits
 
 UNCLASSIFIED = "unclassified"
@@ -104,6 +105,8 @@ class Audience:
         layout: Page layout.
         formats: Formats served.
         catalogues: Language to sentences.
+        packs: Which jurisdiction pack speaks in its views.
+        extends: Id of the audience whose declaration this one tightens; empty for none.
     """
 
     id: str
@@ -123,6 +126,8 @@ class Audience:
     layout: Layout
     formats: tuple[str, ...]
     catalogues: Mapping[str, Catalogue]
+    packs: PackUse
+    extends: str = ""
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ def build_view(
 
 def _view(context: ViewContext, status: ViewStatus, specs: Sequence[SectionSpec]) -> View:
     audience, language = context.audience, context.language
+    complete = status is ViewStatus.COMPLETE
     return View(
         id=f"{context.record.id}/{audience.id}/{language.code}",
         record_id=context.record.id,
@@ -61,7 +62,9 @@ def _view(context: ViewContext, status: ViewStatus, specs: Sequence[SectionSpec]
         subtitle=_header(context, "view.subtitle"),
         layout=audience.layout,
         formats=audience.formats,
-        sections=tuple(_section(SectionContext(view=context, spec=spec)) for spec in specs),
+        sections=tuple(_section(SectionContext(view=context, spec=spec, complete=complete)) for spec in specs),
+        tones=(language.word("words.note"), language.word("words.care"), language.word("words.stop")),
+        pack=context.pack.title if context.pack and audience.id in context.pack.texts else "",
     )
 
 

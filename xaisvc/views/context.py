@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xaisvc.views.entries import Entry
     from xaisvc.views.entries import Level as EntryLevel
     from xaisvc.views.language import Language
+    from xaisvc.views.packs import Pack
     from xaisvc.views.selection import Selection, Sign
 
 COMMON_SLOTS = ("reference", "date", "bundle", "version", "owner", "purpose", "out_of_scope", "output")
@@ -46,6 +47,11 @@ class ViewContext:
     def output(self) -> Output:
         """The declaration of the explained output."""
         return self.description.output(self.record.output.id)
+
+    @cached_property
+    def pack(self) -> Pack | None:
+        """The jurisdiction pack that speaks in views of this bundle; None for none."""
+        return self.audience.packs.of(self.description.name)
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -95,10 +101,35 @@ class ViewContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionContext:
-    """A view's context as one section sees it: messages are looked up under its id, then its type, then as they are."""
+    """A view's context as one section sees it: messages are looked up under its id, then its type, then as they are.
+
+    Attributes:
+        view: The view's context.
+        spec: The section.
+        complete: Whether the view is complete: neither held nor closed.
+    """
 
     view: ViewContext
     spec: SectionSpec
+    complete: bool = True
+
+    def pack_sentences(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What the jurisdiction pack puts in place of this section's text: plain sentences, and mandated ones.
+
+        Both are empty without a pack, or if it says nothing here. Sentences for adverse decisions are in complete views
+        only: what is held or closed is the same for every case.
+        """
+        view = self.view
+        if view.pack is None:
+            return (), ()
+        adverse = self.complete and view.record.output.adverse is True
+        values = {**view.common, **{name: value or "" for name, value in view.pack.values.items()}}
+        plain: list[str] = []
+        mandated: list[str] = []
+        for sentence in view.pack.sentences(view.audience.id, self.spec.id, view.language.code):
+            if adverse or not sentence.adverse_only:
+                (mandated if sentence.mandated else plain).append(sentence.message.fill(values, view.language))
+        return tuple(plain), tuple(mandated)
 
     def sentences(self, key: str, **slots: SlotValue) -> tuple[str, ...]:
         """The sentences under `key`, with their slots filled."""

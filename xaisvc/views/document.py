@@ -6,11 +6,14 @@ no line breaks. Escaping belongs to the renderers, because each format has its o
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+_NO_BREAK = "\u00a0"
+_WHITE_SPACE = re.compile(r"\s+")
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
@@ -18,13 +21,19 @@ def clean(text: str) -> str:
     """`text` on one line, without characters that change how other text is read.
 
     Dropped are control, format (bidirectional, zero-width), private, surrogate and unassigned characters; runs of white
-    space, line and paragraph separators become one space.
+    space, line and paragraph separators become one space. A single no-break space stays: it holds an amount together.
     """
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
     spaced = "".join(" " if ch in "\t\n\r\v\f\x85\u2028\u2029" else ch for ch in text)
     kept = "".join(ch for ch in spaced if unicodedata.category(ch) not in _FORBIDDEN_CATEGORIES)
-    return " ".join(kept.split())
+    if _NO_BREAK not in kept:
+        return " ".join(kept.split())
+    return _WHITE_SPACE.sub(_one_space, kept).strip()
+
+
+def _one_space(run: re.Match[str]) -> str:
+    return _NO_BREAK if run.group() == _NO_BREAK else " "
 
 
 class _Cleaned:
@@ -54,15 +63,19 @@ class ViewStatus(StrEnum):
 
 
 Tone: TypeAlias = Literal["info", "care", "stop"]
+_TONES: tuple[Tone, ...] = ("info", "care", "stop")
 Side: TypeAlias = Literal["for", "against", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph(_Cleaned):
-    """A paragraph; `lead` is the sentence to read if only one is read, `fine` is the small print."""
+    """A paragraph.
+
+    `lead` is the sentence to read if only one is read, `fine` is the small print, `mandated` are words of the law.
+    """
 
     text: str
-    role: Literal["lead", "text", "fine"] = "text"
+    role: Literal["lead", "text", "fine", "mandated"] = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +266,8 @@ class View(_Cleaned):
         layout: Which page layout fits it.
         formats: Formats that the audience is served in.
         sections: The content, in order.
+        tones: Words for the tones `info`, `care` and `stop`, for formats that have no colours.
+        pack: The jurisdiction pack that spoke in it, with its date; empty for none.
     """
 
     id: str
@@ -267,3 +282,9 @@ class View(_Cleaned):
     layout: str
     formats: tuple[str, ...]
     sections: tuple[Section, ...]
+    tones: tuple[str, str, str]
+    pack: str = ""
+
+    def tone(self, tone: Tone) -> str:
+        """The word for a tone."""
+        return self.tones[_TONES.index(tone)]

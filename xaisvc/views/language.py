@@ -82,10 +82,13 @@ class Language:
         return self._date((found.astimezone(UTC) if found.tzinfo else found).date())
 
     def join(self, items: Sequence[str]) -> str:
-        """`a, b and c`."""
+        """`a, b and c`; `a; b, with a comma; c` where a comma would not tell the items apart."""
         from babel.lists import format_list  # noqa: PLC0415 - heavy: loaded when used
 
-        return str(format_list([clean(item) for item in items], locale=self.locale))
+        cleaned = [clean(item) for item in items]
+        if len(cleaned) > 1 and any("," in item for item in cleaned):
+            return "; ".join(cleaned)
+        return str(format_list(cleaned, locale=self.locale))
 
     def filled(self, key: str, **slots: SlotValue) -> str:
         """The first sentence under `key`, with its slots filled."""

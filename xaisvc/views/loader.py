@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
@@ -10,16 +11,20 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 from xaisvc.errors import AudienceError
 from xaisvc.types import Gate, Sensitivity
 from xaisvc.views.audience import UNCLASSIFIED, Action, Audience, Layout, OnUnreliable
+from xaisvc.views.loader_child import check_tightens, inherited
 from xaisvc.views.loader_messages import Words, check_messages, read_catalogue
+from xaisvc.views.loader_packs import check_pack, read_packs, read_use
 from xaisvc.views.loader_sections import read_sections
 from xaisvc.views.render import FORMATS
-from xaisvc.views.wording import ReadingLimits
+from xaisvc.views.wording import READING_MEASURES, ReadingLimits
 from xaisvc.views.yamlfile import YamlFile, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
     from enum import StrEnum
 
+    from xaisvc.views.packs import PackUse
     from xaisvc.views.yamlfile import Value
 
     _Policy: TypeAlias = Mapping[str, Mapping[str, Action]]
@@ -28,11 +33,12 @@ AUDIENCE_SCHEMA = "xaisvc.audience/v1"
 CLASSES_SCHEMA = "xaisvc.classes/v1"
 CLASSES = (*(sensitivity.value for sensitivity in Sensitivity), UNCLASSIFIED)
 LAYOUTS = ("report", "brief", "card", "case", "letter")
-_SHARED_FOLDERS = ("lexicon", "messages")
+_SHARED_FOLDERS = ("lexicon", "messages", "packs")
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _KEYS = (
     "schema",
     "id",
+    "extends",
     "version",
     "label",
     "purpose",
@@ -65,18 +71,21 @@ def audiences_folder() -> Path:
     raise AudienceError("the audiences folder is missing from this installation; install xaisvc again")
 
 
-def load_audiences(path: Path | None = None) -> Mapping[str, Audience]:
+def load_audiences(path: Path | None = None, *, today: date | None = None) -> Mapping[str, Audience]:
     """Reads every audience of a folder.
 
     Args:
         path: The folder; None for the one that comes with xaisvc.
+        today: The day to compare the jurisdiction packs in use with: one past its `review_by` is told by a
+            `StalePackWarning`. None to compare nothing.
 
     Returns:
         Audience id to audience, in alphabetical order.
 
     Raises:
         AudienceError: If a file is missing, holds an unknown key or section type, lacks a message, or shows a class
-            that `classes.yaml` does not grant. The message names file, line and field.
+            that `classes.yaml` does not grant; if an audience shows more than the one it extends; or if a jurisdiction
+            pack does not fit. The message names file, line and field.
     """
     root = (path or audiences_folder()).resolve()
     if not root.is_dir():
@@ -87,17 +96,37 @@ def load_audiences(path: Path | None = None) -> Mapping[str, Audience]:
     if not folders:
         raise AudienceError(f"the audiences folder '{root.name}' holds no audience; add a folder with audience.yaml")
     policy = _read_policy(root, {folder.name for folder in folders})
+    packs = read_packs(root)
+    use = read_use(root, packs, today=today)
+    declared = {folder.name: read_yaml(folder / "audience.yaml", root) for folder in folders}
     shared: dict[str, Words] = {}
     lexicons: dict[str, Mapping[str, tuple[str, ...]]] = {}
     found = {}
-    for folder in folders:
-        declaration = read_yaml(folder / "audience.yaml", root)
+    for name in declared:
+        declaration, parent = inherited(declared, name)
         for language in _languages(declaration):
             if language not in shared:
                 shared[language] = read_catalogue(root / "messages" / f"{language}.yaml", root)
                 lexicons[language] = _read_lexicon(root / "lexicon" / f"{language}.yaml", root)
-        found[folder.name] = _read_audience(declaration, root, folder.name, policy, shared, lexicons)
+        sources = _Sources(root=root, policy=policy, shared=shared, lexicons=lexicons, packs=use)
+        found[name] = _read_audience(declaration, name, parent, sources)
+    for name, audience in found.items():
+        if audience.extends:
+            check_tightens(declared[name], audience, found[audience.extends])
+    for pack in packs.values():
+        check_pack(root, pack, found)
     return MappingProxyType(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """What an audience is made of beside its own declaration: files by language, who may see what, and packs."""
+
+    root: Path
+    policy: _Policy
+    shared: Mapping[str, Words]
+    lexicons: Mapping[str, Mapping[str, tuple[str, ...]]]
+    packs: PackUse
 
 
 def _languages(file: YamlFile) -> tuple[str, ...]:
@@ -129,14 +158,7 @@ def _read_lexicon(path: Path, root: Path) -> Mapping[str, tuple[str, ...]]:
     return {name: file.texts(name, terms) for name, terms in file.content.items()}
 
 
-def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
-    file: YamlFile,
-    root: Path,
-    folder: str,
-    policy: _Policy,
-    shared: Mapping[str, Words],
-    lexicons: Mapping[str, Mapping[str, tuple[str, ...]]],
-) -> Audience:
+def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) -> Audience:
     content = file.content
     file.only("", content, _KEYS)
     if content.get("schema") != AUDIENCE_SCHEMA:
@@ -145,7 +167,7 @@ def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
     if identifier != folder or not _ID.fullmatch(identifier):
         raise file.error("id", f"must be the folder's name '{folder}', in small letters, digits and underscores")
     languages = _languages(file)
-    actions = _actions(file, policy.get(identifier))
+    actions = _actions(file, sources.policy.get(identifier))
     on_unreliable = _word(file, "on_unreliable", content.get("on_unreliable"), OnUnreliable)
     held = read_sections(file, "held", content["held"], fixed=True) if "held" in content else ()
     closed = read_sections(file, "closed", content["closed"], fixed=True) if "closed" in content else ()
@@ -154,13 +176,8 @@ def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
     if not closed and Action.CLOSED in actions.values():
         raise file.error("closed", "must list what is said instead of a view, because a class closes the view")
     sections = read_sections(file, "sections", content.get("sections"))
-    banned, reading = _wording(file, languages, lexicons)
-    words = {
-        language: shared[language].joined(
-            read_catalogue(root / folder / "messages" / f"{language}.yaml", root, shared[language])
-        )
-        for language in languages
-    }
+    banned, reading = _wording(file, languages, sources.lexicons)
+    words = {language: _words(language, folder, parent, sources) for language in languages}
     for language, found in words.items():
         check_messages(file, found, (*sections, *held, *closed), banned[language])
     return Audience(
@@ -184,7 +201,23 @@ def _read_audience(  # noqa: PLR0913, PLR0917 - the four sources of one value
             for i, name in enumerate(file.items("formats", content.get("formats")))
         ),
         catalogues=MappingProxyType({language: found.catalogue() for language, found in words.items()}),
+        packs=sources.packs,
+        extends=parent,
     )
+
+
+def _words(language: str, folder: str, parent: str, sources: _Sources) -> Words:
+    """The shared sentences, those of the audience that is extended, and the audience's own; a child may have none."""
+
+    def read(name: str, found: Words) -> Words:
+        path = sources.root / name / "messages" / f"{language}.yaml"
+        return found.joined(read_catalogue(path, sources.root, found))
+
+    if not parent:
+        return read(folder, sources.shared[language])
+    taken = replace(read(parent, sources.shared[language]), own=frozenset())
+    has_own = (sources.root / folder / "messages" / f"{language}.yaml").is_file()
+    return read(folder, taken) if has_own else taken
 
 
 def _gates(file: YamlFile, on_unreliable: OnUnreliable, actions: Mapping[str, Action]) -> frozenset[Gate]:
@@ -250,14 +283,21 @@ def _wording(
         )
         field = f"wording.reading.{language}"
         limit = file.mapping(field, limits.get(language, {}))
-        file.only(field, limit, ("max_sentence_words", "max_grade"))
-        grade = limit.get("max_grade", 0)
-        if not isinstance(grade, int | float) or grade < 0:
-            raise file.error(f"{field}.max_grade", "must be a number, 0 or more")
-        words = _whole(file, f"{field}.max_sentence_words", limit.get("max_sentence_words", 0), least=0)
-        reading[language] = ReadingLimits(max_sentence_words=words, max_grade=float(grade))
+        reading[language] = _reading(file, field, language, limit)
     file.only("wording.reading", limits, languages)
     return banned, reading
+
+
+def _reading(file: YamlFile, field: str, language: str, limit: Mapping[str, Value]) -> ReadingLimits:
+    """The limits of one language; a language is measured in one way, so the limit of another is refused."""
+    measure = READING_MEASURES[language][0] if language in READING_MEASURES else None
+    known = ("max_sentence_words", *((measure,) if measure else ()))
+    file.only(field, limit, known)
+    figure = limit.get(measure, 0) if measure else 0
+    if not isinstance(figure, int | float) or isinstance(figure, bool) or figure < 0:
+        raise file.error(f"{field}.{measure}", "must be a number, 0 or more")
+    words = _whole(file, f"{field}.max_sentence_words", limit.get("max_sentence_words", 0), least=0)
+    return ReadingLimits(max_sentence_words=words, **({measure: float(figure)} if measure else {}))
 
 
 def _translated(file: YamlFile, field: str, languages: Iterable[str]) -> Mapping[str, str]:

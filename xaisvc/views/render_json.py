@@ -39,8 +39,10 @@ def render(view: View) -> str:
     """The view as a JSON object; ASCII only, so that no reader's encoding or embedding can change it."""
     document: dict[str, Json] = {"schema": VIEW_SCHEMA}
     for field in dataclasses.fields(view):
-        if field.name not in {"sections", "layout", "formats"}:
+        if field.name not in {"sections", "layout", "formats", "tones"}:
             document[field.name] = _plain(getattr(view, field.name))
+    if not view.pack:
+        del document["pack"]
     document["sections"] = [
         {
             "id": section.id,

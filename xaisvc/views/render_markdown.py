@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _ANYWHERE = re.compile(r"([\\`*_\[\]<>|~&!])")
 _AT_START = re.compile(r"^([#+=-]|\d+(?=[.)]))")
 _ADDRESS = re.compile(r"(?i)(www)\.|(:)//|(mailto|xmpp|javascript|data):")
-_TONES = {"info": "Note", "care": "Take care", "stop": "Stop"}
 
 
 def escape(text: str) -> str:
@@ -42,7 +41,7 @@ def render(view: View) -> str:
     for section in view.sections:
         if section.title:
             parts.append(f"## {escape(section.title)}")
-        parts += [_block(block) for block in section.blocks]
+        parts += [_block(block, view) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,13 +51,13 @@ def _defused(match: re.Match[str]) -> str:
     return r":\/\/" if match.group(2) else f"{match.group(3)}\\:"
 
 
-def _block(block: Block) -> str:  # noqa: PLR0911 - one way out for each type of block
+def _block(block: Block, view: View) -> str:  # noqa: PLR0911 - one way out for each type of block
     if isinstance(block, Paragraph):
         text = escape(block.text)
         return f"**{text}**" if block.role == "lead" else text
     if isinstance(block, Notice):
         body = f" {escape(block.text)}" if block.text else ""
-        return f"> **{_TONES[block.tone]}:** {escape(block.title)}{body}"
+        return f"> **{view.tone(block.tone)}:** {escape(block.title)}{body}"
     if isinstance(block, Bullets):
         return _titled(block.title, _list((escape(item) for item in block.items), ordered=block.ordered))
     if isinstance(block, Facts):

@@ -16,7 +16,6 @@ WIDTH = 78
 _BAR_CELLS = 24
 _MAX_LABEL = 34
 _MAX_TABLE = 150
-_TONES = {"info": "Note", "care": "Take care", "stop": "Stop"}
 
 
 def render(view: View) -> str:
@@ -29,15 +28,15 @@ def render(view: View) -> str:
         for i, block in enumerate(section.blocks):
             if i:
                 lines.append("")
-            lines += _block(block)
+            lines += _block(block, view)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _block(block: Block) -> list[str]:  # noqa: PLR0911 - one way out for each type of block
+def _block(block: Block, view: View) -> list[str]:  # noqa: PLR0911 - one way out for each type of block
     if isinstance(block, Paragraph):
         return _wrap(block.text)
     if isinstance(block, Notice):
-        return _wrap(f"[{_TONES[block.tone]}] {block.title} {block.text}".rstrip())
+        return _wrap(f"[{view.tone(block.tone)}] {block.title} {block.text}".rstrip())
     if isinstance(block, Bullets):
         return _bullets(block)
     if isinstance(block, Facts):

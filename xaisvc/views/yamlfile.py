@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import yaml
 
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null"))
+_DAY = "tag:yaml.org,2002:timestamp"
+"""A date is read as the text that it is written as; whoever asks for one reads it."""
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
@@ -116,7 +118,7 @@ def _plain(node: yaml.Node | None, path: str, name: str, lines: dict[str, int], 
     if node is None:
         return None
     lines[path] = node.start_mark.line + 1
-    if node.tag not in _TAGS:
+    if node.tag not in _TAGS and node.tag != _DAY:
         raise AudienceError(
             "holds a tag or a kind of value that has no meaning here", file=name, line=lines[path], field=path
         )
@@ -134,5 +136,7 @@ def _plain(node: yaml.Node | None, path: str, name: str, lines: dict[str, int], 
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, f"{path}.{i}", name, lines, loader) for i, item in enumerate(node.value)]
+    if node.tag == _DAY:
+        return str(node.value)
     value: Scalar = loader.construct_object(node)
     return value

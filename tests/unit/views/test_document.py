@@ -17,6 +17,8 @@ from xaisvc.views.document import Bullets, Fact, Paragraph, Reason, clean
         ("  many   spaces  ", "many spaces"),
         ("line\u2028separator", "line separator"),
         ("caf\u00e9 \u20ac 5", "caf\u00e9 \u20ac 5"),
+        ("\u20ac\u00a01.234,50", "\u20ac\u00a01.234,50"),
+        ("\u00a0padded \u00a0\u00a0 text\u00a0", "padded text"),
     ],
 )
 def test_clean_drops_what_changes_how_other_text_is_read(text: str, expected: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.views.blocks import blocks
 from tests.unit.views.cases import make_description, make_record
 from xaisvc.views import build_view, render_view
@@ -60,3 +62,13 @@ def test_rating_comes_with_the_rank_among_past_cases(audiences: Mapping[str, Aud
     assert {"Band": "High risk", "Among past cases": "Higher than 83% of 700 past cases"}.items() <= {
         row.label: row.value for row in facts.rows
     }.items()
+
+
+@pytest.mark.parametrize("share", [0.996, 0.9999])
+def test_a_case_below_some_is_never_told_to_be_above_all(share: float, audiences: Mapping[str, Audience]) -> None:
+    record = make_record()
+    assert record.portfolio is not None
+    record = replace(record, portfolio=replace(record.portfolio, rank_share=share))
+    (facts,) = blocks(build_view(record, make_description(), audiences["fraud_analyst"]), "standing", Facts)
+
+    assert "Higher than 99% of 700 past cases" in [row.value for row in facts.rows]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 AUDIENCES = load_audiences()
 OPEN = make_open_description()
+LANGUAGES = ["en", "nl"]
 REASONED = {"customer": "principal_reasons", "relationship_manager": "reasons", "fraud_analyst": "signals"}
 
 
@@ -42,14 +43,14 @@ def _record(*caveats: Caveat, adverse: bool | None = True, **values: float) -> E
     return make_record(values=values, caveats=caveats, adverse=adverse, description=OPEN)
 
 
-def _view(name: str, record: ExplanationRecord) -> View:
-    return build_view(record, OPEN, AUDIENCES[name])
+def _view(name: str, record: ExplanationRecord, language: str = "en") -> View:
+    return build_view(record, OPEN, AUDIENCES[name], language)
 
 
-def _reasons(name: str, record: ExplanationRecord) -> list[str]:
+def _reasons(name: str, record: ExplanationRecord, language: str = "en") -> list[str]:
     """Every word of the reasons that a view gives."""
     words = []
-    for listed in blocks(_view(name, record), REASONED[name], Reasons):
+    for listed in blocks(_view(name, record, language), REASONED[name], Reasons):
         for reason in listed.items:
             words += [reason.label, reason.note, *(fact.label for fact in reason.facts)]
     return words
@@ -59,23 +60,26 @@ def _texts(view: View) -> str:
     return "\n".join(render_view(view, form) for form in FORMATS)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("adverse", [True, False, None])
 @pytest.mark.parametrize("name", REASONED)
 @pytest.mark.parametrize("value", [9.0, -9.0])
-def test_what_is_no_reason_is_none_however_large_it_is(name: str, value: float, *, adverse: bool | None) -> None:
+def test_what_is_no_reason_is_none_however_large_it_is(
+    name: str, language: str, value: float, *, adverse: bool | None
+) -> None:
     # Its concept has another fact, which must not bring it back in.
     record = _record(_barring("checking_status"), adverse=adverse, checking_status=value, savings_status=2.0)
 
-    assert "Checking account" not in " ".join(_reasons_or_held(name, record))
+    assert "Checking account" not in " ".join(_reasons_or_held(name, record, language))
     if name != "customer" or adverse is None or adverse is (value > 0):  # a letter gives one direction
-        assert "Checking account" in " ".join(_reasons_or_held(name, replace(record, caveats=())))
+        assert "Checking account" in " ".join(_reasons_or_held(name, replace(record, caveats=()), language))
 
 
-def _reasons_or_held(name: str, record: ExplanationRecord) -> list[str]:
-    view = _view(name, record)
+def _reasons_or_held(name: str, record: ExplanationRecord, language: str = "en") -> list[str]:
+    view = _view(name, record, language)
     if view.status is ViewStatus.HELD_FOR_REVIEW:
         return [_texts(view)]
-    given = _reasons(name, record)
+    given = _reasons(name, record, language)
     return [word for word in given if word] or ["none"]
 
 
@@ -101,18 +105,21 @@ def test_a_reason_of_the_other_direction_that_is_kept_back_holds_no_letter() -> 
     assert _view("customer", record).status is ViewStatus.COMPLETE
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("value", [0.0, 5.0, -5.0])
 @pytest.mark.parametrize("adverse", [True, False])
-def test_customers_are_never_shown_what_the_model_does_not_use(form: str, value: float, *, adverse: bool) -> None:
+def test_customers_are_never_shown_what_the_model_does_not_use(
+    form: str, language: str, value: float, *, adverse: bool
+) -> None:
     record = _record(_barring("telephone", kind="attributed_but_unused"), adverse=adverse, telephone=value)
-    view = _view("customer", record)
+    view = _view("customer", record, language)
     text = render_view(view, form)
 
     assert view.status is ViewStatus.COMPLETE  # what is not used is no principal reason
     assert "Telephone" not in text
     assert "telephone" not in text
-    assert "Telephone on file" in render_view(_view("customer", replace(record, caveats=())), form)
+    assert "Telephone on file" in render_view(_view("customer", replace(record, caveats=()), language), form)
 
 
 def test_what_the_model_does_not_use_changes_nothing_else_of_a_letter() -> None:
@@ -291,29 +298,31 @@ def test_held_letters_do_not_tell_why() -> None:
     assert len(letters) == 1
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", ["customer", "relationship_manager", "fraud_analyst", "business_manager"])
 @pytest.mark.parametrize("which", EVERY_CAVEAT)
-def test_no_figure_name_or_player_of_a_caveat_is_told(name: str, which: str) -> None:
+def test_no_figure_name_or_player_of_a_caveat_is_told(name: str, which: str, language: str) -> None:
     caveat = EVERY_CAVEAT[which]
-    text = _texts(_view(name, _record(caveat)))
+    text = _texts(_view(name, _record(caveat), language))
     secrets = [caveat.kind, caveat.id, *caveat.players, *caveat.gates, *caveat.evidence]
     secrets += [f"{abs(value):.4g}" for value in caveat.evidence.values() if value % 1]
     if caveat.robust is not None:
-        secrets += ["0.3512", "0.0432", "0.3876", "0.38765"]
+        secrets += ["0.3512", "0.0432", "0.3876", "0.38765", "0,35", "0,04", "0,39"]
     secrets += [caveat.message] if caveat.message else []
 
     assert [secret for secret in secrets if secret in text] == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("which", [name for name, caveat in EVERY_CAVEAT.items() if not caveat.gates])
-def test_a_letter_is_the_same_with_caveats_that_have_no_gate(which: str) -> None:
+def test_a_letter_is_the_same_with_caveats_that_have_no_gate(which: str, language: str) -> None:
     """Customers are told by what is kept from them, and by words that are always there."""
     if which == "shared_credit, mild":
         return  # told as a note where its players meet in one reason
     for adverse in (True, False):
         plain, record = (_record(*found, adverse=adverse) for found in ((), (EVERY_CAVEAT[which],)))
 
-        assert _texts(_view("customer", plain)) == _texts(_view("customer", record))
+        assert _texts(_view("customer", plain, language)) == _texts(_view("customer", record, language))
 
 
 def test_players_that_no_gate_is_about_are_open() -> None:

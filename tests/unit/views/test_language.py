@@ -37,6 +37,8 @@ def _feature(kind: Kind, unit: str | None = None) -> Feature:
         (Kind.NUMERIC, "EUR", 5951.5, "\u20ac5,951.50"),
         (Kind.NUMERIC, "DM", 5951.0, "5,951 DM"),
         (Kind.NUMERIC, "%", 12.5, "12.5%"),
+        (Kind.NUMERIC, "times", 2.5, "2.5 times"),
+        (Kind.NUMERIC, "km/h", 90.64, "90.64 km/h"),
         (Kind.NUMERIC, None, 0.123456, "0.12"),
         (Kind.NUMERIC, None, 0.000123, "0.000123"),
         (Kind.NUMERIC, None, -1234567.0, "-1,234,567"),
@@ -78,3 +80,47 @@ def test_a_time_is_dated_in_utc_and_other_text_stays(english: Language) -> None:
 def test_exact_numbers_carry_twelve_digits_and_a_point() -> None:
     assert exact(0.1234567890123456) == "0.123456789012"
     assert exact(1200.0) == "1200"
+
+
+@pytest.fixture
+def dutch(audiences: dict[str, Audience]) -> Language:
+    return Language(audiences["customer"].catalogue("nl"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "value", "expected"),
+    [
+        (Kind.INTEGER, "months", 24.0, "24 maanden"),
+        (Kind.INTEGER, "months", 1.0, "1 maand"),
+        (Kind.INTEGER, "years", 3.0, "3 jaar"),
+        (Kind.NUMERIC, "EUR", 5951.0, "\u20ac\u00a05.951"),
+        (Kind.NUMERIC, "EUR", 1234.5, "\u20ac\u00a01.234,50"),
+        (Kind.NUMERIC, "DM", 5951.0, "5.951 DM"),
+        (Kind.NUMERIC, "%", 12.3, "12,3%"),
+        (Kind.NUMERIC, "km/h", 90.64, "90,64 km/u"),
+        (Kind.NUMERIC, "times", 1.5, "1,5 keer"),
+        (Kind.NUMERIC, None, -1234567.25, "-1.234.567,25"),
+        (Kind.BOOLEAN, None, 1.0, "Ja"),
+        (Kind.DATE, None, 12418.0, "1 januari 2004"),
+        (Kind.CATEGORY, None, "A2", "A2"),
+        (Kind.CATEGORY, None, None, "Niet opgegeven"),
+    ],
+)
+def test_values_are_written_as_people_in_the_netherlands_write_them(
+    dutch: Language, kind: Kind, unit: str | None, value: float | str | None, expected: str
+) -> None:
+    assert expected == dutch.value(_feature(kind, unit), value)
+
+
+def test_shares_times_and_lists_are_dutch(dutch: Language) -> None:
+    assert dutch.percent(0.305) == "30%"
+    assert dutch.percent(0.001) == "minder dan 1%"
+    assert dutch.day("2026-03-03T23:30:00-05:00") == "4 maart 2026"
+    assert dutch.join(["a", "b", "c"]) == "a, b en c"
+
+
+def test_names_with_a_comma_are_told_apart(english: Language) -> None:
+    assert english.join(["Paid in a day, today included", "Age of the card"]) == (
+        "Paid in a day, today included; Age of the card"
+    )
+    assert english.join(["Paid, in a day"]) == "Paid, in a day"

@@ -125,8 +125,31 @@ def test_a_class_is_shown_only_if_both_files_say_so(folder: Path) -> None:
         ("customer/audience.yaml", "version: 2", "version: one", r"version: must be a whole number, 1 or more"),
         ("customer/audience.yaml", "layout: letter", "layout: poem", r"layout: must be one of: report, brief"),
         ("customer/audience.yaml", "text, json, pdf", "text, papyrus", r"formats.3: must be one of: html, markdown"),
-        ("customer/audience.yaml", "languages: [en]", "languages: [en, nl]", r"messages/nl.yaml: the file is missing"),
-        ("customer/audience.yaml", "label: {en: Customer}", "label: {de: Kunde}", r"label.de: unknown key 'de'"),
+        (
+            "customer/audience.yaml",
+            "languages: [en, nl]",
+            "languages: [en, fr]",
+            r"messages/fr.yaml: the file is missing",
+        ),
+        ("customer/audience.yaml", "nl: Klant}", "de: Kunde}", r"label.de: unknown key 'de'"),
+        (
+            "customer/audience.yaml",
+            "min_ease: 60",
+            "max_grade: 6",
+            r"reading.nl.max_grade: unknown key 'max_grade'; known",
+        ),
+        (
+            "customer/audience.yaml",
+            "min_ease: 60",
+            "min_ease: high",
+            r"reading.nl.min_ease: must be a number, 0 or more",
+        ),
+        (
+            "customer/messages/nl.yaml",
+            "title: Wat wij hebben",
+            "title: Uw kans, of wat wij hebben",
+            r"says 'kans', which is",
+        ),
         (
             "customer/audience.yaml",
             "[ml_jargon, probability, causal, certainty]",

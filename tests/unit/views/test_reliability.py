@@ -10,7 +10,7 @@ from tests.unit.views.every_caveat import EVERY_CAVEAT
 from xaisvc.types import Caveat, Gate, Level, Severity
 from xaisvc.views.language import Language
 from xaisvc.views.reliability import Reliability, assess
-from xaisvc.views.wording import longest_sentence, reading_grade
+from xaisvc.views.wording import flesch_kincaid, longest_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def test_every_kind_of_caveat_has_words_for_every_reader_in_the_bank(
 
         assert sentence not in other
         assert longest_sentence(sentence) <= limits.max_sentence_words
-        assert reading_grade(sentence.replace(known.feature("credit_amount").label("en"), "Amount")) <= (
+        assert flesch_kincaid(sentence.replace(known.feature("credit_amount").label("en"), "Amount")) <= (
             limits.max_grade + 3  # a line alone; what is measured against the limit is the page
         )
         assert ("Age" in sentence) is (name == "business_manager" and caveat is not one and "Amount" in sentence)

@@ -37,6 +37,7 @@ def _view(*blocks: Block) -> View:
         layout="card",
         formats=("markdown",),
         sections=(Section(id="s", type="text", title="Part", blocks=blocks),),
+        tones=("Note", "Take care", "Stop"),
     )
 
 

@@ -70,3 +70,34 @@ def test_a_table_too_wide_for_lines_becomes_paragraphs(audiences: Mapping[str, A
     text = render_view(build_view(wide, make_description(), audiences["data_scientist"]), "text")
 
     assert "  Value in this row: Overdrawn\n  Attribution: +0.62\n" in text
+
+
+def test_a_dutch_letter_reads_like_this(audiences: Mapping[str, Audience]) -> None:
+    description = make_open_description()
+    view = build_view(make_record(description=description), description, audiences["customer"], "nl")
+
+    assert render_view(view, "text").startswith(
+        """Over uw aanvraag
+================
+3 maart 2026 · kenmerk rec-7f3a
+
+Wat wij hebben besloten
+-----------------------
+Wij hebben uw aanvraag op 3 maart 2026 bekeken. Het spijt ons: het besluit is
+niet in uw voordeel.
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "care", "stop"), [("text", "[Let op] ", "[Stop] "), ("markdown", "> **Let op:** ", "> **Stop:** ")]
+)
+def test_the_tone_of_a_notice_is_worded_in_the_readers_language(
+    audiences: Mapping[str, Audience], form: str, care: str, stop: str
+) -> None:
+    odd = make_record(row={"credit_amount": 99999.0})
+    card = render_view(build_view(odd, make_description(), audiences["relationship_manager"], "nl"), form)
+
+    assert f"{care}Controleer deze gegevens" in card
+    assert stop in render_view(build_view(odd, make_description(), audiences["fraud_analyst"], "nl"), form)
+    assert "Take care" not in card

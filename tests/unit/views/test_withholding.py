@@ -32,8 +32,14 @@ def _withheld(audience: Audience, description: BundleDescription) -> list[str]:
 
 
 def _rendered(record: ExplanationRecord, description: BundleDescription, audience: Audience) -> dict[str, str]:
+    """Every format of a view in English under its own name, in another language under both names."""
     view = build_view(record, description, audience)
-    return {"status": view.status, **{form: render_view(view, form) for form in FORMATS}}
+    found = {"status": str(view.status), **{form: render_view(view, form) for form in FORMATS}}
+    for language in audience.languages:
+        other = build_view(record, description, audience, language)
+        found[f"status {language}"] = other.status
+        found |= {f"{form} {language}": render_view(other, form) for form in FORMATS}
+    return found
 
 
 def _marked() -> tuple[BundleDescription, ExplanationRecord]:
@@ -75,16 +81,17 @@ def test_no_name_label_value_or_number_of_a_withheld_fact_is_in_any_format(name:
         for identifier in withheld:
             assert identifier not in text, form
             assert description.feature(identifier).label("en") not in text, form
-        ratings = [] if name == "fraud_analyst" else ["8.31"]  # the analyst is cleared for confidential facts
+        ratings = [] if name == "fraud_analyst" else ["8.31", "8,31"]  # the analyst is cleared for confidential facts
         for secret in (*ratings, "Zmessagex", "Zfigurex", f"{record.attribution.base_value}", "0.4712", *numbers):
             assert secret not in text, (form, secret)
 
 
-def test_the_scan_finds_what_a_data_scientist_sees() -> None:
+@pytest.mark.parametrize(("language", "rating"), [("en", "8.31"), ("nl", "8,31")])
+def test_the_scan_finds_what_a_data_scientist_sees(language: str, rating: str) -> None:
     description, record = _marked()
-    text = _rendered(record, description, AUDIENCES["data_scientist"])["html"]
+    text = _rendered(record, description, AUDIENCES["data_scientist"])[f"html {language}"]
 
-    for secret in ("zid08x", "8.31", "Zmessagex", "Zfigurex", "0.4712"):
+    for secret in ("zid08x", rating, "Zmessagex", "Zfigurex", "0.4712"):
         assert secret in text
 
 
@@ -153,10 +160,13 @@ def test_no_sum_that_a_manager_sees_pins_a_withheld_share() -> None:
     assert len(texts) == 1
 
 
+@pytest.mark.parametrize("language", ["en", "nl"])
 @pytest.mark.parametrize("name", ["customer", "relationship_manager", "fraud_analyst"])
-def test_reasons_have_no_gap_where_something_was_withheld(name: str, audiences: Mapping[str, Audience]) -> None:
+def test_reasons_have_no_gap_where_something_was_withheld(
+    name: str, language: str, audiences: Mapping[str, Audience]
+) -> None:
     record = make_record(values={"age_years": 0.5, "house_rating": 0.4, "branch_note": 0.3}, adverse=False)
-    text = render_view(build_view(record, make_description(), audiences[name]), "markdown")
+    text = render_view(build_view(record, make_description(), audiences[name], language), "markdown")
     ranks = [int(line.split(".")[0]) for line in text.splitlines() if re.match(r"\d+\. ", line)]
     starts = [i for i, rank in enumerate(ranks) if rank == 1]
 

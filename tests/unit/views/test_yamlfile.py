@@ -53,7 +53,11 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
         read_yaml(tmp_path / "latin.yaml", tmp_path)
 
 
-@pytest.mark.parametrize("value", ["!!python/object/apply:os.getcwd []", "!!python/name:os.getcwd ''", "2026-01-01"])
+@pytest.mark.parametrize("value", ["!!python/object/apply:os.getcwd []", "!!python/name:os.getcwd ''", "!!binary YQ=="])
 def test_no_object_is_built_from_a_tag(tmp_path: Path, value: str) -> None:
     with pytest.raises(AudienceError, match=r"some.yaml:2: b: holds a tag or a kind of value"):
         read_yaml(_write(tmp_path, f"a: 1\nb: {value}\n"), tmp_path)
+
+
+def test_a_date_is_the_text_that_it_is_written_as(tmp_path: Path) -> None:
+    assert read_yaml(_write(tmp_path, "a: 2026-11-22"), tmp_path).content == {"a": "2026-11-22"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedText:
-    """The same words in every view, but for the common slots.
+    """The same words in every view, but for the common slots; a jurisdiction pack can put its own in their place.
 
     Attributes:
         style: How the sentences are set; a notice takes its first sentence as its title.
@@ -33,8 +33,12 @@ class FixedText:
     )
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """The sentences under `text`."""
-        sentences = context.sentences("text")
+        """The sentences under `text`, or the pack's; what is mandated stands apart, below."""
+        plain, mandated = context.pack_sentences()
+        sentences = plain or context.sentences("text")
+        return (*self._set(sentences), *(Paragraph(text=text, role="mandated") for text in mandated))
+
+    def _set(self, sentences: tuple[str, ...]) -> tuple[Block, ...]:
         if self.style in {"bullets", "steps"}:
             return (Bullets(items=sentences, ordered=self.style == "steps"),)
         if self.style in {"notice", "stop"}:

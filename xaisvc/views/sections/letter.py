@@ -46,7 +46,7 @@ class PrincipalReasons:
     given at all.
 
     Attributes:
-        maximum: Most reasons.
+        maximum: Most reasons; a jurisdiction pack can ask for fewer.
         floor: Least share of the visible influence for a reason.
         certainty: Least ratio of a reason's size to its standard error.
     """
@@ -71,9 +71,10 @@ class PrincipalReasons:
     floor: float = 0.05
     certainty: float = 2.0
 
-    @property
-    def _rule(self) -> Rule:
-        return Rule(maximum=self.maximum, floor=self.floor, certainty=self.certainty)
+    def _rule(self, context: SectionContext) -> Rule:
+        pack = context.view.pack
+        maximum = self.maximum if pack is None else min(self.maximum, pack.max_reasons)
+        return Rule(maximum=maximum, floor=self.floor, certainty=self.certainty)
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """One list.
@@ -87,22 +88,22 @@ class PrincipalReasons:
             return self._undecided(context)
         against = context.view.against
         sign: Sign = against if adverse else -1 if against > 0 else 1
-        selection = context.view.selection("concept")
-        entries = selection.reasons(sign, self._rule)
-        if adverse and (not entries or selection.misses_principal(against, entries, self._rule)):
+        selection, rule = context.view.selection("concept"), self._rule(context)
+        entries = selection.reasons(sign, rule)
+        if adverse and (not entries or selection.misses_principal(against, entries, rule)):
             raise HeldForReviewError
         side: Side = "against" if adverse else "for"
         return self._blocks(context, "adverse" if adverse else "favourable", entries, side)
 
     def _undecided(self, context: SectionContext) -> tuple[Block, ...]:
         """What weighed most in either direction, when no decision is known; it may still be an adverse one."""
-        selection = context.view.selection("concept")
-        found = [*selection.reasons(1, self._rule), *selection.reasons(-1, self._rule)]
-        entries = tuple(entry for entry in selection.entries if entry in found)[: self.maximum]
+        selection, rule = context.view.selection("concept"), self._rule(context)
+        found = [*selection.reasons(1, rule), *selection.reasons(-1, rule)]
+        entries = tuple(entry for entry in selection.entries if entry in found)[: rule.maximum]
         against = context.view.against
         if against is not None:
             shown = [entry for entry in entries if entry.value * against > 0]
-            if selection.misses_principal(against, shown, self._rule):
+            if selection.misses_principal(against, shown, rule):
                 raise HeldForReviewError
         return self._blocks(context, "undecided", entries, "none")
 

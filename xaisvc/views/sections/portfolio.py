@@ -217,7 +217,8 @@ class Standing:
         if portfolio is None or portfolio.rows < MIN_PORTFOLIO_ROWS:
             return (Facts(rows=tuple(rows)), Paragraph(text=context.say("unknown")))
         rank = "rank_none" if portfolio.rank_share <= 0 else "rank_all" if portfolio.rank_share >= 1 else "rank_value"
-        slots = {"share": round(portfolio.rank_share, 2)} if rank == "rank_value" else {}
+        # Below all of them, so never worded as all of them.
+        slots = {"share": min(round(portfolio.rank_share, 2), 0.99)} if rank == "rank_value" else {}
         rows.append(Fact(label=context.say("rank"), value=context.say(rank, rows=portfolio.rows, **slots)))
         if self.share and portfolio.adverse_share is not None:
             value = context.say("adverse_share_value", share=portfolio.adverse_share, rows=portfolio.rows)

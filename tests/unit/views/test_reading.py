@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from xaisvc.views.document import Bullets, Notice, Paragraph, Reason, Reasons, Section, View, ViewStatus
+from xaisvc.views.reading import measure_reading, written
+from xaisvc.views.wording import ReadingLimits, flesch_kincaid
+
+if TYPE_CHECKING:
+    from xaisvc.views.document import Block
+
+
+def _view(*blocks: Block, language: str = "en") -> View:
+    return View(
+        id="r/a/en",
+        record_id="r",
+        audience="a",
+        audience_label="A",
+        audience_version=1,
+        language=language,
+        status=ViewStatus.COMPLETE,
+        title="Title",
+        subtitle="",
+        layout="card",
+        formats=("text",),
+        sections=(Section(id="s", type="text", title="Part", blocks=blocks),),
+        tones=("Note", "Take care", "Stop"),
+    )
+
+
+def test_every_sentence_is_measured_and_no_heading() -> None:
+    view = _view(
+        Paragraph(text="We said no."),
+        Bullets(title="Unmeasurable headings notwithstanding", items=("Ask us.",)),
+        Notice(tone="stop", title="Stop.", text="Do not go on."),
+        Reasons(title="Why", items=(Reason(label="Savings", direction="", note="Seen as one."),), empty="None."),
+    )
+    found = measure_reading(view, ReadingLimits())
+
+    assert flesch_kincaid("We said no. Ask us. Stop. Do not go on. Seen as one.") == found.figure
+    assert found.longest == 4
+    assert "Unmeasurable headings notwithstanding" in tuple(written(view))
+    assert "None." not in tuple(written(view))  # nobody reads it where there are reasons
+
+
+def test_mandated_words_are_listed_and_not_measured() -> None:
+    law = "Notwithstanding considerations aforementioned, creditors are prohibited from discriminating."
+    found = measure_reading(
+        _view(Paragraph(text="Ask us."), Paragraph(text=law, role="mandated")), ReadingLimits(max_grade=3)
+    )
+
+    assert found.mandated == (law,)
+    assert found.excess == ()
+    assert measure_reading(_view(Paragraph(text=law)), ReadingLimits(max_grade=3)).excess != ()
+
+
+def test_a_name_of_the_bank_is_one_word_of_a_sentence() -> None:
+    view = _view(Paragraph(text="Time at the present address and Savings go together."))
+
+    assert measure_reading(view, ReadingLimits()).longest == 9
+    assert measure_reading(view, ReadingLimits(), ["Time at the present address", "address"]).longest == 5
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "limits", "excess"),
+    [
+        ("en", "We decided no.", ReadingLimits(max_sentence_words=2), "a sentence of 3 words; at most 2 are declared"),
+        # 0.39 * 3 + 11.8 * 5 / 3 - 15.59
+        ("en", "We decided no.", ReadingLimits(max_grade=0.1), "Flesch-Kincaid grade 5.2; at most 0.1 is declared"),
+        # 206.835 - 0.93 * 3 - 77 * 5 / 3
+        ("nl", "Wij zeggen helaas.", ReadingLimits(min_ease=80), "Flesch-Douma ease 75.7; at least 80 is declared"),
+    ],
+)
+def test_what_is_beyond_a_limit_is_said_with_both_figures(
+    language: str, text: str, limits: ReadingLimits, excess: str
+) -> None:
+    assert measure_reading(_view(Paragraph(text=text), language=language), limits).excess == (excess,)
+
+
+def test_a_language_without_a_measure_has_no_figure() -> None:
+    found = measure_reading(_view(Paragraph(text="Wir haben entschieden."), language="de"), ReadingLimits())
+
+    assert found.figure is None
+    assert found.longest == 3
