@@ -10,7 +10,7 @@ import numpy as np
 from xaisvc.types import CaveatForm, Finding, caveat_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -77,8 +77,11 @@ def by_rows(  # noqa: PLR0913 - what is said, of which rows, and how it differs 
     rows = np.flatnonzero(speaks)
     if not len(rows):
         return ()
-    own = None if variants is None else variants[rows]
-    return tuple(_findings(kind, rows, _cut(own, len(rows)), lambda _, variant: (players, words(variant)), figures))
+    if variants is None:
+        own, alike = None, words(0)
+        return tuple(_findings(kind, rows, _cut(own, len(rows)), lambda _: (players, alike), figures))
+    own = variants[rows]
+    return tuple(_findings(kind, rows, _cut(own, len(rows)), lambda first: (players, words(int(own[first]))), figures))
 
 
 def by_players(  # noqa: PLR0913, PLR0917 - what is said, of whom, and how it differs between rows
@@ -104,13 +107,13 @@ def by_players(  # noqa: PLR0913, PLR0917 - what is said, of whom, and how it di
     if not len(rows):
         return ()
     own = chosen[rows]
+    kinds = None if variants is None else variants[rows]
 
-    def said(first: int, variant: int) -> tuple[tuple[str, ...], Words]:
+    def said(first: int) -> tuple[tuple[str, ...], Words]:
         names = context.names(own[first].tolist())
-        return names, words(names, variant)
+        return names, words(names, 0 if kinds is None else int(kinds[first]))
 
-    groups = _cut(None if variants is None else variants[rows], len(rows), own)
-    return tuple(_findings(kind, rows, groups, said, figures))
+    return tuple(_findings(kind, rows, _cut(kinds, len(rows), own), said, figures))
 
 
 def one_by_one(speaks: NDArray[np.bool_], caveat: Callable[[int], Caveat]) -> tuple[Finding, ...]:
@@ -135,11 +138,13 @@ def one_by_one(speaks: NDArray[np.bool_], caveat: Callable[[int], Caveat]) -> tu
 def _findings(
     kind: str,
     rows: NDArray[np.intp],
-    groups: Iterable[tuple[NDArray[np.intp], int]],
-    said: Callable[[int, int], tuple[tuple[str, ...], Words]],
+    groups: tuple[NDArray[np.intp], list[int]],
+    said: Callable[[int], tuple[tuple[str, ...], Words]],
     figures: Callable[[NDArray[np.intp]], Figures],
 ) -> Iterator[Finding]:
-    """One finding for each group of rows of which the same is said; a group is places among `rows`, and its variant."""
+    """One finding for each group of rows of which the same is said; see `_cut`."""
+    order, borders = groups
+    rows = rows[order]
     found = figures(rows)
     names = tuple(sorted(found.evidence))
     packed = np.empty((len(rows), len(names) + (0 if found.robust is None else found.robust.shape[1])))
@@ -147,19 +152,23 @@ def _findings(
         packed[:, place] = found.evidence[name]
     if found.robust is not None:
         packed[:, len(names) :] = found.robust
-    for places, variant in groups:
-        players, words = said(int(places[0]), variant)
+    firsts = order[borders[:-1]].tolist()
+    for first, start, stop in zip(firsts, borders, borders[1:], strict=False):
+        players, words = said(first)
         form = CaveatForm(kind, words.severity, players, words.message, names, words.robust, words.gates)
-        yield Finding(form, rows[places], packed[places, : form.n_figures])
+        yield Finding(form, rows[start:stop], packed[start:stop, : form.n_figures])
 
 
 def _cut(
     variants: NDArray[np.intp] | None, count: int, chosen: NDArray[np.bool_] | None = None
-) -> Iterator[tuple[NDArray[np.intp], int]]:
-    """Rows in groups with the same variant and the same chosen players: their places, and the variant."""
+) -> tuple[NDArray[np.intp], list[int]]:
+    """Rows in groups with the same variant and the same chosen players.
+
+    Returns:
+        The places of the rows, group by group and ascending in each, and where each group begins and the last ends.
+    """
     if count == 1:
-        yield _FIRST, 0 if variants is None else int(variants[0])
-        return
+        return _FIRST, [0, 1]
     alike = np.zeros(count, dtype=np.intp) if variants is None else variants
     if chosen is not None:
         packed = np.packbits(chosen, axis=1)
@@ -170,10 +179,8 @@ def _cut(
             if len(kinds) > 1:
                 alike = np.unique(alike * len(kinds) + own, return_inverse=True)[1]
     order = np.argsort(alike, kind="stable")
-    sorted_ones = alike[order]
-    borders = np.flatnonzero(sorted_ones[1:] != sorted_ones[:-1]) + 1
-    for places in np.split(order, borders):
-        yield places, 0 if variants is None else int(variants[places[0]])
+    by_group = alike[order]
+    return order, [0, *(np.flatnonzero(by_group[1:] != by_group[:-1]) + 1).tolist(), count]
 
 
 _FIRST = np.zeros(1, dtype=np.intp)

@@ -75,10 +75,10 @@ class SharedCredit:
                 "conditional values divide their credit otherwise; read their sum, which holds under both value "
                 "functions"
             )
-            robust = numbers_of(context, opinion, part, np.flatnonzero(speaks))
+            robust = numbers_of(context, opinion, part, np.arange(len(speaks)))
             unranked = care | unsafe.take(places, axis=1).any(axis=1)
             variants = care + 2 * unranked
-            variants[speaks] += 4 * ((robust[:, 1] <= 0) & (robust[:, 2] >= 0))
+            variants += 4 * ((robust[:, 1] <= 0) & (robust[:, 2] >= 0))
 
             def words(variant: int) -> Words:
                 return Words(
@@ -97,7 +97,7 @@ class SharedCredit:
                         "largest_gap_share": gaps[columns].max(axis=1) / context.totals[rows],  # it needs T > 0
                         "conditional_sum": opinion.conditional[columns].sum(axis=1),
                     },
-                    robust,
+                    robust[rows],
                 )
 
             return by_rows(self.kind, speaks, words, figures, players=names, variants=variants)
