@@ -6,10 +6,11 @@ whatever passes caveats on, such as a record, a cache or a message, spends no ti
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
@@ -25,8 +26,7 @@ _ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 _ROBUST = 3  # value, low and high
 
 
-@dataclass(frozen=True, slots=True)
-class CaveatForm:
+class CaveatForm(NamedTuple):
     """A caveat without its figures; each attribute as in `Caveat`.
 
     Attributes:
@@ -144,23 +144,28 @@ class CaveatTable(Sequence[tuple[Caveat, ...]]):
         findings = [one for one in findings if len(one.rows)]
         if not findings:
             return cls.none(n)
+        if n == 1:  # numpy would cost more than the sorting does
+            findings.sort(key=lambda one: one.form.order)
+            m, sizes = len(findings), [one.figures.shape[1] for one in findings]
+            return cls(
+                tuple([one.form for one in findings]),
+                np.array([0, m], dtype=np.intp),
+                np.arange(m),
+                np.array([0, *itertools.accumulate(sizes)], dtype=np.intp),
+                np.concatenate([one.figures[0] for one in findings]),
+            )
         forms = tuple([one.form for one in findings])
         counts = np.array([len(one.rows) for one in findings])
-        sizes = np.array([form.n_figures for form in forms], dtype=np.intp)
         rows = np.concatenate([one.rows for one in findings])
         said = np.repeat(np.arange(len(forms)), counts)
-        if n > 1:
-            severities = np.repeat([form.order for form in forms], counts)
-            order = np.argsort((rows * len(_ORDER) + severities) * len(forms) + said)
-        else:
-            order = np.array(sorted(range(len(forms)), key=lambda place: forms[place].order), dtype=np.intp)
-        flat = np.concatenate([one.figures.ravel() for one in findings])
-        begins = np.cumsum(sizes[said]) - sizes[said]
+        severities = np.repeat([form.order for form in forms], counts)
+        order = np.argsort((rows * len(_ORDER) + severities) * len(forms) + said)
+        widths = np.array([one.figures.shape[1] for one in findings], dtype=np.intp)[said]
         starts = np.zeros(n + 1, dtype=np.intp)
         np.cumsum(np.bincount(rows, minlength=n), out=starts[1:])
-        said = said[order]
-        places, wanted = _runs(begins[order], sizes[said])
-        return cls(forms, starts, said, places, flat[wanted])
+        places, wanted = _runs((np.cumsum(widths) - widths)[order], widths[order])
+        flat = np.concatenate([one.figures.ravel() for one in findings])
+        return cls(forms, starts, said[order], places, flat[wanted])
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Caveat]]) -> Self:
