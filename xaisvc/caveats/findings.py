@@ -77,10 +77,7 @@ def by_rows(  # noqa: PLR0913 - what is said, of which rows, and how it differs 
     rows = np.flatnonzero(speaks)
     if not len(rows):
         return ()
-    if variants is None:
-        own, alike = None, words(0)
-        return tuple(_findings(kind, rows, _cut(own, len(rows)), lambda _: (players, alike), figures))
-    own = variants[rows]
+    own = np.zeros(len(rows), dtype=np.intp) if variants is None else variants[rows]
     return tuple(_findings(kind, rows, _cut(own, len(rows)), lambda first: (players, words(int(own[first]))), figures))
 
 

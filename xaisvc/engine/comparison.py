@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, overload
 
 from xaisvc.caveats import method_disagreement
 from xaisvc.errors import InvalidRequestError
-from xaisvc.types import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from xaisvc.types import Caveat
 
 _FEWEST = 2
-_ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 
 
 def check_methods(methods: Sequence[str]) -> None:
@@ -63,4 +61,4 @@ class _Joined(Sequence[tuple["Caveat", ...]]):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(len(self))[index])
         found = [caveat for part in self._parts for caveat in part[index]]
-        return tuple(sorted(found, key=lambda caveat: _ORDER[caveat.severity]))
+        return tuple(sorted(found, key=lambda caveat: caveat.severity.rank))

@@ -100,7 +100,7 @@ def _add_caveats(message: explanations_pb2.ExplanationBatch, table: CaveatTable)
     """Each caveat's words once; for every row its own stand in order. And the level that follows from them."""
     n, counts = len(table), np.diff(table.starts)
     levels = [LEVEL_TO_WIRE[level] for level in _LEVELS]
-    orders = np.array([form.order for form in table.forms], dtype=np.intp)
+    orders = np.array([form.severity.rank for form in table.forms], dtype=np.intp)
     # The most severe caveat of a row comes first.
     worst = np.full(n, len(levels) - 1)
     worst[counts > 0] = orders[table.said[table.starts[:-1][counts > 0]]]

@@ -36,7 +36,7 @@ def set_form(message: explanations_pb2.Caveat, form: CaveatForm, figures: Sequen
 
 @lru_cache(maxsize=4096)
 def _words(form: CaveatForm) -> explanations_pb2.Caveat:
-    """A caveat whose figures are all 0; only ever copied, which takes a fifth of the time."""
+    """A caveat whose figures are all 0; only ever copied."""
     found = explanations_pb2.Caveat(
         kind=form.kind,
         severity=SEVERITY_TO_WIRE[form.severity],

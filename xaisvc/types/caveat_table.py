@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_ORDER = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
 _ROBUST = 3  # value, low and high
 
 
@@ -67,11 +66,6 @@ class CaveatForm(NamedTuple):
     def n_figures(self) -> int:
         """Number of its figures: the evidence, and value, low and high of the robust number."""
         return len(self.evidence) + (0 if self.robust is None else _ROBUST)
-
-    @property
-    def order(self) -> int:
-        """Place of its severity, the most severe first."""
-        return _ORDER[self.severity]
 
     def caveat(self, figures: Sequence[float]) -> Caveat:
         """The caveat with these figures, `n_figures` of them: the evidence in the order of its names comes first."""
@@ -145,7 +139,7 @@ class CaveatTable(Sequence[tuple[Caveat, ...]]):
         if not findings:
             return cls.none(n)
         if n == 1:  # numpy would cost more than the sorting does
-            findings.sort(key=lambda one: one.form.order)
+            findings.sort(key=lambda one: one.form.severity.rank)
             m, sizes = len(findings), [one.figures.shape[1] for one in findings]
             return cls(
                 tuple([one.form for one in findings]),
@@ -158,8 +152,8 @@ class CaveatTable(Sequence[tuple[Caveat, ...]]):
         counts = np.array([len(one.rows) for one in findings])
         rows = np.concatenate([one.rows for one in findings])
         said = np.repeat(np.arange(len(forms)), counts)
-        severities = np.repeat([form.order for form in forms], counts)
-        order = np.argsort((rows * len(_ORDER) + severities) * len(forms) + said)
+        severities = np.repeat([form.severity.rank for form in forms], counts)
+        order = np.argsort((rows * len(Severity) + severities) * len(forms) + said)
         widths = np.array([one.figures.shape[1] for one in findings], dtype=np.intp)[said]
         starts = np.zeros(n + 1, dtype=np.intp)
         np.cumsum(np.bincount(rows, minlength=n), out=starts[1:])

@@ -20,6 +20,14 @@ class Severity(StrEnum):
     CARE = "care"
     UNRELIABLE = "unreliable"
 
+    @property
+    def rank(self) -> int:
+        """Place among severities, the most severe first: 0, 1 or 2."""
+        return _RANKS[self]
+
+
+_RANKS = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
+
 
 class Gate(StrEnum):
     """What a caveat keeps from customers, whatever a view would like to say."""

@@ -29,9 +29,6 @@ class Reliability:
     sentences: tuple[str, ...]
 
 
-_RANK = {Severity.UNRELIABLE: 0, Severity.CARE: 1, Severity.INFO: 2}
-
-
 def assess(
     record: ExplanationRecord, description: BundleDescription, audience: Audience, language: Language
 ) -> Reliability:
@@ -55,7 +52,7 @@ def assess(
     level = reliability_level(caveat for caveat, _ in concerned)
     if any(_stops(caveat, audience) for caveat, _ in concerned):
         level = Level.UNRELIABLE
-    concerned.sort(key=lambda pair: (not _stops(pair[0], audience), _RANK[pair[0].severity]))
+    concerned.sort(key=lambda pair: (not _stops(pair[0], audience), pair[0].severity.rank))
     worded = [_sentence(caveat, labels, language) for caveat, labels in concerned]
     sentences = tuple(dict.fromkeys(sentence for sentence in worded if sentence))
     return Reliability(level=level, sentences=sentences[: audience.caveats])
