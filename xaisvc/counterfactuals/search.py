@@ -12,6 +12,7 @@ from xaisvc.counterfactuals.grids import Grid
 from xaisvc.counterfactuals.judging import Judge, Trials
 from xaisvc.counterfactuals.ladders import make_ladders
 from xaisvc.counterfactuals.offers import ask, offer_of
+from xaisvc.types import keep_going
 from xaisvc.types.counterfactual import RowCounterfactuals, Tried
 
 if TYPE_CHECKING:
@@ -99,15 +100,11 @@ class Found:
     model_rows: int
 
 
-def _nothing() -> None:
-    """The check of work that cannot be abandoned."""
-
-
 def search(
     rows: Table,
     predictions: NDArray[np.float64],
     question: Question,
-    check: Callable[[], None] = _nothing,
+    check: Callable[[], None] = keep_going,
 ) -> Found:
     """Finds regions of other inputs on which the model decides otherwise.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 from xaisvc.engine.frames import make_record
-from xaisvc.engine.viewing import ExplanationView, make_view
+from xaisvc.engine.viewing import ExplanationView, find_audience, make_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import shap
     from numpy.typing import NDArray
 
+    from xaisvc.engine.supplements import Supplier
     from xaisvc.types import (
         Attribution,
         BundleDescription,
@@ -45,6 +46,7 @@ class Provenance:
         adverse_share: Share of the background with the adverse decision; None without a threshold.
         portfolio_mean_abs: Mean absolute attribution of each player over a sample of the background; float64, (p,);
             None if the model has no exact method.
+        supplier: Computes what views show beside the records.
     """
 
     description: BundleDescription
@@ -58,6 +60,7 @@ class Provenance:
     background_predictions: NDArray[np.float64]
     adverse_share: float | None
     portfolio_mean_abs: NDArray[np.float64] | None
+    supplier: Supplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -181,6 +184,29 @@ class ExplanationBatch:
         """The explanations in the order of the rows."""
         return (Explanation(self, i) for i in range(len(self)))
 
+    def views(self, audience: str, language: str = "en", indices: Sequence[int] | None = None) -> list[ExplanationView]:
+        """What one audience sees of these explanations: what they need beside the records is computed together.
+
+        Args:
+            audience: Id of the audience, for example `customer`.
+            language: Language of the views.
+            indices: Which rows; all of them in their order if None.
+
+        Raises:
+            NotFoundError: If the audience is not known; the message lists the known ones.
+            InvalidRequestError: If the audience has no texts in this language.
+            ModelOutputError: If what a section shows beside the record cannot be computed.
+        """
+        source, places = self.provenance, range(len(self)) if indices is None else indices
+        return make_views(
+            [make_record(self, index) for index in places],
+            source.description,
+            find_audience(audience),
+            language,
+            supplier=source.supplier,
+            rows=self.rows if indices is None else self.rows.take(list(indices)),
+        )
+
     def to_shap(self) -> shap.Explanation:
         """The batch as a `shap.Explanation`, so that every plot of shap works on it.
 
@@ -257,5 +283,6 @@ class Explanation:
         Raises:
             NotFoundError: If the audience is not known; the message lists the known ones.
             InvalidRequestError: If the audience has no texts in this language.
+            ModelOutputError: If what a section shows beside the record cannot be computed.
         """
-        return make_view(self.record, self.batch.provenance.description, audience, language)
+        return self.batch.views(audience, language, [self.index])[0]

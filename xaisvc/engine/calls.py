@@ -23,6 +23,7 @@ from xaisvc.engine.interruption import Interruptible, Wanted
 from xaisvc.engine.loaded import BUNDLE_PLAYERS
 from xaisvc.engine.progress import Ticker
 from xaisvc.engine.seeds import RowSeeds, plan_seed
+from xaisvc.engine.supplements import Supplier
 from xaisvc.errors import AdditivityError, ModelOutputError
 from xaisvc.types import Deadline, Settings
 
@@ -63,6 +64,7 @@ class Calls:
         self.bundle = loaded.bundle
         self._watch = watch
         self._loaded = loaded
+        self.supplier = Supplier(loaded)
         self._surroundings = surroundings
         self._threads = threads
         self._memory_limit_bytes = memory_limit_bytes
@@ -264,6 +266,7 @@ class Calls:
             background_predictions=among.predictions,
             adverse_share=among.adverse_share,
             portfolio_mean_abs=portfolio_mean_abs(self._loaded, target, unit, players, self._surroundings.clock),
+            supplier=self.supplier,
         )
 
 

@@ -11,7 +11,7 @@ from xaisvc.caveats.support_row import RowScreen, row_support
 from xaisvc.counterfactuals import Effort, Goal, Question, make_axes, search, with_cells
 from xaisvc.engine.choices import check_positive
 from xaisvc.errors import InvalidRequestError
-from xaisvc.types import Space
+from xaisvc.types import Space, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,10 +56,6 @@ class CounterfactualBatch:
         return iter(self.rows)
 
 
-def _nothing() -> None:
-    """The check of work that cannot be abandoned."""
-
-
 def find_counterfactuals(  # noqa: PLR0913 - what is asked, each by name
     loaded: LoadedBundle,
     table: Table,
@@ -69,7 +65,7 @@ def find_counterfactuals(  # noqa: PLR0913 - what is asked, each by name
     max_changes: int = MOST_CHANGES,
     limit: int = 3,
     effort: Effort | None = None,
-    check: Callable[[], None] = _nothing,
+    check: Callable[[], None] = keep_going,
 ) -> CounterfactualBatch:
     """Finds what could change the decisions on rows; see `Explainer.counterfactuals`.
 

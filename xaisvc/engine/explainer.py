@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.counterfactuals import CounterfactualBatch
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.progress import Progress
+    from xaisvc.engine.supplements import Supplier
     from xaisvc.types import AnswerFrame, Budget, Caveat, Device, Runtime, Space, Table
     from xaisvc.types.studies import Studies
 
@@ -383,6 +384,11 @@ class Explainer:
             limit=limit,
             check=Wanted(cancel),
         )
+
+    @property
+    def supplier(self) -> Supplier:
+        """Computes what views show beside records of this bundle."""
+        return self._calls.supplier
 
     def plans_exact(
         self,

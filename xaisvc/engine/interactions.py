@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution.tree_interactions import tree_interactions
-from xaisvc.types import Settings
+from xaisvc.types import Settings, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +51,6 @@ class InteractionBatch:
         return len(self.outputs)
 
 
-def _nothing() -> None:
-    """The check of work that cannot be abandoned."""
-
-
 def explain_interactions(  # noqa: PLR0913 - what is explained, and how, each by name
     loaded: LoadedBundle,
     table: Table,
@@ -64,7 +60,7 @@ def explain_interactions(  # noqa: PLR0913 - what is explained, and how, each by
     players: Players,
     clock: Callable[[], float],
     threads: int = 1,
-    check: Callable[[], None] = _nothing,
+    check: Callable[[], None] = keep_going,
 ) -> InteractionBatch:
     """Splits the SHAP values of n rows into main effects and pairwise interactions; see `tree_interactions`.
 

@@ -165,6 +165,10 @@ class ServedModels:
         """
         return permitted_bundle(self._models, name, caller)
 
+    def served(self, name: str) -> ServedModel | None:
+        """The model with this name, for who may use it already; None if none is served."""
+        return self._models.get(name)
+
     def add(self, model: ServedModel) -> None:
         """Serves one more model from now on.
 

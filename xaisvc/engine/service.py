@@ -180,10 +180,13 @@ class ExplanationService:
             return Answered(tuple(outcomes[index] for index in range(prepared.count)), stored, lambda: None)
         records = [self._records.record(block, i) for i in range(len(places))]
         began = self._clock()
-        views = [
-            tuple(self._views.render(record, prepared.model.description, view) for view in command.views)
-            for record in records
+        model = prepared.model
+        supplier = model.explainer.supplier
+        made = [
+            self._views.render(records, model.description, view, supplier=supplier, interest=interest)
+            for view in command.views
         ]
+        views = [tuple(own) for own in zip(*made, strict=True)] if made else [()] * len(records)
         rendered = self._clock()
         if command.views:
             self._spent(Stage.RENDER, prepared, began, rendered)
@@ -314,7 +317,9 @@ class ExplanationService:
         """
         self._views.check(view, caller)
         stored = self._stored.get(record_id, caller)
-        rendered = self._views.render(stored.record, stored.description, view)
+        served = self.models.served(stored.record.bundle)
+        supplier = None if served is None else served.explainer.supplier
+        rendered = self._views.render([stored.record], stored.description, view, supplier=supplier)[0]
         self._records.add_view(stored.record, rendered, caller, reader).result()
         return rendered
 

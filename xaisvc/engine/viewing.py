@@ -8,13 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from xaisvc.engine.permissions import no_such_audience
-from xaisvc.views import build_view, load_audiences, render_view, to_pdf
+from xaisvc.types.supplements import NO_SUPPLEMENTS
+from xaisvc.views import build_view, load_audiences, needed, render_view, to_pdf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from xaisvc.types import BundleDescription, ExplanationRecord
+    from xaisvc.engine.supplements import Supplier
+    from xaisvc.types import BundleDescription, ExplanationRecord, Table
     from xaisvc.views import Audience, View
 
 
@@ -70,13 +72,32 @@ def find_audience(audience: str, folder: Path | None = None) -> Audience:
     return known[audience]
 
 
-def make_view(
-    record: ExplanationRecord,
+def make_views(  # noqa: PLR0913 - what is shown, to whom, and from what, each by name
+    records: Sequence[ExplanationRecord],
     description: BundleDescription,
-    audience: str,
+    audience: Audience,
     language: str = "en",
     *,
-    folder: Path | None = None,
-) -> ExplanationView:
-    """Makes the view of a record for an audience; see `Explanation.view`."""
-    return ExplanationView(build_view(record, description, find_audience(audience, folder), language))
+    supplier: Supplier | None = None,
+    rows: Table | None = None,
+    check: Callable[[], None] | None = None,
+) -> list[ExplanationView]:
+    """Makes the views of records of one request for one audience; see `Explanation.view`.
+
+    Args:
+        records: The records, all of one output and method.
+        description: The bundle that they were made with.
+        audience: The reader.
+        language: Language of the views.
+        supplier: Computes what is shown beside the records, if it is still that bundle; nobody if None.
+        rows: The rows of the records, if they are at hand as a table.
+        check: Called between pieces of work; raises AbandonedError once nobody waits.
+    """
+    needs = needed(description, audience)
+    supplements = [NO_SUPPLEMENTS] * len(records)
+    if needs and records and supplier is not None and supplier.made(records[0]):
+        supplements = supplier.supply(records, needs, rows=rows, check=check)
+    return [
+        ExplanationView(build_view(record, description, audience, language, beside))
+        for record, beside in zip(records, supplements, strict=True)
+    ]

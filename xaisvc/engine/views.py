@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xaisvc.engine.commands import AudienceInfo, RenderedView
+from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import permitted_audience, visible_audiences
-from xaisvc.engine.viewing import audiences, make_view
+from xaisvc.engine.viewing import audiences, make_views
 from xaisvc.errors import InvalidRequestError, LimitExceededError
 from xaisvc.views import FORMATS, media_type, render_view
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xaisvc.engine.commands import ServiceLimits, ViewRequest
-    from xaisvc.types import BundleDescription, Caller, ExplanationRecord
+    from xaisvc.engine.supplements import Supplier
+    from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Interest
     from xaisvc.views import Audience
 
 
@@ -83,14 +85,35 @@ class Views:
                 "language", f"audience '{audience.id}' has no language {view.language!r}; it has {known}"
             )
 
-    def render(self, record: ExplanationRecord, description: BundleDescription, view: ViewRequest) -> RenderedView:
-        """One view of a record."""
-        document = make_view(record, description, view.audience, view.language, folder=self._folder).document
-        return RenderedView(
-            audience=view.audience,
-            format=view.format,
-            language=view.language,
-            media_type=media_type(view.format),
-            content=render_view(document, view.format),
-            status=document.status,
-        )
+    def render(
+        self,
+        records: Sequence[ExplanationRecord],
+        description: BundleDescription,
+        view: ViewRequest,
+        *,
+        supplier: Supplier | None,
+        interest: Interest | None = None,
+    ) -> list[RenderedView]:
+        """One view of each record of a request.
+
+        Args:
+            records: The records, all of one output and method.
+            description: The bundle that they were made with.
+            view: Which view.
+            supplier: Of the bundle that is served under this name now, if any is.
+            interest: Once the caller has left, the work stops.
+        """
+        audience = self.audiences()[view.audience]
+        check = None if interest is None else lambda: check_wanted(interest)
+        made = make_views(records, description, audience, view.language, supplier=supplier, check=check)
+        return [
+            RenderedView(
+                audience=view.audience,
+                format=view.format,
+                language=view.language,
+                media_type=media_type(view.format),
+                content=render_view(one.document, view.format),
+                status=one.document.status,
+            )
+            for one in made
+        ]

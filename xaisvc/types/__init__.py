@@ -32,7 +32,7 @@ from xaisvc.types.counterfactual import (
     SupportFunction,
     Tried,
 )
-from xaisvc.types.interest import Interest
+from xaisvc.types.interest import Interest, keep_going
 from xaisvc.types.record import (
     Caveat,
     Digests,
@@ -72,6 +72,7 @@ from xaisvc.types.schema import (
     Feature,
     Kind,
     Output,
+    SelectionRule,
     Sensitivity,
     Space,
     TensorColumn,
@@ -141,6 +142,7 @@ __all__ = [
     "RowAnswer",
     "RowCounterfactuals",
     "Runtime",
+    "SelectionRule",
     "Sensitivity",
     "Settings",
     "Severity",
@@ -155,5 +157,6 @@ __all__ = [
     "TreeTerm",
     "Tried",
     "caveat_figures",
+    "keep_going",
     "reliability_level",
 ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
+from xaisvc.types.interest import keep_going
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -229,10 +231,6 @@ class Problem:
     observed: Observed | None = None
 
 
-def _nothing() -> None:
-    """The check of work that cannot be abandoned."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a method is to run.
@@ -256,7 +254,7 @@ class Settings:
     max_batch_rows: int = 16384
     plan_seed: bytes = bytes(32)
     threads: int = 1
-    check: Callable[[], None] = _nothing
+    check: Callable[[], None] = keep_going
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def keep_going() -> None:
+    """The check of work that cannot be abandoned: asked between pieces of it, and never has an objection."""
+
+
 class Interest:
     """The interest of one caller in one answer. Ends once and for good; safe to use from several threads.
 

@@ -1,7 +1,7 @@
 """Views: what each audience sees of an explanation record, as a value and as a document."""
 
 from xaisvc.views.audience import Audience
-from xaisvc.views.build import build_view
+from xaisvc.views.build import build_view, needed
 from xaisvc.views.document import View, ViewStatus
 from xaisvc.views.loader import load_audiences
 from xaisvc.views.render import FORMATS, media_type, render_view, to_pdf
@@ -14,6 +14,7 @@ __all__ = [
     "build_view",
     "load_audiences",
     "media_type",
+    "needed",
     "render_view",
     "to_pdf",
 ]

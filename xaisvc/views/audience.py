@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from xaisvc.errors import InvalidRequestError
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.types import Feature, Gate
+    from xaisvc.types.supplements import Supplement
     from xaisvc.views.catalogue import Catalogue
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
@@ -27,12 +28,15 @@ Layout: TypeAlias = Literal["report", "brief", "card", "case", "letter"]
 class Action(StrEnum):
     """What happens to a feature of a sensitivity class in an audience's view.
 
-    `show`: it is shown. `hide`: it is left out before anything is ranked, scaled or counted. `hold`: as `hide`, and if
-    it is a principal reason of an adverse decision, the view is held for a person instead of naming other reasons.
-    `closed`: this audience gets no view of any case of a bundle that uses such a feature, always in the same words.
+    `show`: it is shown. `generalise`: it appears under the general words that the bundle declares for it, without its
+    name and value, as one with all others of these words; without such words it is held for, or hidden where views are
+    never held. `hide`: it is left out before anything is ranked, scaled or counted. `hold`: as `hide`, and if it is a
+    principal reason of an adverse decision, the view is held for a person instead of naming other reasons. `closed`:
+    this audience gets no view of any case of a bundle that uses such a feature, always in the same words.
     """
 
     SHOW = "show"
+    GENERALISE = "generalise"
     HIDE = "hide"
     HOLD = "hold"
     CLOSED = "closed"
@@ -71,6 +75,17 @@ class SectionType(Protocol):
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """The blocks of the section for one record."""
         ...
+
+
+@runtime_checkable
+class Supplied(Protocol):
+    """A type of section that needs something beside the record.
+
+    Attributes:
+        needs: What it needs; it finds it in `context.view.supplements`, or None there if it is not to be had.
+    """
+
+    needs: ClassVar[frozenset[Supplement]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +161,10 @@ class Audience:
 
     def action(self, feature: Feature) -> Action:
         """What happens to a feature; hidden unless the declaration says otherwise."""
-        return self.actions.get(feature.sensitivity.value if feature.sensitivity else UNCLASSIFIED, Action.HIDE)
+        found = self.actions.get(feature.sensitivity.value if feature.sensitivity else UNCLASSIFIED, Action.HIDE)
+        if found is Action.GENERALISE and not feature.generalised:
+            return Action.HOLD if self.held else Action.HIDE
+        return found
 
     def catalogue(self, language: str) -> Catalogue:
         """The sentences in `language`.

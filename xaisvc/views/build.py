@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Level
-from xaisvc.views.audience import OnUnreliable
+from xaisvc.types.supplements import NO_SUPPLEMENTS
+from xaisvc.views.audience import OnUnreliable, Supplied
 from xaisvc.views.context import SectionContext, ViewContext
 from xaisvc.views.document import Notice, Section, View, ViewStatus
 from xaisvc.views.language import Language
@@ -16,12 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xaisvc.types import BundleDescription, ExplanationRecord
+    from xaisvc.types.supplements import Supplement, Supplements
     from xaisvc.views.audience import Audience, SectionSpec
     from xaisvc.views.document import Block
 
 
+def needed(description: BundleDescription, audience: Audience) -> frozenset[Supplement]:
+    """What the sections of an audience need beside the record; nothing where it gets no view of any case."""
+    if is_closed(description, audience):
+        return frozenset()
+    builders = [spec.builder for spec in audience.sections]
+    return frozenset(need for builder in builders if isinstance(builder, Supplied) for need in builder.needs)
+
+
 def build_view(
-    record: ExplanationRecord, description: BundleDescription, audience: Audience, language: str = "en"
+    record: ExplanationRecord,
+    description: BundleDescription,
+    audience: Audience,
+    language: str = "en",
+    supplements: Supplements = NO_SUPPLEMENTS,
 ) -> View:
     """Builds what `audience` sees of `record`.
 
@@ -30,13 +44,16 @@ def build_view(
         description: The bundle that the record was made with.
         audience: The reader; see `load_audiences`.
         language: Code of the language.
+        supplements: What `needed` asks for, as far as it is to be had.
 
     Raises:
         InvalidRequestError: If the audience has no view in `language`; the message lists those it has.
         NotFoundError: If the record names a feature or an output that the bundle does not have.
     """
     words = Language(audience.catalogue(language))
-    context = ViewContext(record=record, description=description, audience=audience, language=words)
+    context = ViewContext(
+        record=record, description=description, audience=audience, language=words, supplements=supplements
+    )
     if is_closed(description, audience):
         return _view(context, ViewStatus.NOT_AVAILABLE, audience.closed)
     if audience.on_unreliable is OnUnreliable.HOLD and context.reliability.level is Level.UNRELIABLE:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Adverse, Level
+from xaisvc.types.supplements import NO_SUPPLEMENTS
 from xaisvc.views.document import Fact
 from xaisvc.views.entries import player_label
 from xaisvc.views.reliability import Reliability, assess
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.types import BundleDescription, ExplanationRecord, Feature, Output
+    from xaisvc.types.supplements import Supplements
     from xaisvc.views.audience import Audience, SectionSpec
     from xaisvc.views.catalogue import SlotValue
     from xaisvc.views.entries import Entry
@@ -36,12 +38,14 @@ class ViewContext:
         description: The bundle that the record was made with.
         audience: The reader.
         language: The words.
+        supplements: What is known beside the record.
     """
 
     record: ExplanationRecord
     description: BundleDescription
     audience: Audience
     language: Language
+    supplements: Supplements = NO_SUPPLEMENTS
 
     @cached_property
     def output(self) -> Output:

@@ -1,0 +1,129 @@
+"""What views show beside records, computed from the pinned bundle when views are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.bundles import parse_rows
+from xaisvc.engine.counterfactuals import find_counterfactuals
+from xaisvc.engine.similar_cases import similar_cases
+from xaisvc.types import Players, keep_going
+from xaisvc.types.supplements import NO_SUPPLEMENTS, NearCase, NearCases, Supplement, Supplements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from xaisvc.engine.loaded import LoadedBundle
+    from xaisvc.types import ExplanationRecord, RowCounterfactuals, Table
+    from xaisvc.types.outcomes import ClosedCases, Neighbours, SimilarCases
+
+NEAREST = 3
+"""Closed cases of either outcome."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Supplier:
+    """Computes what views of records need. Safe to use from several threads.
+
+    Attributes:
+        loaded: The bundle on its device.
+    """
+
+    loaded: LoadedBundle
+
+    def made(self, record: ExplanationRecord) -> bool:
+        """Whether the record was made with exactly this bundle, so that something can be supplied for it."""
+        return record.digests == self.loaded.bundle.digests
+
+    def supply(
+        self,
+        records: Sequence[ExplanationRecord],
+        needs: Collection[Supplement],
+        *,
+        rows: Table | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> list[Supplements]:
+        """Computes what is needed for n records of one request, all at once.
+
+        Args:
+            records: Records of one output and method, made with this bundle.
+            needs: What the views need; see `views.needed`.
+            rows: The rows of the records, if they are at hand as a table.
+            check: Called between pieces of work; raises AbandonedError once nobody waits. Not called if None.
+
+        Raises:
+            ModelOutputError: If the model's answers cannot be explained.
+            BundleError: If the declared changes of a feature have no finite list of values.
+        """
+        if not needs or not records:
+            return [NO_SUPPLEMENTS] * len(records)
+        bundle, output = self.loaded.bundle, records[0].output.id
+        table = rows if rows is not None else parse_rows(bundle.description, [dict(one.row) for one in records])
+        changes = near = None
+        if Supplement.COUNTERFACTUALS in needs:
+            changes = self._counterfactuals(records, table, check or keep_going)
+        if Supplement.SIMILAR_CASES in needs:
+            near = self._near_cases(records, table)
+        bands = bundle.bands.get(output) if Supplement.BANDS in needs else None
+        return [
+            Supplements(
+                counterfactuals=None if changes is None else changes[i],
+                similar_cases=None if near is None else near[i],
+                bands=bands,
+            )
+            for i in range(len(records))
+        ]
+
+    def _counterfactuals(
+        self, records: Sequence[ExplanationRecord], table: Table, check: Callable[[], None]
+    ) -> Sequence[RowCounterfactuals] | None:
+        output = self.loaded.bundle.description.output(records[0].output.id)
+        if output.threshold is None or output.adverse is None:
+            return None
+        return find_counterfactuals(self.loaded, table, output=output.id, check=check).rows
+
+    def _near_cases(self, records: Sequence[ExplanationRecord], table: Table) -> list[NearCases] | None:
+        cases = self.loaded.bundle.cases
+        if cases is None:
+            return None
+        first = records[0].attribution
+        players = Players(
+            names=tuple(one.player for one in first.players),
+            members=tuple(one.features for one in first.players),
+        )
+        values = np.array([[one.value for one in record.attribution.players] for record in records])
+        found = similar_cases(self.loaded, table, k=NEAREST, values=values, players=players)
+        return None if found is None else list(_by_row(cases, found))
+
+
+def _by_row(cases: ClosedCases, found: SimilarCases) -> Iterator[NearCases]:
+    on_file = int(cases.confirmed.sum()), int((~cases.confirmed).sum())
+    for i, remote in enumerate(found.remote.tolist()):
+        yield NearCases(
+            confirmed=_nearest(cases, found.confirmed, i),
+            cleared=_nearest(cases, found.cleared, i),
+            remote=remote,
+            on_file=on_file,
+        )
+
+
+def _nearest(cases: ClosedCases, neighbours: Neighbours, row: int) -> tuple[NearCase, ...]:
+    places: NDArray[np.intp] = neighbours.places[row]
+    names = cases.rows.feature_ids
+    return tuple(
+        NearCase(
+            confirmed=bool(cases.confirmed[place]),
+            closed=int(cases.closed[place]),
+            row=cases.rows.row(place),
+            distance=float(neighbours.distances[row, rank]),
+            parts=dict(zip(names, neighbours.parts[row, rank].tolist(), strict=True)),
+            reference=cases.references[place],
+            finding=cases.findings[place],
+        )
+        for rank, place in enumerate(places.tolist())
+    )
