@@ -38,7 +38,7 @@ class AdditivityFailure:
         if not found.exact and speaks.any():
             error = np.sqrt((found.standard_errors**2).sum(axis=1))
             speaks &= gap > limits.additivity_errors * error
-        if not speaks.any():
+        if not np.count_nonzero(speaks):
             return ()
         return by_rows(
             self.kind,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.leading import most_of
 from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
 from xaisvc.types import Gate, Severity
 
@@ -38,7 +39,7 @@ class AttributedButUnused:
         credited = context.unused & (context.shares >= context.thresholds.credited_share) & (context.sizes > 0)
 
         def figures_here(rows: NDArray[np.intp]) -> Figures:
-            at = np.where(credited[rows], context.sizes[rows], -1.0).argmax(axis=1)
+            at = most_of(context.sizes[rows], credited[rows])
             return Figures({"value": values[rows, at], "share": context.shares[rows, at]})
 
         gates = (Gate.NOT_A_REASON,)
@@ -48,9 +49,9 @@ class AttributedButUnused:
         if opinion is None:
             return found
         elsewhere = opinion.unused & ~credited
-        if not elsewhere.any():
+        if not np.count_nonzero(elsewhere):
             return found
-        most = np.where(elsewhere, np.abs(opinion.conditional), -1.0).argmax(axis=1)
+        most = most_of(np.abs(opinion.conditional), elsewhere)
 
         def words(names: tuple[str, ...], number: int) -> Words:
             return Words(Severity.INFO, _say_elsewhere(names), gates, players_of(context, number))
@@ -59,7 +60,7 @@ class AttributedButUnused:
             at = most[rows]
             share = np.abs(opinion.conditional[rows, at]) / context.totals[rows]  # it speaks only where T > 0
             values = both_values(context, opinion, at, rows)
-            return Figures({"conditional_share": share, **values}, numbers_around(context, opinion, at, rows))
+            return Figures({"conditional_share": share, **values}, numbers_around(context, at, rows))
 
         variants = parts_around(context, most)
         return (*found, *by_players(context, self.kind, elsewhere, words, figures_elsewhere, variants))

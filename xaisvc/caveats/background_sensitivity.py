@@ -54,6 +54,8 @@ class BackgroundSensitivity:
         if spread is None or context.is_surrogate:
             return ()
         largest, error = context.largest, context.facts.background_error
+        if error < limits.background_info * largest.min():  # as of almost every row
+            return ()
         speaks = (error >= limits.background_info * largest) & (largest > 0)
         if not speaks.any():
             return ()

@@ -11,6 +11,8 @@ import numpy as np
 
 from xaisvc.caveats.conditional import second_opinion
 from xaisvc.caveats.facts import Kept, PlayerFacts
+from xaisvc.caveats.leading import are_top
+from xaisvc.caveats.numbers import sums_of_parts
 from xaisvc.caveats.support_row import ReadRows, RowScreen, read_rows, read_support
 from xaisvc.caveats.thresholds import CaveatThresholds
 
@@ -103,6 +105,11 @@ class CaveatContext:
         return np.asarray(self.sizes / np.where(totals > 0, totals, 1.0)[:, None])
 
     @cached_property
+    def leading(self) -> NDArray[np.bool_]:
+        """Which players lead each row's explanation; bool, (n, p)."""
+        return are_top(self.attribution.values)
+
+    @cached_property
     def facts(self) -> PlayerFacts:
         """What the studies say of the players."""
         return self.kept.facts(self.studies, self.players, self.thresholds.info_association)
@@ -149,6 +156,14 @@ class CaveatContext:
             together=self.facts.together,
             thresholds=self.thresholds.opinion,
         )
+
+    @cached_property
+    def part_sums(self) -> NDArray[np.float64]:
+        """Sums that hold under both value functions; see `sums_of_parts`. Only where there is a second opinion."""
+        opinion = self.opinion
+        if opinion is None:
+            raise AssertionError("rules ask for sums only where there is an opinion")
+        return sums_of_parts(self, opinion)
 
     @property
     def compared(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.leading import most_of
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class EstimatorNoise:
             return Figures({"largest_standard_error": error[rows], "largest_absolute_value": largest[rows]})
 
         def single(rows: NDArray[np.intp]) -> Figures:
-            at = np.where(unsigned[rows], context.sizes[rows], -1.0).argmax(axis=1)
+            at = most_of(context.sizes[rows], unsigned[rows])
             return Figures({"value": found.values[rows, at], "standard_error": errors[rows, at]})
 
         speaks = real & (ratios >= limits.noise_care)

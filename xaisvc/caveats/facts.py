@@ -84,6 +84,8 @@ class PlayerFacts:
         rare: Players that hold a feature which the model uses rarely; bool, (p,).
         strength: Strongest association of features of two players, 0 where none is linked; float64, symmetric (p, p).
         parts: The sets that the second opinion knows, in its order, long ones in parts.
+        part_members: Where each part begins among the places that follow, and the last ends; and the places of all
+            parts' players, part after part; intp, (parts + 1,) and (m,).
         part_numbers: For each player, the number of its part among these, from 1 on; 0 outside all of them; intp, (p,).
         linked: All players that are linked at the given strength or more, in chains too; see `MOST_IN_CHAINS`.
         untold: Those of them of whom the second opinion tells nothing; empty without an opinion.
@@ -104,6 +106,7 @@ class PlayerFacts:
     rare: NDArray[np.bool_]
     strength: NDArray[np.float64]
     parts: tuple[StudiedPart, ...]
+    part_members: tuple[NDArray[np.intp], NDArray[np.intp]]
     part_numbers: NDArray[np.intp]
     linked: tuple[LinkedPlayers, ...]
     untold: tuple[LinkedPlayers, ...]
@@ -154,6 +157,10 @@ class PlayerFacts:
             rare=_hold(players, rare),
             strength=strength,
             parts=parts,
+            part_members=(
+                np.cumsum([0, *(len(one.players.places) for one in parts)], dtype=np.intp),
+                np.array([place for one in parts for place in one.players.places], dtype=np.intp),
+            ),
             part_numbers=np.array(
                 [
                     next((k for k, one in enumerate(parts, start=1) if i in one.players.places), 0)

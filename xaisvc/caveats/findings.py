@@ -74,6 +74,10 @@ def by_rows(  # noqa: PLR0913 - what is said, of which rows, and how it differs 
         players: The players.
         variants: Tells rows apart of which different things are said; intp, (n,), all alike if None.
     """
+    if len(speaks) == 1:
+        if not speaks[0]:
+            return ()
+        return (_of_one(kind, players, words(0 if variants is None else int(variants[0])), figures),)
     rows = np.flatnonzero(speaks)
     if not len(rows):
         return ()
@@ -100,6 +104,11 @@ def by_players(  # noqa: PLR0913, PLR0917 - what is said, of whom, and how it di
         variants: Tells rows apart of which different things are said of the same players; intp, (n,), all alike if
             None.
     """
+    if len(chosen) == 1:
+        names = context.names(chosen[0].tolist())
+        if not names:
+            return ()
+        return (_of_one(kind, names, words(names, 0 if variants is None else int(variants[0])), figures),)
     rows = np.flatnonzero(chosen.any(axis=1))
     if not len(rows):
         return ()
@@ -130,6 +139,19 @@ def one_by_one(speaks: NDArray[np.bool_], caveat: Callable[[int], Caveat]) -> tu
         Finding(form, np.array(rows, dtype=np.intp), np.array(figures, dtype=np.float64))
         for form, (rows, figures) in found.items()
     )
+
+
+def _of_one(
+    kind: str, players: tuple[str, ...], words: Words, figures: Callable[[NDArray[np.intp]], Figures]
+) -> Finding:
+    """The finding of a row that is alone, for which numpy would cost more than the numbers do; see `_findings`."""
+    found = figures(_FIRST)
+    names = tuple(sorted(found.evidence))
+    packed = [one if isinstance(one, float) else one.item() for one in map(found.evidence.__getitem__, names)]
+    if found.robust is not None and words.robust is not None:
+        packed += found.robust[0].tolist()
+    form = CaveatForm(kind, words.severity, players, words.message, names, words.robust, words.gates)
+    return Finding(form, _FIRST, np.array([packed]))
 
 
 def _findings(
@@ -164,8 +186,6 @@ def _cut(
     Returns:
         The places of the rows, group by group and ascending in each, and where each group begins and the last ends.
     """
-    if count == 1:
-        return _FIRST, [0, 1]
     alike = np.zeros(count, dtype=np.intp) if variants is None else variants
     if chosen is not None:
         packed = np.packbits(chosen, axis=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
-from xaisvc.caveats.leading import are_top
+from xaisvc.caveats.leading import most_of
 from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
 from xaisvc.types import Sensitivity, Severity
 
@@ -35,13 +35,13 @@ class HiddenProxyUse:
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """One finding for the rows with such players; see `CaveatRule.find`."""
         opinion = context.differing
-        if opinion is None or not opinion.hidden.any():
+        if opinion is None or not np.count_nonzero(opinion.hidden):
             return ()
         hidden = opinion.hidden
         ids = [feature.id for feature in context.description.features if feature.sensitivity in SENSITIVE]
         sensitive = np.array([not set(ids).isdisjoint(names) for names in context.players.members], dtype=np.bool_)
-        care = np.asarray((hidden & (are_top(context.attribution.values) | sensitive)).any(axis=1))
-        most = np.where(hidden, context.sizes, -1.0).argmax(axis=1)
+        care = np.asarray((hidden & (context.leading | sensitive)).any(axis=1))
+        most = most_of(context.sizes, hidden)
 
         def words(names: tuple[str, ...], variant: int) -> Words:
             number, asks_care = divmod(variant, 2)
@@ -51,7 +51,7 @@ class HiddenProxyUse:
         def figures(rows: NDArray[np.intp]) -> Figures:
             at = most[rows]
             values = both_values(context, opinion, at, rows)
-            return Figures({"share": context.shares[rows, at], **values}, numbers_around(context, opinion, at, rows))
+            return Figures({"share": context.shares[rows, at], **values}, numbers_around(context, at, rows))
 
         return by_players(context, self.kind, hidden, words, figures, 2 * parts_around(context, most) + care)
 

@@ -32,7 +32,7 @@ class InputOutOfRange:
         support = context.support
         outside = support.out_of_range | support.unknown
         found: tuple[Finding, ...] = ()
-        if outside.any():
+        if np.count_nonzero(outside):
             found = by_players(
                 context,
                 self.kind,
@@ -42,8 +42,10 @@ class InputOutOfRange:
             )
         density = context.studies.support.density
         # A row with a value from outside is told that; its other values have nothing to go together with.
+        if density is None or not np.count_nonzero(support.implausible):
+            return found
         implausible = np.asarray(support.implausible & ~outside.any(axis=1))
-        if density is None or not implausible.any():
+        if not implausible.any():
             return found
         limit = density.limit
         return (

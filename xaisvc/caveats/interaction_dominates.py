@@ -39,7 +39,7 @@ class InteractionDominates:
         depends = context.shares * spread.interplay
         share = depends.sum(axis=1)
         speaks = share > limit
-        if not speaks.any():
+        if not np.count_nonzero(speaks):
             return ()
         chosen = are_top(depends) & (depends >= _WORTH_NAMING * share[:, None]) & speaks[:, None]
         return by_players(

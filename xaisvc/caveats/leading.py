@@ -27,3 +27,20 @@ def are_top(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     found = np.empty(values.shape, dtype=np.bool_)
     leading_of_rows(np.ascontiguousarray(np.abs(values)), found)
     return found
+
+
+def most_of(sizes: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Which of the chosen players of a row is the largest; ties go to the first.
+
+    Args:
+        sizes: Not negative; float64, (n, p).
+        chosen: bool, (n, p).
+
+    Returns:
+        Places; intp, (n,), 0 for a row of which none is chosen.
+    """
+    from xaisvc.caveats.leading_kernel import largest_of_rows  # noqa: PLC0415 (heavy: loaded when used)
+
+    found = np.empty(len(sizes), dtype=np.intp)
+    largest_of_rows(np.ascontiguousarray(sizes), np.ascontiguousarray(chosen), found)
+    return found

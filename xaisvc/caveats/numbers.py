@@ -31,15 +31,28 @@ def numbers_of(
     Returns:
         Value, low and high of each row; float64, (r, 3).
     """
-    found = np.empty((len(rows), 3))
     if part.whole:
         sources = (opinion.set_values, opinion.set_low, opinion.set_high)
-        for place, one in enumerate(sources):
-            found[:, place] = one[rows, part.place]
-    else:
-        places = np.array(part.players.places)
-        for place, one in enumerate((context.attribution.values, opinion.low, opinion.high)):
-            found[:, place] = one[rows[:, None], places].sum(axis=1)
+        return np.stack([one[rows, part.place] for one in sources], axis=1)
+    columns = (rows[:, None], np.array(part.players.places))
+    return np.stack(
+        [one[columns].sum(axis=1) for one in (context.attribution.values, opinion.low, opinion.high)], axis=1
+    )
+
+
+def sums_of_parts(context: CaveatContext, opinion: SecondOpinion) -> NDArray[np.float64]:
+    """`numbers_of` every part in every row, by the number of the part; float64, (n, k + 1, 3), NaN at number 0."""
+    n, parts = len(opinion.conditional), context.facts.parts
+    found = np.empty((n, len(parts) + 1, 3))
+    found[:, 0] = np.nan
+    every = np.arange(n)
+    for number, part in enumerate(parts, start=1):
+        if part.whole:
+            found[:, number, 0] = opinion.set_values[:, part.place]
+            found[:, number, 1] = opinion.set_low[:, part.place]
+            found[:, number, 2] = opinion.set_high[:, part.place]
+        else:
+            found[:, number] = numbers_of(context, opinion, part, every)
     return found
 
 
@@ -53,26 +66,18 @@ def players_of(context: CaveatContext, number: int) -> tuple[str, ...] | None:
     return context.facts.parts[number - 1].players.names if number else None
 
 
-def numbers_around(
-    context: CaveatContext, opinion: SecondOpinion, players: NDArray[np.intp], rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def numbers_around(context: CaveatContext, players: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """The numbers of those that some players are spoken of with, one player in each row.
 
     Args:
-        context: The rows.
-        opinion: Their second opinion.
+        context: The rows; they have a second opinion.
         players: Place of a player for each of r rows; intp, (r,).
         rows: Indices of the rows; intp, (r,).
 
     Returns:
         As `numbers_of`; NaN for a player outside all parts.
     """
-    found = np.full((len(rows), 3), np.nan)
-    numbers = parts_around(context, players)
-    for number in set(numbers.tolist()) - {0}:
-        own = numbers == number
-        found[own] = numbers_of(context, opinion, context.facts.parts[number - 1], rows[own])
-    return found
+    return context.part_sums[rows, parts_around(context, players)]
 
 
 def both_values(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_rows
-from xaisvc.caveats.numbers import numbers_of
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -25,6 +24,20 @@ _CARE_FROM = 2
 """Severity of a second opinion from which a sign, a top-three entry or a tenth of the total is at stake."""
 _SURROGATE = "LIME's weights have none"
 _NOT_STUDIED = "none is made for players that a caller puts together"
+
+
+class _Seen(NamedTuple):
+    """Of every part, in every row.
+
+    Attributes:
+        speaks: Whether the conditional value of a player differs; bool, (k, n).
+        unsafe: Whether the interval of a player with a material share contains 0; bool, (k, n).
+        gaps: Largest absolute difference of a player's values; float64, (k, n).
+    """
+
+    speaks: NDArray[np.bool_]
+    unsafe: NDArray[np.bool_]
+    gaps: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +71,21 @@ class SharedCredit:
         )
 
     def _told(self, context: CaveatContext, opinion: SecondOpinion) -> list[Finding]:
-        parts = context.facts.parts
-        speaking = [(one, np.asarray(opinion.gap.take(one.players.places, axis=1).any(axis=1))) for one in parts]
-        speaking = [(one, speaks) for one, speaks in speaking if speaks.any()]
-        if not speaking:
+        seen = self._seen(context, opinion)
+        if seen is None:
             return []
         care = opinion.severity >= _CARE_FROM
-        unsafe = (opinion.low <= 0) & (opinion.high >= 0) & (context.shares >= context.thresholds.material_share)
-        gaps = np.abs(opinion.conditional - context.attribution.values)
 
-        def found(part: StudiedPart, speaks: NDArray[np.bool_]) -> tuple[Finding, ...]:
-            places = part.players.places
+        def found(number: int, part: StudiedPart) -> tuple[Finding, ...]:
+            places, place = part.players.places, number - 1
             names, association = part.players.names, part.players.association
             text = (
                 f"{_listed(names)} go together in the background (strongest association {association:.2f}), and "
                 "conditional values divide their credit otherwise; read their sum, which holds under both value "
                 "functions"
             )
-            robust = numbers_of(context, opinion, part, np.arange(len(speaks)))
-            unranked = care | unsafe.take(places, axis=1).any(axis=1)
-            variants = care + 2 * unranked
+            robust = context.part_sums[:, number]
+            variants = care + 2 * (care | seen.unsafe[place])
             variants += 4 * ((robust[:, 1] <= 0) & (robust[:, 2] >= 0))
 
             def words(variant: int) -> Words:
@@ -89,20 +97,36 @@ class SharedCredit:
                 )
 
             def figures(rows: NDArray[np.intp]) -> Figures:
-                columns = (rows[:, None], np.array(places))
                 return Figures(
                     {
                         "association": association,
                         "moved_share": opinion.moved[rows],
-                        "largest_gap_share": gaps[columns].max(axis=1) / context.totals[rows],  # it needs T > 0
-                        "conditional_sum": opinion.conditional[columns].sum(axis=1),
+                        "largest_gap_share": seen.gaps[place, rows] / context.totals[rows],  # it needs T > 0
+                        "conditional_sum": opinion.conditional[rows[:, None], np.array(places)].sum(axis=1),
                     },
                     robust[rows],
                 )
 
-            return by_rows(self.kind, speaks, words, figures, players=names, variants=variants)
+            return by_rows(self.kind, seen.speaks[place], words, figures, players=names, variants=variants)
 
-        return [one for part, speaks in speaking for one in found(part, speaks)]
+        return [one for number, part in enumerate(context.facts.parts, start=1) for one in found(number, part)]
+
+    @staticmethod
+    def _seen(context: CaveatContext, opinion: SecondOpinion) -> _Seen | None:
+        """What rules ask of every part; None if no part speaks."""
+        from xaisvc.caveats.parts_kernel import look_at_parts  # noqa: PLC0415 (heavy: loaded when used)
+
+        starts, members = context.facts.part_members
+        shape = (len(starts) - 1, len(opinion.conditional))
+        found = _Seen(np.empty(shape, dtype=np.bool_), np.empty(shape, dtype=np.bool_), np.empty(shape))
+        speaks = look_at_parts(
+            (context.attribution.values, opinion.conditional, opinion.low, opinion.high, context.shares),
+            opinion.gap,
+            (starts, members),
+            context.thresholds.material_share,
+            found,
+        )
+        return found if speaks else None
 
     def _untold(self, context: CaveatContext, sets: Sequence[LinkedPlayers], reason: str) -> tuple[Finding, ...]:
         if not sets:

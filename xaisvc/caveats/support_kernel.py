@@ -12,6 +12,27 @@ MOST = 1e4
 """Largest square of what an equation leaves, in its standard deviations."""
 
 
+@compiled(numpy_errors=True)
+def beyond(values, floors, ceilings, found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
+    """Marks values outside the bounds of their feature; NaN is outside none.
+
+    Args:
+        values: float64, (p, n).
+        floors: float64, (p,).
+        ceilings: float64, (p,).
+        found: Written to: bool, (p, n).
+
+    Returns:
+        Whether any is.
+    """
+    anywhere = False
+    for j in range(len(values)):
+        for i in range(values.shape[1]):
+            found[j, i] = values[j, i] < floors[j] or values[j, i] > ceilings[j]
+            anywhere |= found[j, i]
+    return anywhere
+
+
 @compiled(fastmath={"reassoc", "contract"}, numpy_errors=True)
 def _form(precision, scores):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (compiled)
     """The quadratic form z P z of a symmetric P."""

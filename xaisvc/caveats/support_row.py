@@ -132,7 +132,7 @@ def row_support(screen: RowScreen, rows: Table) -> RowSupport:
 
     A number is out of range beyond `Support.floors` and `ceilings`; a category or a missing value is unknown if the
     background does not hold it and chance does not explain that. A row is implausible if its discord is beyond
-    `Density.limit`, which about 3 in 1,000 rows of the background's own law exceed. All three together speak for at
+    `Density.limit`, which about 3 in 2,000 rows of the background's own law exceed. All three together speak for at
     most 1 % of such rows. Missing and unknown values take no part in the surprise but for the cells of pairs.
 
     Args:
@@ -163,15 +163,15 @@ def read_support(screen: RowScreen, read: ReadRows) -> RowSupport:
     """`row_support` of rows that were read by `read_rows`."""
     support, values, unknown = screen.support, read.values, read.unknown
     n = values.shape[1]
-    with np.errstate(invalid="ignore"):
-        outside = (values < support.floors[:, None]) | (values > support.ceilings[:, None])
+    from xaisvc.caveats.support_kernel import beyond, surprises  # noqa: PLC0415 - heavy: loaded when used
+
+    outside = np.empty(values.shape, dtype=np.bool_)
+    beyond(values, support.floors, support.ceilings, outside)
     density, reading = support.density, screen.reading
     surprise, discord = np.full(n, np.nan), np.full(n, np.nan)
     if density is None or reading is None:
         implausible = np.zeros(n, dtype=np.bool_)
     else:
-        from xaisvc.caveats.support_kernel import surprises  # noqa: PLC0415 - heavy: loaded when used
-
         found = (surprise, discord)
         surprises(values, reading.margins, reading.precision, reading.equations, reading.blocks, reading.pairs, found)
         implausible = discord > density.limit

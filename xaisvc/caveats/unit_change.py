@@ -68,9 +68,9 @@ class UnitScreen:
     Attributes:
         units: What is known of the background's units.
         judged: Places of the judged features; intp, (d,).
-        floors: Of these; float64, (d, 1).
-        ceilings: float64, (d, 1).
-        positive: bool, (d, 1).
+        floors: Of these; float64, (d,).
+        ceilings: float64, (d,).
+        positive: bool, (d,).
     """
 
     units: Units
@@ -90,9 +90,9 @@ class UnitScreen:
         return cls(
             units=units,
             judged=judged,
-            floors=units.floors[judged, None],
-            ceilings=units.ceilings[judged, None],
-            positive=units.positive[judged, None],
+            floors=np.array(units.floors[judged]),
+            ceilings=np.array(units.ceilings[judged]),
+            positive=np.array(units.positive[judged]),
         )
 
     def changes(self, values: NDArray[np.float64]) -> UnitChanges:
@@ -108,9 +108,11 @@ class UnitScreen:
         conversions = np.full((n, p), -1, dtype=np.int16)
         suspicious = np.zeros((n, p), dtype=np.bool_)
         judged = values if len(self.judged) == p else values[self.judged]
-        with np.errstate(invalid="ignore"):
-            found = (judged < self.floors) & ~(self.positive & (judged == 0)) | (judged > self.ceilings)
-        if found.any():
+        from xaisvc.caveats.support_kernel import beyond  # noqa: PLC0415 - heavy: loaded when used
+
+        found = np.empty(judged.shape, dtype=np.bool_)
+        if beyond(judged, self.floors, self.ceilings, found):
+            found &= ~(self.positive[:, None] & (judged == 0) & (judged < self.floors[:, None]))
             suspicious[:, self.judged] = found.T
             for place in np.flatnonzero(found.any(axis=1)).tolist():
                 j, off = int(self.judged[place]), found[place]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
-from xaisvc.caveats.leading import are_top
+from xaisvc.caveats.leading import are_top, most_of
 from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
 from xaisvc.types import Gate, Severity
 
@@ -35,17 +35,21 @@ class ValueFunctionDisagreement:
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """One finding for signs and one for the leading three; see `CaveatRule.find`."""
         opinion = context.differing
-        if opinion is None or not (opinion.sign.any() or opinion.top_changes.any()):
+        if opinion is None:
+            return ()
+        flips, moves = np.count_nonzero(opinion.sign), np.count_nonzero(opinion.top_changes)
+        if not flips and not moves:
             return ()
         values = context.attribution.values
         sizes = np.minimum(context.sizes, np.abs(opinion.conditional))
-        flipped = np.where(opinion.sign, sizes, -1.0).argmax(axis=1)
-        found = self._found(context, opinion, opinion.sign, flipped, _SIGN)
-        if not opinion.top_changes.any():
+        found: tuple[Finding, ...] = ()
+        if flips:
+            found = self._found(context, opinion, opinion.sign, most_of(sizes, opinion.sign), _SIGN)
+        if not moves:
             return found
-        moved = are_top(values) != are_top(opinion.conditional)
+        moved = context.leading != are_top(opinion.conditional)
         moved &= opinion.top_changes[:, None]
-        farthest = np.where(moved, np.abs(opinion.conditional - values), -1.0).argmax(axis=1)
+        farthest = most_of(np.abs(opinion.conditional - values), moved)
         return (*found, *self._found(context, opinion, moved, farthest, _RANK))
 
     def _found(
@@ -63,7 +67,7 @@ class ValueFunctionDisagreement:
             at = most[rows]
             count = chosen[rows].sum(axis=1).astype(np.float64)
             values = both_values(context, opinion, at, rows)
-            return Figures({change.count: count, **values}, numbers_around(context, opinion, at, rows))
+            return Figures({change.count: count, **values}, numbers_around(context, at, rows))
 
         return by_players(context, self.kind, chosen, words, figures, parts_around(context, most))
 

@@ -24,7 +24,7 @@ MAX_ROWS = 2000
 WIDENED = 0.1
 """A value is within range up to so much of the range beyond it."""
 CAUTION = 0.75
-RANGE_LEVEL, UNKNOWN_LEVEL, JOINT_LEVEL = 0.002, 0.002, 0.003
+RANGE_LEVEL, UNKNOWN_LEVEL, JOINT_LEVEL = 0.001, 0.002, 0.0015
 """Share of fresh rows of the background's law that may be out of range, hold unknown levels, be jointly implausible."""
 
 
@@ -111,7 +111,7 @@ def _ranges(places: Places) -> tuple[NDArray[np.float64], ...]:
     """Smallest and largest value seen, and the bounds beyond which a value is out of range; float64, (p,) each.
 
     A bound lies a tenth of the range beyond the values seen, or where the tail of the feature's own distribution leaves
-    a probability of 0.002 for all bounds together, whichever is farther: with 30 long-tailed features one fresh row in
+    a probability of 0.001 for all bounds together, whichever is farther: with 30 long-tailed features one fresh row in
     ten would exceed some range otherwise.
     """
     p = places.values.shape[1]

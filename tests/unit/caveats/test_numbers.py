@@ -37,7 +37,7 @@ def test_a_player_is_spoken_of_with_its_part(make_context: MakeContext) -> None:
     assert opinion is not None
     players, rows = np.array([1, 3]), np.zeros(2, dtype=np.intp)
     numbers = parts_around(context, players)
-    around = numbers_around(context, opinion, players, rows)
+    around = numbers_around(context, players, rows)
 
     assert [players_of(context, number) for number in numbers.tolist()] == [("age", "income"), None]
     assert around[0].tolist() == numbers_of(context, opinion, context.facts.parts[0], rows[:1])[0].tolist()
