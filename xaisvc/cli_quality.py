@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from pathlib import Path  # noqa: TC003 - the command line reads options from annotations
-from typing import TYPE_CHECKING, Annotated, Literal
+from importlib import import_module
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from xaisvc.engine.quality.measure import Labelled, Told
+    from xaisvc.engine.quality.peers import PeerMethod
     from xaisvc.engine.quality.result import QualityReport
     from xaisvc.engine.quality.tables import Grid
-    from xaisvc.types import Table
+    from xaisvc.types import BundleDescription, Table
 
 MANY = 4
 """Methods from which intervals no longer fit the width of a terminal."""
@@ -42,7 +45,17 @@ def quality(  # noqa: PLR0913 - one parameter per option
             "--methods", "-m", help="Names or groups, separated by commas: default, ours, peers, all, auto, kernel, ..."
         ),
     ] = "default",
-    output: Annotated[str | None, typer.Option(help="Id of the output; the first by default.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(help="Id of the output, several with commas, or 'all'; the first by default. Files get its name."),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="Function of your own as MODULE:NAME, measured beside the methods; may be given again."),
+    ] = None,
+    players: Annotated[
+        Literal["features", "concepts", "clusters"], typer.Option(help="Who shares the credit.")
+    ] = "features",
     budget: Annotated[int | None, typer.Option(min=1, help="Coalitions per row of methods that sample.")] = None,
     n_rows: Annotated[int, typer.Option("--rows", min=2, help="Most rows to explain.")] = 1000,
     minutes: Annotated[float | None, typer.Option(help="Begin nothing after so many; no end by default.")] = None,
@@ -58,45 +71,104 @@ def quality(  # noqa: PLR0913 - one parameter per option
     ] = None,
 ) -> None:
     """Measure how good explanations of a bundle are: accuracy, faithfulness, stability, robustness and cost."""
-    from xaisvc.engine.quality.html import render_html  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.bundles import load_bundle  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.measure import QualityRequest, measure_quality  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.engine.quality.tables import markdown as summary  # noqa: PLC0415 - heavy: loaded when used
 
     for option, path in (("--out", out), ("--html", html), ("--markdown", markdown)):
         if path is not None and not path.parent.is_dir():  # known now, not after minutes of measuring
             raise InvalidRequestError.of(option, f"there is no folder '{path.parent}'; make it first")
     bounds = None if thresholds is None else _read_bounds(thresholds)
-    rows, labelled = _read_labelled(folder, data, labels, time, output)
-    with _progress() as tell:
-        report = measure_quality(
-            folder,
-            rows,
-            QualityRequest(
-                methods=tuple(name.strip() for name in methods.split(",") if name.strip()),
-                output=output,
-                budget=budget,
-                n_rows=n_rows,
-                minutes=minutes,
-                seed=seed,
-                threads=threads,
-                device=device,
-            ),
-            labelled=labelled,
-            folder=None if out is None else out.with_suffix(".steps"),
-            resume=resume,
-            tell=tell,
-        )
-    _show_quality(report)
-    content = report.to_json()
-    for option, path, text in (
-        ("--out", out, json.dumps(content, indent=2, allow_nan=False) + "\n"),
-        ("--html", html, None if html is None else render_html(report)),
-        ("--markdown", markdown, None if markdown is None else summary(report)),
-    ):
-        if path is not None and text is not None:
-            _write(option, path, text)
+    own = [_outside(name) for name in also or ()]
+    bundle = load_bundle(folder)
+    outputs = _output_ids(bundle.description, output)
+    asked = [(one, *_read_labelled(bundle.description, data, labels, time, one)) for one in outputs]
+    end = None if minutes is None else monotonic() + 60.0 * minutes
+    breaches = 0
+    for number, (one, rows, labelled) in enumerate(asked):
+        left = None if end is None else max(end - monotonic(), 1.0) / 60.0 / (len(asked) - number)
+        places = _Places(*(path if len(asked) == 1 else _named(path, str(one)) for path in (out, html, markdown)))
+        with _progress() as tell:
+            report = measure_quality(
+                bundle,
+                rows,
+                QualityRequest(
+                    methods=(*_names(methods), *(method.name for method in own)),
+                    output=one,
+                    budget=budget,
+                    n_rows=n_rows,
+                    minutes=left,
+                    seed=seed,
+                    threads=threads,
+                    device=device,
+                    players=players,
+                ),
+                labelled=labelled,
+                more=own,
+                folder=None if places.out is None else places.out.with_suffix(".steps"),
+                resume=resume,
+                tell=tell,
+            )
+        _show_quality(report)
+        _write_report(report, places)
+        if bounds is not None:
+            breaches += _breaches(report.to_json(), bounds)
     if bounds is not None:
-        _gate(content, bounds)
+        _end_gate(breaches)
+
+
+class _Places(NamedTuple):
+    """Where a report is written."""
+
+    out: Path | None
+    html: Path | None
+    markdown: Path | None
+
+
+def _named(path: Path | None, output: str) -> Path | None:
+    """The file of one of several outputs: `report.json` as `report.OUTPUT.json`."""
+    return None if path is None else path.with_name(f"{path.stem}.{output}{path.suffix}")
+
+
+def _output_ids(description: BundleDescription, asked: str | None) -> list[str | None]:
+    if asked is None:
+        return [None]
+    if asked == "all":
+        return [one.id for one in description.outputs]
+    return list(dict.fromkeys(_names(asked)))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _outside(name: str) -> PeerMethod:
+    """A function of the caller's own as a method; modules are also looked for in the current folder."""
+    from xaisvc.engine.quality.peers import PeerMethod  # noqa: PLC0415 - heavy: loaded when used
+
+    module, _, function = name.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        run = getattr(import_module(module), function, None) if module and function else None
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise InvalidRequestError.of("--also", f"'{module}' needs '{error.name}', which is not installed") from None
+        run = None
+    if not callable(run):
+        raise InvalidRequestError.of("--also", f"there is no function '{name}'; give it as MODULE:NAME")
+    return PeerMethod(name=function, package=module, run=run)
+
+
+def _write_report(report: QualityReport, places: _Places) -> None:
+    from xaisvc.engine.quality.html import render_html  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.tables import markdown as summary  # noqa: PLC0415 - heavy: loaded when used
+
+    if places.out is not None:
+        _write("--out", places.out, json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+    if places.html is not None:
+        _write("--html", places.html, render_html(report))
+    if places.markdown is not None:
+        _write("--markdown", places.markdown, summary(report))
 
 
 def compare(
@@ -113,7 +185,7 @@ def compare(
     from xaisvc.engine.quality.tables import Grid, short  # noqa: PLC0415 - heavy: loaded when used
 
     found = compared(read_report(first), read_report(second))
-    console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 120)
+    console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 160)
     if found.unlike:
         console.print(f"the reports differ in: {', '.join(found.unlike)}", markup=False)
     lines = tuple(
@@ -123,13 +195,15 @@ def compare(
             short(one.first),
             short(one.second),
             f"{short(one.difference)} [{short(one.low)}, {short(one.high)}]",
+            f"{one.paired_rows:,}" if one.paired_rows else "other rows",
             one.verdict,
         )
         for one in found.differences
         if every or one.verdict != "no clear difference"
     )
     if lines:
-        console.print(_texts(Grid(("method", "measure", "first", "second", "difference", "second is"), lines)))
+        head = ("method", "measure", "first", "second", "difference", "same rows", "second is")
+        console.print(_texts(Grid(head, lines)))
     hidden = len(found.differences) - len(lines)
     if hidden:
         console.print(f"{hidden:,} measures without a clear difference; --all shows them", markup=False)
@@ -147,11 +221,13 @@ def gate(
     """Exit with 1 if a quality report does not keep the thresholds of a file."""
     from xaisvc.engine.quality.compare import read_report  # noqa: PLC0415 - heavy: loaded when used
 
-    _gate(read_report(report), _read_bounds(thresholds))
+    _end_gate(_breaches(read_report(report), _read_bounds(thresholds)))
 
 
 def _read_bounds(path: Path) -> dict[str, object]:
     import yaml  # noqa: PLC0415 - heavy: loaded when used
+
+    from xaisvc.engine.quality.thresholds import check_thresholds  # noqa: PLC0415 - heavy: loaded when used
 
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -161,26 +237,32 @@ def _read_bounds(path: Path) -> dict[str, object]:
         raise InvalidRequestError.of("thresholds", f"'{path}' is no YAML or JSON") from None
     if not isinstance(found, dict):
         raise InvalidRequestError.of("thresholds", f"'{path}' must hold `methods` with measures and bounds")
+    check_thresholds({"methods": []}, found)  # what makes no sense is said now, not after minutes of measuring
     return found
 
 
-def _gate(report: Mapping[str, object], bounds: Mapping[str, object]) -> None:
-    from xaisvc.engine.quality.compare import check_thresholds  # noqa: PLC0415 - heavy: loaded when used
+def _breaches(report: Mapping[str, object], bounds: Mapping[str, object]) -> int:
+    """Says which thresholds a report does not keep, and how many they are."""
+    from xaisvc.engine.quality.thresholds import check_thresholds  # noqa: PLC0415 - heavy: loaded when used
 
     breaches = check_thresholds(report, bounds)
     for one in breaches:
         found = "was not measured" if one.found is None else f"is {one.found}"
         typer.echo(f"{one.method}: {one.measure} {found}, must be {one.bound}", err=True)
+    return len(breaches)
+
+
+def _end_gate(breaches: int) -> None:
     if breaches:
         raise typer.Exit(1)
     typer.echo("all thresholds are kept", err=True)
 
 
 def _read_labelled(
-    folder: Path, data: Path | None, labels: str | None, time: str | None, output: str | None
+    description: BundleDescription, data: Path | None, labels: str | None, time: str | None, output: str | None
 ) -> tuple[Table | None, Labelled | None]:
     """The rows of a file, and what is known of them beside their features."""
-    from xaisvc.bundles import load_bundle, parse_rows, read_data  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.bundles import parse_rows, read_data  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.measure import Labelled  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.signal import read_labels, read_times  # noqa: PLC0415 - heavy: loaded when used
 
@@ -188,13 +270,16 @@ def _read_labelled(
         if labels is not None or time is not None:
             raise InvalidRequestError.of("--labels", "labels stand in the file of --data, which was not given")
         return None, None
-    description = load_bundle(folder).description
     frame = read_data(data)
     for option, name in (("--labels", labels), ("--time", time)):
         if name is not None and name not in frame.columns:
             raise InvalidRequestError.of(option, f"'{data}' has no column '{name}'; it has: {', '.join(frame.columns)}")
     beside = [name for name in (labels, time) if name is not None and name not in description.feature_ids]
-    rows = parse_rows(description, frame.drop(columns=beside))
+    known = {*description.feature_ids, *beside}
+    unknown = [name for name in frame.columns if name not in known]
+    if unknown:
+        typer.echo(f"not used, since the bundle has no such features: {', '.join(unknown)}", err=True)
+    rows = parse_rows(description, frame.drop(columns=[*beside, *unknown]))
     if labels is None:
         return rows, None
     found = read_labels(frame[labels], description.output(output))
@@ -219,11 +304,11 @@ def _progress() -> Iterator[Callable[[Told], None]]:
 def _show_quality(report: QualityReport) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
 
-    from xaisvc.engine.quality.tables import contest_table, main_table, notes, turned  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.tables import contest_table, main_table, notes, players, turned  # noqa: PLC0415 - heavy: loaded when used
 
     console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 120)
     console.print(
-        f"{report.bundle}, output {report.output} in {report.space}: {report.rows:,} rows, {report.features} features",
+        f"{report.bundle}, output {report.output} in {report.space}: {report.rows:,} rows, {players(report)}",
         markup=False,
     )
     if report.signal is not None:

@@ -167,15 +167,17 @@ def _convert(case: Case, estimator: Any) -> Any:  # noqa: ANN401 - untyped libra
 
         types = [("x", FloatTensorType(shape))]
         if type(estimator).__module__.startswith("xgboost"):
-            return onnxmltools.convert_xgboost(estimator, initial_types=types, target_opset=15)
-        return onnxmltools.convert_lightgbm(estimator, initial_types=types, target_opset=15, zipmap=False)
+            return onnxmltools.convert_xgboost(estimator, name=case.name, initial_types=types, target_opset=15)
+        return onnxmltools.convert_lightgbm(
+            estimator, name=case.name, initial_types=types, target_opset=15, zipmap=False
+        )
     from skl2onnx import convert_sklearn  # noqa: PLC0415 - heavy: loaded when used
     from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415 - heavy: loaded when used
 
     options = {"zipmap": False} if case.is_classifier else None
-    return convert_sklearn(
-        estimator, initial_types=[("x", FloatTensorType(shape))], target_opset=OPSETS, options=options
-    )
+    types = [("x", FloatTensorType(shape))]
+    # a name of its own choice would be another in each run, and with it the model's digest and every seed
+    return convert_sklearn(estimator, name=case.name, initial_types=types, target_opset=OPSETS, options=options)
 
 
 def predict(case: Case, estimator: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401 - untyped library

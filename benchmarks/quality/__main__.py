@@ -41,7 +41,8 @@ def main() -> None:
                 found[name] = _rounded(
                     _measured(CASES[name], tuple(chosen.methods.split(",")), chosen.minutes, resume=chosen.resume)
                 )
-                RESULTS.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+                in_order = {known: found[known] for known in CASES if known in found}
+                RESULTS.write_text(json.dumps(in_order, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     write_table(json.loads(RESULTS.read_text(encoding="utf-8")))
 
 
@@ -63,7 +64,9 @@ def _measured(case: Case, methods: tuple[str, ...], minutes: float | None, *, re
         resume=resume,
         tell=lambda told: print(f"{case.id} {told.done + 1}/{told.steps} {told.what}", flush=True),  # noqa: T201 - a script
     )
-    found = {"title": case.title, **report.to_json()}
+    found: dict[str, Any] = {"title": case.title, **report.to_json()}
+    for method in found["methods"]:
+        del method["scores"]  # of single rows: megabytes that no table shows
     if built.truth is not None and rows is not None:
         found["closed_form_error"] = _closed_form_error(built.bundle, rows, built.truth)
     return found

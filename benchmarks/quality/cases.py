@@ -116,7 +116,43 @@ def _polynomial(work: Path) -> Built:
 def _german(_: Path) -> Built:
     from xaisvc.demo.cases import BUNDLES  # noqa: PLC0415 - heavy: loaded when used
 
-    return Built(bundle=BUNDLES / "german-credit-boosting")
+    rows, bad = data.german_held_out()
+    return Built(bundle=BUNDLES / "german-credit-boosting", rows=rows, labels=bad.to_numpy(dtype=np.float64))
+
+
+def _lending(work: Path) -> Built:
+    import warnings  # noqa: PLC0415 - needed here only
+
+    from skl2onnx import convert_sklearn  # noqa: PLC0415 - heavy: loaded when used
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType  # noqa: PLC0415 - heavy: loaded when used
+    from sklearn.compose import ColumnTransformer  # noqa: PLC0415 - heavy: loaded when used
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - heavy: loaded when used
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415 - heavy: loaded when used
+    from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415 - heavy: loaded when used
+
+    import xaisvc  # noqa: PLC0415 - heavy: loaded when used
+
+    frame, bad = data.lending_club(work)
+    numbers = [name for name in frame.columns if frame[name].dtype == np.float64]
+    texts = [name for name in frame.columns if name not in numbers]
+    frame[numbers] = frame[numbers].astype("float32")
+    train_x, test_x, train_y, test_y = train_test_split(frame, bad, test_size=0.5, random_state=SEED, stratify=bad)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = ColumnTransformer([("numbers", "passthrough", numbers), ("texts", encoder, texts)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # converters warn about their own future
+        model = make_pipeline(columns, _boosting()).fit(train_x, train_y)
+        types = [
+            (name, FloatTensorType([None, 1]) if name in numbers else StringTensorType([None, 1]))
+            for name in frame.columns
+        ]
+        graph = convert_sklearn(
+            model, name="lending", initial_types=types, target_opset=OPSETS, options={"zipmap": False}
+        )
+    folder = work / "lending"
+    background = train_x.sample(N_BACKGROUND, random_state=SEED)
+    xaisvc.create_bundle(model=graph.SerializeToString(), background=background, path=folder, overwrite=True)
+    return Built(bundle=folder, rows=test_x.reset_index(drop=True), labels=test_y.to_numpy(dtype=np.float64))
 
 
 def _trained(
@@ -175,6 +211,7 @@ def _network() -> Any:  # noqa: ANN401 - untyped library
 _CASES: Final = (
     Case(id="polynomial", title="polynomial of 12 columns, closed form", build=_polynomial),
     Case(id="german", title="German credit, boosting, 16 features", build=_german),
+    Case(id="lending", title="Lending Club, boosting, 20 features", build=_lending),
     Case(
         id="credit_cards",
         title="UCI credit cards, boosting, 4 features",

@@ -10,12 +10,14 @@ import pytest
 
 from benchmarks.quality.quantus_numbers import BASELINE, explain, model
 from xaisvc.evaluation import (
+    curve_area,
     entropy,
     faithfulness_correlation,
     faithfulness_estimate,
     max_sensitivity,
     relative_input_stability,
     relative_output_stability,
+    top_masks,
 )
 
 FOUND = json.loads((Path(__file__).parents[2] / "benchmarks" / "quality" / "quantus.json").read_text(encoding="utf-8"))
@@ -68,6 +70,34 @@ def test_faithfulness_correlation() -> None:
 
 def test_entropy() -> None:
     assert entropy(VALUES).numerators == pytest.approx(scores("entropy"), rel=CLOSE)
+
+
+def test_entropy_by_default_takes_logarithms_of_negative_shares_there() -> None:
+    """With `abs=False`, its default, rows with values of both signs get no number; ours takes sizes."""
+    theirs = np.array(FOUND["entropy_by_default"]["scores"], dtype=np.float64)
+    both_signs = (VALUES > 0).any(axis=1) & (VALUES < 0).any(axis=1)
+
+    assert both_signs.any()
+    assert np.isnan(theirs[both_signs]).all()
+    assert np.isfinite(entropy(VALUES).numerators).all()
+
+
+def test_deletion_walks_the_path_of_pixel_flipping() -> None:
+    """Theirs takes the largest value first whatever the answer; ours the most supporting one, and scales the area."""
+    n, p = ROWS.shape
+    theirs = scores("pixel_flipping").reshape(n, p)  # answers after 1 to p features
+    full, empty = model(ROWS), model(np.full_like(ROWS, BASELINE))
+    removed = top_masks(VALUES, np.arange(1, p + 1))
+    deleted = np.stack([model(np.where(removed[:, k], BASELINE, ROWS)) for k in range(p)], axis=1)
+    assert deleted == pytest.approx(theirs, rel=CLOSE)
+
+    rising = full > empty  # where the order is the same, since supporting is positive there
+    assert rising.any()
+    area = curve_area(deleted[:, :-1], full, empty, np.arange(1, p) / p, inserting=False).numerators[rising]
+    # the trapezoids of their curve with the row itself in front, over nobody's answer, p steps to a whole
+    with_row = np.column_stack([full, theirs])[rising]
+    expected = (with_row[:, 1:] + with_row[:, :-1]).sum(axis=1) / (2 * p) - empty[rising]
+    assert area == pytest.approx(expected, rel=CLOSE)
 
 
 def test_max_sensitivity() -> None:

@@ -24,13 +24,15 @@ from xaisvc.evaluation.randomisation import randomise_model
 from xaisvc.evaluation.registry import METRICS
 from xaisvc.evaluation.removal import (
     BackgroundReplacement,
+    HybridModel,
     Removal,
     Replacement,
+    mix,
     step_counts,
     subset_masks,
     top_masks,
 )
-from xaisvc.evaluation.retraining import remove_and_retrain, retrained_losses
+from xaisvc.evaluation.retraining import blanked, remove_and_retrain, retrained_losses
 from xaisvc.evaluation.robustness import copy_asymmetry, randomised_similarity, unused_credit
 from xaisvc.evaluation.signal import last_value, losses, one_feature_rule, prior_predictions, skill
 from xaisvc.evaluation.stability import (
@@ -45,6 +47,7 @@ __all__ = [
     "METRICS",
     "BackgroundReplacement",
     "Evidence",
+    "HybridModel",
     "Measure",
     "Metric",
     "Neighbours",
@@ -54,6 +57,7 @@ __all__ = [
     "Replacement",
     "RowScores",
     "agreement_matrix",
+    "blanked",
     "copy_asymmetry",
     "curve",
     "curve_area",
@@ -74,6 +78,7 @@ __all__ = [
     "max_sensitivity",
     "measure",
     "measure_by",
+    "mix",
     "one_feature_rule",
     "prediction_gap",
     "prior_predictions",

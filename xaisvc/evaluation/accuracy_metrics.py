@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from xaisvc.evaluation.accuracy import largest_error, relative_error, sum_gap
-from xaisvc.evaluation.metric import Metric
-
-if TYPE_CHECKING:
-    from xaisvc.evaluation.evidence import Evidence
-    from xaisvc.evaluation.measures import RowScores
-
-
-def _relative(evidence: Evidence) -> RowScores:
-    assert evidence.truth is not None  # noqa: S101 - `Metric.of` has looked
-    return relative_error(evidence.values, evidence.truth)
-
-
-def _largest(evidence: Evidence) -> RowScores:
-    assert evidence.truth is not None  # noqa: S101 - `Metric.of` has looked
-    return largest_error(evidence.values, evidence.truth)
-
-
-def _gap(evidence: Evidence) -> RowScores:
-    return sum_gap(evidence.values, evidence.base_values, evidence.outputs)
-
+from xaisvc.evaluation.metric import Metric, given
 
 ACCURACY: Final = (
     Metric(
@@ -42,7 +23,7 @@ ACCURACY: Final = (
         shows="How far the values are from the true Shapley values of this model and background.",
         cannot_show="Whether Shapley values are what the reader needs; methods that estimate something else, such as "
         "LIME, differ by definition.",
-        score=_relative,
+        score=lambda e: relative_error(e.values, given(e.truth)),
     ),
     Metric(
         id="largest_error",
@@ -56,7 +37,7 @@ ACCURACY: Final = (
         source="own definition",
         shows="How wrong the worst value of a typical row is, in the unit of the output.",
         cannot_show="Which feature it is.",
-        score=_largest,
+        score=lambda e: largest_error(e.values, given(e.truth)),
     ),
     Metric(
         id="sum_gap",
@@ -70,6 +51,6 @@ ACCURACY: Final = (
         source="Sundararajan, Taly and Yan 2017 (completeness)",
         shows="Whether the values add up to the output.",
         cannot_show="Whether each of them is right: random values can be made to add up.",
-        score=_gap,
+        score=lambda e: sum_gap(e.values, e.base_values, e.outputs),
     ),
 )

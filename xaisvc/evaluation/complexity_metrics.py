@@ -19,14 +19,6 @@ TOLD: Final = (1, 3, 5)
 """Numbers of factors that audiences are told."""
 
 
-def _entropy(evidence: Evidence) -> RowScores:
-    return entropy(evidence.values)
-
-
-def _effective(evidence: Evidence) -> RowScores:
-    return effective_factors(evidence.values)
-
-
 def _fidelity(k: int) -> Callable[[Evidence], RowScores]:
     return lambda evidence: first_factors_fidelity(evidence.values, k)
 
@@ -52,7 +44,7 @@ COMPLEXITY: Final = (
         source="Bhatt, Weller and Moura 2020 (complexity)",
         shows="Over how many factors an explanation spreads.",
         cannot_show="Whether a simpler one would be true: a method that drops factors looks simple.",
-        score=_entropy,
+        score=lambda e: entropy(e.values),
     ),
     Metric(
         id="effective_factors",
@@ -66,7 +58,7 @@ COMPLEXITY: Final = (
         source="Hill 1973, order 1",
         shows="The same as a number of factors.",
         cannot_show="As entropy.",
-        score=_effective,
+        score=lambda e: effective_factors(e.values),
     ),
     *(
         Metric(

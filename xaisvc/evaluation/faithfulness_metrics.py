@@ -14,59 +14,19 @@ from xaisvc.evaluation.faithfulness import (
     infidelity_share,
     prediction_gap,
 )
-from xaisvc.evaluation.metric import Metric
+from xaisvc.evaluation.metric import Metric, given
 from xaisvc.evaluation.retraining import remove_and_retrain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xaisvc.evaluation.evidence import Evidence, Removed
     from xaisvc.evaluation.measures import RowScores
 
 
-def _removed(evidence: Evidence) -> Removed:
-    assert evidence.removed is not None  # noqa: S101 - `Metric.of` has looked
-    return evidence.removed
-
-
-def _correlation(evidence: Evidence) -> RowScores:
-    found = _removed(evidence)
-    return faithfulness_correlation(evidence.values, found.removed, found.drops)
-
-
-def _estimate(evidence: Evidence) -> RowScores:
-    return faithfulness_estimate(evidence.values, _removed(evidence).single_drops)
-
-
-def _infidelity(evidence: Evidence) -> RowScores:
-    found = _removed(evidence)
-    return infidelity(evidence.values, found.removed, found.drops)
-
-
-def _infidelity_share(evidence: Evidence) -> RowScores:
-    found = _removed(evidence)
-    return infidelity_share(evidence.values, found.removed, found.drops)
-
-
-def _insertion(evidence: Evidence) -> RowScores:
-    found = _removed(evidence)
-    return curve_area(found.inserted, evidence.outputs, found.empty, found.shares, inserting=True)
-
-
-def _deletion(evidence: Evidence) -> RowScores:
-    found = _removed(evidence)
-    return curve_area(found.deleted, evidence.outputs, found.empty, found.shares, inserting=False)
-
-
-def _important(evidence: Evidence) -> RowScores:
-    return prediction_gap(_removed(evidence).important, evidence.outputs)
-
-
-def _unimportant(evidence: Evidence) -> RowScores:
-    return prediction_gap(_removed(evidence).unimportant, evidence.outputs)
-
-
-def _retrained(evidence: Evidence) -> RowScores:
-    assert evidence.retrained is not None  # noqa: S101 - `Metric.of` has looked
-    return remove_and_retrain(*evidence.retrained)
+def _of(score: Callable[[Evidence, Removed], RowScores]) -> Callable[[Evidence], RowScores]:
+    """A metric of the evidence and of what the model answers when players are taken away."""
+    return lambda evidence: score(evidence, given(evidence.removed))
 
 
 _ARTEFACTS: Final = (
@@ -86,7 +46,7 @@ FAITHFULNESS: Final = (
         source="Petsiuk, Das and Saenko 2018, signed",
         shows="How soon the row's own answer is reached when its most supporting features come first.",
         cannot_show=f"How large each value is, only its place in the order. {_ARTEFACTS}",
-        score=_insertion,
+        score=_of(lambda e, r: curve_area(r.inserted, e.outputs, r.empty, r.shares, inserting=True)),
     ),
     Metric(
         id="deletion_area",
@@ -100,7 +60,7 @@ FAITHFULNESS: Final = (
         source="Petsiuk, Das and Saenko 2018, signed",
         shows="How soon the answer goes when the most supporting features are taken away first.",
         cannot_show=f"How large each value is, only its place in the order. {_ARTEFACTS}",
-        score=_deletion,
+        score=_of(lambda e, r: curve_area(r.deleted, e.outputs, r.empty, r.shares, inserting=False)),
     ),
     Metric(
         id="faithfulness_correlation",
@@ -114,7 +74,7 @@ FAITHFULNESS: Final = (
         source="Bhatt, Weller and Moura 2020 (faithfulness), sets of all sizes",
         shows="Whether sets of features with large sums also change the answer much.",
         cannot_show=f"The scale of the values. {_ARTEFACTS}",
-        score=_correlation,
+        score=_of(lambda e, r: faithfulness_correlation(e.values, r.removed, r.drops)),
     ),
     Metric(
         id="faithfulness_estimate",
@@ -128,7 +88,7 @@ FAITHFULNESS: Final = (
         source="Alvarez-Melis and Jaakkola 2018 (faithfulness)",
         shows="Whether single features with large values also change the answer much.",
         cannot_show="Features that stand in for each other: taking one away then changes little.",
-        score=_estimate,
+        score=_of(lambda e, r: faithfulness_estimate(e.values, r.single_drops)),
     ),
     Metric(
         id="infidelity",
@@ -142,7 +102,7 @@ FAITHFULNESS: Final = (
         source="Yeh et al. 2019 (infidelity), sets taken away",
         shows="How far sums of values are from what taking their features away changes.",
         cannot_show="Methods apart that no sum can satisfy: interactions leave a remainder for every method.",
-        score=_infidelity,
+        score=_of(lambda e, r: infidelity(e.values, r.removed, r.drops)),
     ),
     Metric(
         id="infidelity_share",
@@ -156,7 +116,7 @@ FAITHFULNESS: Final = (
         source="Yeh et al. 2019, over what values of zero reach",
         shows="The same without a unit: 0 tells all, 1 tells nothing.",
         cannot_show="As infidelity.",
-        score=_infidelity_share,
+        score=_of(lambda e, r: infidelity_share(e.values, r.removed, r.drops)),
     ),
     Metric(
         id="prediction_gap_important",
@@ -170,7 +130,7 @@ FAITHFULNESS: Final = (
         source="Agarwal et al. 2022 (OpenXAI), replacement instead of noise",
         shows="How much the answer moves when the leading features get other values.",
         cannot_show=f"Signs and sizes. {_ARTEFACTS}",
-        score=_important,
+        score=_of(lambda e, r: prediction_gap(r.important, e.outputs)),
     ),
     Metric(
         id="prediction_gap_unimportant",
@@ -184,7 +144,7 @@ FAITHFULNESS: Final = (
         source="Agarwal et al. 2022 (OpenXAI), replacement instead of noise",
         shows="How much the answer still moves when all but the leading features get other values.",
         cannot_show=f"Signs and sizes. {_ARTEFACTS}",
-        score=_unimportant,
+        score=_of(lambda e, r: prediction_gap(r.unimportant, e.outputs)),
     ),
     Metric(
         id="remove_and_retrain",
@@ -195,9 +155,10 @@ FAITHFULNESS: Final = (
         unit="",
         lowest=0.0,
         highest=np.inf,
-        source="Hooker et al. 2019 (ROAR), values set to missing, over random features",
+        source="Hooker et al. 2019 (ROAR), values set to missing or conditional, over random features",
         shows="Whether the leading features carry what can be learnt: above 1, more than random ones.",
-        cannot_show="What this model does: others are trained, and which values are missing can tell the label.",
-        score=_retrained,
+        cannot_show="What this model does: others are trained. Which values are missing can itself tell the label; the "
+        "conditional variant hides it.",
+        score=lambda e: remove_and_retrain(*given(e.retrained)),
     ),
 )

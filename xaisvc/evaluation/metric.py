@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from xaisvc.evaluation.evidence import Evidence
     from xaisvc.evaluation.measures import RowScores
 
+Observation = TypeVar("Observation")
 Better = Literal["higher", "lower", "neither"]
 Group = Literal["accuracy", "faithfulness", "stability", "robustness", "complexity"]
 Part = Literal["values", "truth", "removed", "seeds", "backgrounds", "budgets", "neighbours", "again", "randomised",
@@ -53,3 +54,9 @@ class Metric:
     def of(self, evidence: Evidence) -> RowScores | None:
         """The metric's scores, or None if the evidence lacks its part."""
         return self.score(evidence) if getattr(evidence, self.part) is not None else None
+
+
+def given(part: Observation | None) -> Observation:
+    """A part of the evidence that `Metric.of` has found to be there."""
+    assert part is not None  # noqa: S101 - `Metric.of` has looked
+    return part

@@ -15,6 +15,17 @@ TREE_OPS: Final = frozenset({"TreeEnsembleClassifier", "TreeEnsembleRegressor", 
 _LINEAR_OPS: Final = frozenset({"LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"})
 _LEAVES: Final = ("class_weights", "target_weights", "leaf_weights")
 _COEFFICIENTS: Final = ("coefficients",)
+_TESTS: Final = (
+    "nodes_featureids",
+    "nodes_modes",
+    "nodes_values",
+    "nodes_values_as_tensor",
+    "nodes_splits",
+    "nodes_missing_value_tracks_true",
+)
+"""What a branch tests, in any version of ai.onnx.ml."""
+_MEMBER: Final = 6
+"""The mode of a set test in ai.onnx.ml 5."""
 _LAYER_OPS: Final = frozenset({"MatMul", "Gemm", "Add"})
 
 
@@ -22,10 +33,9 @@ def randomise_model(model: bytes, rng: np.random.Generator) -> bytes:
     """A model of the same form whose learnt numbers are random.
 
     Trees: leaf values are shuffled among all leaves of a node, and each branch tests another column, drawn from those
-    in use with equal chances, with the test of a random branch on that column (where tests are stored by attribute,
-    which is ai.onnx.ml 1 to 4; in `TreeEnsemble` of ai.onnx.ml 5 only leaves change). Coefficients of linear nodes:
-    shuffled. Constants of `MatMul`, `Gemm` and `Add` with floating-point numbers: shuffled within each. Everything
-    else (preprocessing, categories) stays, so that the input is still read in the same way. After Adebayo et al. 2018
+    in use with equal chances, with the test of a random branch on that column. Coefficients of linear nodes: shuffled.
+    Constants of `MatMul`, `Gemm` and `Add` with floating-point numbers: shuffled within each. Everything else
+    (preprocessing, categories) stays, so that the input is still read in the same way. After Adebayo et al. 2018
     (model-parameter randomisation), parameters drawn from those learnt.
 
     Args:
@@ -65,11 +75,13 @@ def randomise_model(model: bytes, rng: np.random.Generator) -> bytes:
 
 def _draw_tests(node: onnx.NodeProto, rng: np.random.Generator) -> None:
     """Gives each branch another column and the test of a random branch on that column."""
-    by_name = {attribute.name: attribute for attribute in node.attribute}
-    if not {"nodes_featureids", "nodes_modes", "nodes_values"} <= by_name.keys():
+    stored = {attribute.name: attribute for attribute in node.attribute}
+    if not {"nodes_featureids", "nodes_modes"} <= stored.keys():
         return
-    branches = np.flatnonzero(np.array([mode != b"LEAF" for mode in by_name["nodes_modes"].strings]))
-    columns = np.asarray(by_name["nodes_featureids"].ints)[branches]
+    modes = _values(stored["nodes_modes"])
+    # in `TreeEnsemble` of ai.onnx.ml 5 modes are numbers and leaves are no nodes
+    branches = np.flatnonzero([mode != b"LEAF" for mode in modes.tolist()])
+    columns = _values(stored["nodes_featureids"])[branches]
     used = np.unique(columns)
     if not len(used):
         return
@@ -78,18 +90,48 @@ def _draw_tests(node: onnx.NodeProto, rng: np.random.Generator) -> None:
     for column in used:
         at = wanted == column
         like[at] = rng.choice(branches[columns == column], int(at.sum()))
-    for name, field in (
-        ("nodes_featureids", "ints"),
-        ("nodes_values", "floats"),
-        ("nodes_modes", "strings"),
-        ("nodes_missing_value_tracks_true", "ints"),
-    ):
-        if name in by_name:
-            stored = getattr(by_name[name], field)
-            before = list(stored)
-            if before:
-                for place, source in zip(branches.tolist(), like.tolist(), strict=True):
-                    stored[place] = before[source]
+    for name in _TESTS:
+        if name in stored and len(before := _values(stored[name])):
+            after = before.copy()
+            after[branches] = before[like]
+            _store(stored[name], after)
+    if "membership_values" in stored:
+        _follow_sets(stored["membership_values"], modes, branches, like)
+
+
+def _follow_sets(attribute: onnx.AttributeProto, modes: np.ndarray, branches: np.ndarray, like: np.ndarray) -> None:
+    """Puts the sets of set tests into the order of the branches that now have them; each ends with NaN."""
+    values = _values(attribute)
+    ends = np.flatnonzero(np.isnan(values)) + 1
+    sets = dict(zip(np.flatnonzero(modes == _MEMBER).tolist(), np.split(values, ends), strict=False))
+    source = np.arange(len(modes))
+    source[branches] = like
+    wanted = [sets[place] for place in source.tolist() if place in sets]
+    _store(attribute, np.concatenate(wanted) if wanted else values[:0])
+
+
+def _values(attribute: onnx.AttributeProto) -> np.ndarray:
+    """A list of an attribute, whether it is stored as a tensor or not."""
+    import onnx  # noqa: PLC0415 - heavy: loaded when used
+
+    if attribute.HasField("t"):
+        return np.asarray(onnx.numpy_helper.to_array(attribute.t))
+    kind = onnx.AttributeProto
+    if attribute.type == kind.STRINGS:
+        return np.array(list(attribute.strings), dtype=object)
+    return np.array(attribute.ints if attribute.type == kind.INTS else attribute.floats)
+
+
+def _store(attribute: onnx.AttributeProto, values: np.ndarray) -> None:
+    """Puts other values in the place of an attribute's list."""
+    import onnx  # noqa: PLC0415 - heavy: loaded when used
+
+    if attribute.HasField("t"):
+        attribute.t.CopyFrom(onnx.numpy_helper.from_array(values, attribute.t.name))
+        return
+    field = {onnx.AttributeProto.STRINGS: "strings", onnx.AttributeProto.INTS: "ints"}.get(attribute.type, "floats")
+    attribute.ClearField(field)
+    getattr(attribute, field).extend(values.tolist())
 
 
 def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -97,20 +139,10 @@ def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _shuffle_attributes(node: onnx.NodeProto, names: tuple[str, ...], rng: np.random.Generator) -> int:
-    import onnx  # noqa: PLC0415 - heavy: loaded when used
-
     changed = 0
     for attribute in node.attribute:
-        name = attribute.name.removesuffix("_as_tensor")
-        if name not in names:
-            continue
-        if attribute.HasField("t"):
-            values = onnx.numpy_helper.to_array(attribute.t)
-            attribute.t.CopyFrom(onnx.numpy_helper.from_array(_shuffled(values, rng), attribute.t.name))
+        if attribute.name.removesuffix("_as_tensor") in names:
+            values = _values(attribute)
+            _store(attribute, _shuffled(values, rng))
             changed += values.size > 1
-        else:
-            found = np.asarray(attribute.floats)
-            del attribute.floats[:]
-            attribute.floats.extend(rng.permutation(found).tolist())
-            changed += len(found) > 1
     return changed

@@ -79,6 +79,23 @@ class BackgroundReplacement:
         return np.repeat(self.drawn[places][:, None, :], keep.shape[1], axis=1)
 
 
+class HybridModel(Protocol):
+    """Answers for rows that take some values from the background, faster than row by row."""
+
+    def __call__(self, places: NDArray[np.intp], donors: NDArray[np.intp], keep: Masks) -> Floats:
+        """Answers for mixed rows, as the model itself gives them for `mix` up to rounding.
+
+        Args:
+            places: Which of the explained rows; intp, (c,).
+            donors: Background rows; intp, (c, m, d).
+            keep: Players that keep the row's values; bool, (c, m, p).
+
+        Returns:
+            float64, (c, m, d).
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
     """What taking features away needs.
@@ -89,6 +106,7 @@ class Removal:
         background: The b rows that stand in.
         members: Features of each player, as places of columns; p of them.
         replacement: Chooses the donors.
+        hybrids: Answers for mixed rows, where there is something faster than the model; None to ask the model.
     """
 
     model: ModelFunction
@@ -96,6 +114,7 @@ class Removal:
     background: Table
     members: tuple[tuple[int, ...], ...]
     replacement: Replacement
+    hybrids: HybridModel | None = None
 
     def outputs(self, keep: Masks) -> Floats:
         """v(S) for each draw: f(x_S, z_rest).
@@ -115,8 +134,11 @@ class Removal:
             places = np.arange(start, stop)
             masks = keep[start:stop] if keep.ndim == _PER_ROW else np.broadcast_to(keep, (len(places), *keep.shape))
             donors = self.replacement.donors(places, masks)
-            hybrids = mix(self.rows, self.background, places, donors, masks, self.members)
-            parts.append(self.model(hybrids).reshape(donors.shape))
+            if self.hybrids is not None:
+                parts.append(self.hybrids(places, donors, masks))
+            else:
+                mixed = mix(self.rows, self.background, places, donors, masks, self.members)
+                parts.append(self.model(mixed).reshape(donors.shape))
             per_row = m * donors.shape[2]
             start = stop
         return np.concatenate(parts) if parts else np.zeros((0, m, 1))

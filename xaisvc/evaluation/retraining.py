@@ -42,28 +42,18 @@ def blanked(numbers: Floats, owners: NDArray[np.intp], top: NDArray[np.bool_]) -
     return np.where(top[:, owners], np.nan, numbers)
 
 
-def retrained_losses(  # noqa: PLR0913, PLR0917 - a split data set and what is removed from it
-    fit: Fit,
-    numbers: Floats,
-    labels: Floats,
-    owners: NDArray[np.intp],
-    top: NDArray[np.bool_],
-    test: NDArray[np.bool_],
-) -> Floats:
-    """Squared errors of a model trained and tested without each row's leading players.
+def retrained_losses(fit: Fit, left: Floats, labels: Floats, test: NDArray[np.bool_]) -> Floats:
+    """Squared errors of a model trained and tested on what is left of rows.
 
     Args:
         fit: Trains a model.
-        numbers: float64, (n, c).
+        left: Rows without what was removed, from `blanked` or with other values in its place; float64, (n, c).
         labels: float64, (n,).
-        owners: Player of each column; intp, (c,).
-        top: Players removed from each row; bool, (n, p).
         test: Rows that are tested and not trained on; bool, (n,).
 
     Returns:
         Of the rows under test; float64, (t,).
     """
-    left = blanked(numbers, owners, top)
     return np.asarray((fit(left[~test], labels[~test], left[test]) - labels[test]) ** 2)
 
 
@@ -71,9 +61,10 @@ def remove_and_retrain(losses: Floats, random_losses: Floats) -> RowScores:
     """How much worse a model gets without the leading players than without as many random ones.
 
     sum of squared errors without the leading players / sum of squared errors without random players. Above 1, the
-    leading players carried more than random ones. Hooker et al. 2019 (ROAR), with
-    values set to missing. Unit: none. Range: 0 to infinity, higher is better. Which places are missing can itself tell
-    the label (Rong et al. 2022), so that a ratio below 1 is possible for good attributions of a strong model.
+    leading players carried more than random ones. Hooker et al. 2019 (ROAR), with values set to missing or replaced by
+    those of a similar row. Unit: none. Range: 0 to infinity, higher is better. Which places are missing can itself tell
+    the label (Rong et al. 2022), so that a ratio below 1 is possible for good attributions of a strong model; replaced
+    values do not show their places.
 
     Args:
         losses: float64, (t,).

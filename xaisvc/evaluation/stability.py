@@ -49,7 +49,7 @@ def relative_input_stability(values: Floats, moved: Floats, rows: Floats, neighb
     """Log of the largest relative change of an attribution over the relative change of the input.
 
     max over x' of |(values(x) - values(x')) / values(x)| / max(|(x - x') / x|, 1e-6): Agarwal et al. 2022 ("Rethinking
-    stability"), equation 2, 2-norms, denominators no smaller than 1e-6. The natural log is taken before rows are
+    stability", RIS), 2-norms, denominators no smaller than 1e-6. The natural log is taken before rows are
     averaged, because the ratio runs over many powers of ten. Unit: ln of a ratio. Lower is steadier.
 
     Args:
@@ -64,7 +64,7 @@ def relative_input_stability(values: Floats, moved: Floats, rows: Floats, neighb
 def relative_output_stability(values: Floats, moved: Floats, outputs: Floats, moved_outputs: Floats) -> RowScores:
     """Log of the largest relative change of an attribution over the change of the output.
 
-    max over x' of |(values(x) - values(x')) / values(x)| / max(|f(x) - f(x')|, 1e-6): Agarwal et al. 2022, equation 5,
+    max over x' of |(values(x) - values(x')) / values(x)| / max(|f(x) - f(x')|, 1e-6): Agarwal et al. 2022 (ROS),
     with the explained number as the output. Unit: ln of one over the explained unit. Lower is steadier.
 
     Args:

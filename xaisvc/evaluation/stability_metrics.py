@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from xaisvc.evaluation.measures import RowScores
-from xaisvc.evaluation.metric import Metric
+from xaisvc.evaluation.metric import Metric, given
 from xaisvc.evaluation.robustness import copy_asymmetry, randomised_similarity, unused_credit
 from xaisvc.evaluation.stability import (
     largest_change,
@@ -18,31 +18,27 @@ from xaisvc.evaluation.stability import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from xaisvc.evaluation.evidence import Evidence, Neighbours
-
-    Floats = NDArray[np.float64]
+    from xaisvc.evaluation.evidence import Evidence
 
 
-def _of(part: Floats | None) -> Floats:
-    assert part is not None  # noqa: S101 - `Metric.of` has looked
-    return part
+def _input_stability(evidence: Evidence) -> RowScores:
+    near = given(evidence.neighbours)
+    return relative_input_stability(evidence.values, near.values, near.rows, near.neighbours)
 
 
-def _neighbours(evidence: Evidence) -> Neighbours:
-    assert evidence.neighbours is not None  # noqa: S101 - `Metric.of` has looked
-    return evidence.neighbours
+def _output_stability(evidence: Evidence) -> RowScores:
+    near = given(evidence.neighbours)
+    return relative_output_stability(evidence.values, near.values, evidence.outputs, near.outputs)
 
 
 def _company(evidence: Evidence) -> RowScores:
     """The larger change of the two: alone, and in another order."""
-    changes = [largest_change(evidence.values, again).numerators for again in _of(evidence.again)]
+    changes = [largest_change(evidence.values, again).numerators for again in given(evidence.again)]
     return RowScores(np.max(changes, axis=0))
 
 
 def _noise(evidence: Evidence) -> RowScores:
-    values = _of(evidence.with_noise)
+    values = given(evidence.with_noise)
     unused = np.arange(values.shape[1]) >= values.shape[1] - evidence.n_unused
     return unused_credit(values, unused)
 
@@ -60,7 +56,7 @@ STABILITY: Final = (
         source="own definition, a coefficient of variation",
         shows="How much a sampled method would say otherwise with another seed.",
         cannot_show="Errors that all seeds share: a steady method can be steadily wrong.",
-        score=lambda e: spread(_of(e.seeds)),
+        score=lambda e: spread(given(e.seeds)),
     ),
     Metric(
         id="background_spread",
@@ -74,7 +70,7 @@ STABILITY: Final = (
         source="own definition, a coefficient of variation",
         shows="How much hangs on which half of the background rows stands in.",
         cannot_show="Whether the background as a whole is the right one.",
-        score=lambda e: spread(_of(e.backgrounds)),
+        score=lambda e: spread(given(e.backgrounds)),
     ),
     Metric(
         id="budget_spread",
@@ -88,7 +84,7 @@ STABILITY: Final = (
         source="own definition, a coefficient of variation",
         shows="How much values still move when the budget is doubled.",
         cannot_show="Where they would end: see error against budget.",
-        score=lambda e: spread(_of(e.budgets)),
+        score=lambda e: spread(given(e.budgets)),
     ),
     Metric(
         id="max_sensitivity",
@@ -102,7 +98,7 @@ STABILITY: Final = (
         source="Yeh et al. 2019 (max-sensitivity), relative",
         shows="How much the explanation can change among rows nearly alike.",
         cannot_show="Whether the model itself jumps there: a true explanation jumps with it.",
-        score=lambda e: max_sensitivity(e.values, _neighbours(e).values),
+        score=lambda e: max_sensitivity(e.values, given(e.neighbours).values),
     ),
     Metric(
         id="relative_input_stability",
@@ -113,12 +109,10 @@ STABILITY: Final = (
         unit="ln",
         lowest=-np.inf,
         highest=np.inf,
-        source="Agarwal et al. 2022, equation 2",
+        source="Agarwal et al. 2022 (relative input stability), all neighbours, ln of the largest ratio",
         shows="Change of the explanation against change of the input.",
         cannot_show="Much where values near zero are common: relative changes of small values decide it.",
-        score=lambda e: relative_input_stability(
-            e.values, _neighbours(e).values, _neighbours(e).rows, _neighbours(e).neighbours
-        ),
+        score=_input_stability,
     ),
     Metric(
         id="relative_output_stability",
@@ -129,10 +123,10 @@ STABILITY: Final = (
         unit="ln",
         lowest=-np.inf,
         highest=np.inf,
-        source="Agarwal et al. 2022, equation 5",
+        source="Agarwal et al. 2022 (relative output stability), all neighbours, ln of the largest ratio",
         shows="Change of the explanation against change of the output: no blame for a jump of the model.",
         cannot_show="Much where the output does not change at all between neighbours, as in trees.",
-        score=lambda e: relative_output_stability(e.values, _neighbours(e).values, e.outputs, _neighbours(e).outputs),
+        score=_output_stability,
     ),
     Metric(
         id="batch_dependence",
@@ -163,7 +157,7 @@ ROBUSTNESS: Final = (
         source="Adebayo et al. 2018 (model-parameter randomisation)",
         shows="Whether the explanation is about the model: near 0 it is, near 1 the model could be anything.",
         cannot_show="Much where few features carry all rows: the same few may lead by chance.",
-        score=lambda e: randomised_similarity(e.values, _of(e.randomised)),
+        score=lambda e: randomised_similarity(e.values, given(e.randomised)),
     ),
     Metric(
         id="noise_credit",
@@ -191,6 +185,6 @@ ROBUSTNESS: Final = (
         source="symmetry axiom, Shapley 1953",
         shows="Whether a column and its copy that enter alike are credited alike.",
         cannot_show="Whether half for each is what the reader expects.",
-        score=lambda e: copy_asymmetry(_of(e.copied), e.original, _of(e.copied).shape[1] - 1),
+        score=lambda e: copy_asymmetry(given(e.copied), e.original, given(e.copied).shape[1] - 1),
     ),
 )

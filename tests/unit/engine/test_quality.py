@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from xaisvc.engine.quality.measure import Labelled, QualityRequest, Told, measur
 from xaisvc.engine.quality.method import Attributed, Kind
 from xaisvc.engine.quality.tables import markdown
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import METRICS
+from xaisvc.evaluation import METRICS, RowScores
 from xaisvc.types import Table
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from xaisvc.engine.quality.result import QualityReport
     from xaisvc.engine.quality.subject import Subject
+    from xaisvc.evaluation.measures import Shape
 
 WEIGHTS = np.array([[1.5, -0.5], [-1.0, 0.2], [0.3, 1.0], [0.0, 0.4], [0.0, 0.0]], dtype=np.float32)
 
@@ -104,6 +105,46 @@ def test_the_planner_is_exact_and_what_means_nothing_is_not(report: QualityRepor
     for name in ("deletion_area", "infidelity_share", "prediction_gap_unimportant"):
         for replacement in ("background", "conditional"):
             assert exact[f"{name}@{replacement}"].value < random[f"{name}@{replacement}"].value
+
+
+def test_what_errors_are_measured_against_stands_beside_the_methods(report: QualityReport) -> None:
+    by_name = {method.name: method for method in report.methods}
+    reference, auto = by_name["reference"], by_name["auto"]
+
+    assert [method.name for method in report.methods[-2:]] == ["reference", "random"]
+    assert reference.kind == "reference"
+    assert reference.exact
+    assert "relative_error" not in reference.measures  # it is the measure
+    key = "insertion_area@conditional"
+    assert reference.measures[key].value == pytest.approx(auto.measures[key].value, rel=1e-6)  # float32 model
+
+
+def test_each_measure_comes_with_the_scores_of_its_rows(report: QualityReport) -> None:
+    for method in report.methods:
+        assert set(method.scores) == set(method.measures)
+    own = report.methods[0]
+    for key, kept in own.scores.items():
+        below = None if kept.denominators is None else np.array(kept.denominators, dtype=np.float64)
+        scores = RowScores(np.array(kept.numerators, dtype=np.float64), below, cast("Shape", kept.shape))
+        # five significant digits are kept, and `one_minus` loses some more
+        assert scores.value() == pytest.approx(own.measures[key].value, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("players", ["clusters", {"one": ("a", "b"), "other": ("c", "d", "e")}])
+def test_players_can_be_groups(folder: Path, players: str | dict[str, tuple[str, ...]]) -> None:
+    request = QualityRequest(methods=("auto", "shap_kernel"), n_rows=6, threads=1, players=players)
+    found = measure_quality(folder, None, request)
+    auto, peer = found.methods[:2]
+
+    assert found.complete
+    assert found.players == ("clusters" if players == "clusters" else "custom")
+    assert found.features < 5
+    assert f" {found.features} {'clusters' if players == 'clusters' else 'groups of features'}, 60 " in markdown(found)
+    assert auto.outcome == "measured"
+    assert auto.measures["effective_factors"].value <= found.features
+    assert "background_spread" in auto.measures  # halves of the background have the same players
+    assert "insertion_area@conditional" in auto.measures
+    assert (peer.outcome, peer.why) == ("not applicable", "method: 'shap_kernel' explains single features only")
 
 
 def test_ignored_columns_get_nothing_from_shapley_values_and_something_from_lime(report: QualityReport) -> None:
@@ -198,12 +239,36 @@ class Alike:
 
 def test_a_method_of_ones_own_stands_in_the_same_table(folder: Path) -> None:
     request = QualityRequest(methods=("auto", "alike"), n_rows=8, threads=1)
-    auto, alike, _ = measure_quality(folder, None, request, more=[Alike()]).methods
+    auto, alike, *_ = measure_quality(folder, None, request, more=[Alike()]).methods
 
     assert alike.outcome == "measured"
     assert alike.measures["effective_factors"].value == pytest.approx(5.0)
     assert alike.measures["sum_gap"].value < 1e-12  # a fifth, five times
     assert alike.measures["relative_error"].value > auto.measures["relative_error"].value
+
+
+class Noisy(Alike):
+    """As `Alike`, and something random that hangs on the seed."""
+
+    def attribute(
+        self, subject: Subject, rows: Table, budget: int | None, seed: int, cancel: Callable[[], bool]
+    ) -> Attributed:
+        found = Alike.attribute(self, subject, rows, budget, seed, cancel)
+        noise = np.random.default_rng(seed).normal(size=found.values.shape)
+        return found._replace(values=found.values + noise, evaluations=10.0)
+
+
+def test_errors_are_those_of_several_seeds(folder: Path) -> None:
+    request = QualityRequest(methods=("auto", "noisy"), n_rows=8, threads=1)
+    points = measure_quality(folder, None, request, more=[Noisy(name="noisy")]).errors
+    noisy = [one for one in points if one.method == "noisy"]
+
+    assert noisy
+    for point in noisy:
+        assert len(set(point.seeds)) == 3
+        # squares are averaged over seeds, and the rows below the ratio are the same
+        assert point.error.value == pytest.approx(np.sqrt(np.mean(np.square(point.seeds))), rel=1e-9)
+    assert {len(one.seeds) for one in points if one.method == "auto"} == {1}
 
 
 def test_methods_that_do_not_apply_say_why(folder: Path) -> None:
@@ -240,10 +305,11 @@ def test_retraining_needs_labels_and_rows(folder: Path) -> None:
     hidden = np.tanh(np.column_stack([rows.columns[name] for name in "abcde"]).astype(np.float64) @ WEIGHTS)
     labelled = Labelled(labels=hidden @ np.array([2.0, -1.0]))
     request = QualityRequest(methods=("auto", "lime"), threads=1)
-    auto, lime, _ = measure_quality(folder, rows, request, labelled=labelled).methods
+    auto, lime, *_ = measure_quality(folder, rows, request, labelled=labelled).methods
 
     # without its two leading players of five, little of the label can be learnt
     assert auto.measures["remove_and_retrain"].low > 1.0
+    assert auto.measures["remove_and_retrain@conditional"].low > 1.0
     assert "remove_and_retrain" not in lime.measures
     assert any("100 explained rows are too few to train on; 200 are needed" in note for note in lime.notes)
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from xaisvc.engine.quality.compare import check_thresholds, compare, read_report
+from xaisvc.engine.quality.compare import compare, paired_difference, read_report
 from xaisvc.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def scores(numerators: list[float | None], denominators: list[float | None] | None = None) -> dict[str, Any]:
+    return {"numerators": numerators, "denominators": denominators, "shape": "plain"}
 
 
 def measure(value: float, half: float) -> dict[str, float | int]:
@@ -20,12 +24,12 @@ def measure(value: float, half: float) -> dict[str, float | int]:
 def report(**measures: dict[str, float | int]) -> dict[str, Any]:
     return {
         "kind": "xaisvc quality report",
-        "form": 1,
+        "form": 2,
         "digests": {"model": "m"},
         "settings": {"seed": 0, "threads": 2, "budget": 256, "rows": 50, "output": "y"},
         "machine": {"processor": "p", "cpus": 2},
         "signal": {"strength": "weak"},
-        "methods": [{"name": "auto", "measures": measures, "rows_per_s": 100.0}],
+        "methods": [{"name": "auto", "kind": "ours", "measures": measures, "rows_per_s": 100.0}],
     }
 
 
@@ -71,7 +75,7 @@ def test_what_else_differs_is_named() -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(json.dumps({"kind": "else"}), encoding="utf-8")
-    with pytest.raises(InvalidRequestError, match="is no quality report of form 1; measure again"):
+    with pytest.raises(InvalidRequestError, match="is no quality report of form 2; measure again"):
         read_report(path)
     path.write_text("{", encoding="utf-8")
     with pytest.raises(InvalidRequestError, match="is no JSON file"):
@@ -80,55 +84,55 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_report(tmp_path / "nothing.json")
 
 
-def test_thresholds_that_are_kept_and_that_are_not() -> None:
-    found = report(relative_error=measure(0.05, 0.02), insertion_area=measure(0.9, 0.2))
-    bounds: dict[str, Any] = {
-        "methods": {"auto": {"relative_error": {"at_most": 0.06}, "insertion_area": {"at_least": 0.8}}},
-        "signal": "weak",
-    }
-    assert check_thresholds(found, bounds) == ()
+def test_reports_on_the_same_rows_are_compared_row_by_row() -> None:
+    rng = np.random.default_rng(0)
+    level = rng.normal(scale=10.0, size=40)  # rows differ far more than the reports do
+    reports = []
+    for numerators in (level, level[:30] + 0.1 + 0.01 * rng.normal(size=30)):
+        one = report(entropy=measure(float(numerators.mean()), 3.0))
+        one["digests"]["rows"] = "r"
+        one["methods"][0]["scores"] = {"entropy": scores(numerators.tolist())}
+        reports.append(one)
+    found = compare(*reports).differences[0]
 
-    # with `surely` the ends of the intervals count: 0.07 and 0.7
-    breaches = check_thresholds(found, {**bounds, "surely": True})
-    assert [(one.measure, one.bound, one.found) for one in breaches] == [
-        ("relative_error", "at most 0.06", "0.07"),
-        ("insertion_area", "at least 0.8", "0.7"),
-    ]
+    # the first 30 rows are in both; what is left of their noise is 0.01 / sqrt(30)
+    assert found.paired_rows == 30
+    assert found.difference == pytest.approx(0.1, abs=0.005)
+    assert 0.09 < found.low < found.difference < found.high < 0.11
+    assert found.verdict == "changed"
 
-
-def test_what_was_not_measured_is_not_kept() -> None:
-    bounds = {"methods": {"kernel": {"relative_error": {"at_most": 1.0}}}, "signal": "strong"}
-    breaches = check_thresholds(report(), bounds)
-
-    assert [(one.method, one.found) for one in breaches] == [("kernel", None), ("the model", "weak")]
-    without = deepcopy(report())
-    without["signal"] = None
-    assert check_thresholds(without, {"methods": {}, "signal": "weak"})[0].found is None
+    reports[1]["settings"]["seed"] = 1  # other rows come first then
+    other = compare(*reports).differences[0]
+    assert other.paired_rows == 0
+    assert other.low == pytest.approx(other.difference - np.hypot(3.0, 3.0))
 
 
-def test_exact_methods_do_not_depend_on_seeds() -> None:
-    bounds = {"methods": {"auto": {"seed_spread": {"at_most": 0.01}, "budget_spread": {"at_most": 0.01}}}}
-    found = report()
-    assert len(check_thresholds(found, bounds)) == 2
+def test_rows_without_a_number_are_left_out_of_pairs() -> None:
+    found = paired_difference(
+        "relative_error", scores([1.0, None, 3.0], [1.0, 1.0, 1.0]), scores([2.0, 9.0, None], [1.0, 1.0, 1.0])
+    )
 
-    found["methods"][0]["exact"] = True
-    assert check_thresholds(found, bounds) == ()
+    assert found is not None
+    assert (found.value, found.low, found.high, found.n_rows) == (1.0, 1.0, 1.0, 1)
+    assert paired_difference("entropy", scores([None]), scores([1.0])) is None
 
 
-@pytest.mark.parametrize(
-    ("bounds", "words"),
-    [
-        ({}, "must hold `methods`"),
-        ({"methods": {}, "bounds": 1}, "thresholds.bounds: is not known"),
-        (
-            {"methods": {"auto": {"faith": {"at_least": 1}}}},
-            "methods.auto.faith: is no measure; use one of: relative_error",
-        ),
-        ({"methods": {"auto": {"entropy": {"below": 1}}}}, "must hold at_least or at_most with a number"),
-        ({"methods": {"auto": {"entropy": {"at_most": "1"}}}}, "methods.auto.entropy.at_most: must be a number"),
-        ({"methods": {}, "signal": "some"}, "signal: 'some' is not one of none, weak, strong"),
-    ],
-)
-def test_thresholds_that_make_no_sense_are_refused(bounds: dict[str, Any], words: str) -> None:
-    with pytest.raises(InvalidRequestError, match=words):
-        check_thresholds(report(), bounds)
+def test_rows_under_test_of_another_number_are_no_pairs() -> None:
+    assert paired_difference("remove_and_retrain", scores([1.0] * 3), scores([1.0] * 4)) is None
+    assert paired_difference("entropy", scores([1.0] * 3), scores([1.0] * 4)) is not None
+
+
+def test_numbers_in_the_unit_of_two_models_are_not_judged() -> None:
+    first = report(largest_error=measure(0.5, 0.01), sum_gap=measure(1e-7, 1e-9))
+    second = report(largest_error=measure(0.1, 0.01), sum_gap=measure(2e-7, 1e-9))
+    assert [one.verdict for one in compare(first, second).differences] == ["better", "no clear difference"]
+
+    second["digests"]["model"] = "n"
+    assert compare(first, second).differences[0].verdict == "changed"
+
+
+def test_what_stands_beside_methods_is_not_compared() -> None:
+    first = report(entropy=measure(1.0, 0.1))
+    first["methods"][0].update(name="random", kind="null")
+
+    assert compare(first, first).differences == ()

@@ -9,9 +9,9 @@ import pytest
 from xaisvc.bundles import load_bundle
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.engine.quality.methods import GROUPS, METHODS_BY_NAME, choose_methods
-from xaisvc.engine.quality.peers import PEERS, PeerMethod, _Matrices
+from xaisvc.engine.quality.peers import PEERS, MatrixModel, PeerMethod
 from xaisvc.engine.quality.subject import Subject, open_subject, with_background, with_copy, with_noise
-from xaisvc.errors import InvalidRequestError, MethodNotApplicableError
+from xaisvc.errors import AbandonedError, InvalidRequestError, MethodNotApplicableError
 from xaisvc.evaluation import copy_asymmetry, unused_credit
 
 ROWS = 3
@@ -37,7 +37,7 @@ def test_groups_are_spelt_out_once() -> None:
 
 def test_numbers_for_other_packages_come_back_as_the_rows_they_were(subject: Subject) -> None:
     rows = subject.problem.background
-    matrices = _Matrices(subject, rows)
+    matrices = MatrixModel(subject, rows, never)
 
     assert np.array_equal(matrices(matrices.encoded(rows)), subject.problem.model(rows))
     assert matrices.rows_scored == len(rows)
@@ -57,6 +57,22 @@ def test_shap_kernel_agrees_with_exact_values(subject: Subject) -> None:
     assert found.evaluations >= 500 * 6
     assert exact.exact
     assert not found.exact
+
+
+@pytest.mark.parametrize("values", [np.zeros((ROWS, 2)), np.full((ROWS, 16), np.nan)])
+def test_answers_of_another_form_are_refused(subject: Subject, values: np.ndarray) -> None:
+    method = PeerMethod(name="mine", package="mine", run=lambda *_: values)
+    rows = subject.problem.background.take(slice(0, ROWS))
+
+    with pytest.raises(MethodNotApplicableError, match="'mine' gave values of shape"):
+        method.attribute(subject, rows, None, 0, never)
+
+
+def test_other_packages_stop_when_the_time_is_up(subject: Subject) -> None:
+    rows = subject.problem.background.take(slice(0, ROWS))
+
+    with pytest.raises(AbandonedError):
+        METHODS_BY_NAME["shap_kernel"].attribute(subject, rows, 500, 0, lambda: True)
 
 
 def test_lime_of_the_package_answers_for_every_feature(subject: Subject) -> None:

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.unit.graphs.hand_made import graph, run, version_5
 from xaisvc.errors import MethodNotApplicableError
 from xaisvc.evaluation import randomise_model
 
@@ -64,6 +65,55 @@ def test_leaves_are_shuffled_and_branches_test_something_else() -> None:
     # each column keeps its own thresholds, and leaves stay leaves
     assert [10.0 * column for column in tested[:20]] == list(attributes["nodes_values"].floats)[:20]
     assert list(attributes["nodes_modes"].strings)[20] == b"LEAF"
+
+
+@pytest.mark.parametrize("member", [True, False])
+def test_trees_of_version_5_test_something_else_and_keep_their_sets(member: bool) -> None:  # noqa: FBT001 - a parameter
+    columns = [0, 1, 0, 1, 0, 1]
+    modes = [6, 0, 6, 0, 6, 0] if member else [0] * 6
+    splits = np.array([0, 10, 0, 11, 0, 12] if member else [1, 10, 2, 11, 3, 12], dtype=np.float32)
+    # the set of each set test is its own number and ten times that: 1 and 10, 2 and 20, 3 and 30
+    sets = np.array([1, 10, np.nan, 2, 20, np.nan, 3, 30, np.nan], dtype=np.float32)
+    leaves = np.arange(7, dtype=np.float32)
+    node = helper.make_node(
+        "TreeEnsemble",
+        ["x"],
+        ["y"],
+        domain="ai.onnx.ml",
+        nodes_featureids=columns,
+        nodes_modes=numpy_helper.from_array(np.array(modes, dtype=np.uint8), "m"),
+        nodes_splits=numpy_helper.from_array(splits, "s"),
+        leaf_weights=numpy_helper.from_array(leaves, "w"),
+        **({"membership_values": numpy_helper.from_array(sets, "b")} if member else {}),
+    )
+    seen = set()
+    for seed in range(20):
+        model = randomise_model(_graph([node], []), np.random.default_rng(seed))
+        found = {one.name: one for one in onnx.load_from_string(model).graph.node[0].attribute}
+        tested = list(found["nodes_featureids"].ints)
+        after = numpy_helper.to_array(found["nodes_modes"].t).tolist()
+        values = numpy_helper.to_array(found["nodes_splits"].t)
+        seen.add(tuple(tested))
+
+        assert sorted(numpy_helper.to_array(found["leaf_weights"].t).tolist()) == leaves.tolist()
+        # a column keeps its kind of test and its own thresholds
+        assert after == [6 if member and column == 0 else 0 for column in tested]
+        assert all((value >= 10) == (column == 1) for value, column in zip(values, tested, strict=True))
+        if member:
+            kept = numpy_helper.to_array(found["membership_values"].t).reshape(-1, 3)
+            assert len(kept) == after.count(6)
+            assert {tuple(line) for line in kept[:, :2].tolist()} <= {(1, 10), (2, 20), (3, 30)}
+            assert np.isnan(kept[:, 2]).all()
+    assert len(seen) > 1
+
+
+def test_a_randomised_tree_of_version_5_still_runs() -> None:
+    model = graph([version_5(member=True)], {"X": (TensorProto.FLOAT, [None, 2])}, ["Y"], ml_version=5)
+    x = np.array([[1, 0], [4, 1], [2, 0.5], [2, 0.6]], dtype=np.float32)
+    answers = [run(randomise_model(model, np.random.default_rng(seed)), x, "Y") for seed in range(5)]
+
+    assert all(np.isfinite(one).all() for one in answers)
+    assert any(not np.array_equal(one, run(model, x, "Y")) for one in answers)
 
 
 def test_the_same_seed_gives_the_same_model() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xaisvc.evaluation import remove_and_retrain, retrained_losses
+from xaisvc.evaluation import blanked, remove_and_retrain, retrained_losses
 
 
 def _mean_of_known(
@@ -23,8 +23,8 @@ def test_removing_what_carries_the_label_costs_more() -> None:
     leading = np.tile([True, False], (4, 1))
     other = np.tile([False, True], (4, 1))
 
-    losses = retrained_losses(_mean_of_known, numbers, labels, owners, leading, test)
-    harmless = retrained_losses(_mean_of_known, numbers, labels, owners, other, test)
+    losses = retrained_losses(_mean_of_known, blanked(numbers, owners, leading), labels, test)
+    harmless = retrained_losses(_mean_of_known, blanked(numbers, owners, other), labels, test)
 
     assert losses.tolist() == [1.0, 1.0]  # mean 2 against 1 and 3
     assert harmless.tolist() == [0.0, 0.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from xaisvc.engine.quality.result import (
     MethodQuality,
     QualityReport,
     Reference,
+    Scores,
     Signal,
 )
 from xaisvc.engine.quality.workshop import generator
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
     Step = Mapping[str, Any]
 
+BESIDE: Final[Mapping[str, str]] = MappingProxyType({"reference": "reference", "random": "null"})
+"""What stands beside the methods, with its kind."""
 ALIKE: Final = 1.02
 """Model rows count as as many within this factor: methods differ by a few for the row itself and the background."""
 
@@ -69,9 +73,10 @@ def assemble(  # noqa: PLR0913 - everything that a report holds
         date: See `QualityReport`.
     """
     measured = [_method(method.name, method.kind, method.package, steps) for method in methods]
-    null = steps.get("null random")
-    if null is not None and null.get("outcome") == "measured":
-        measured.append(_method("random", "null", "", {"method random": null}))
+    for name, kind in BESIDE.items():
+        step = steps.get(f"beside {name}", {})
+        if step.get("outcome") == "measured":
+            measured.append(_method(name, kind, "", {f"method {name}": step}))
     signal = steps.get("signal")
     reached = all(step.get("outcome") != "out of time" for step in steps.values())
     reference = steps.get("reference", {})
@@ -82,6 +87,7 @@ def assemble(  # noqa: PLR0913 - everything that a report holds
         digests=digests,
         rows=len(shop.rows),
         features=len(shop.subject.problem.players),
+        players=shop.subject.problem.players.kind,
         background_rows=len(shop.subject.problem.background),
         settings=settings,
         reference=Reference(
@@ -111,12 +117,14 @@ def _method(name: str, kind: str, package: str, steps: Mapping[str, Step]) -> Me
         why = main.get("why") or "the time was up before it began or while it ran"
         return MethodQuality(name=name, kind=kind, package=package, outcome=main["outcome"], why=why)
     measures = {key: Measure(**one) for key, one in main["measures"].items()}
+    scores = dict(main["scores"])
     notes: list[str] = []
     for later in ("stability", "robustness", "retraining"):
         step = steps.get(f"{later} {name}")
         if step is None:
             continue
         measures.update({key: Measure(**one) for key, one in step.get("measures", {}).items()})
+        scores.update(step.get("scores", {}))
         notes += step.get("notes", [])
         if step["outcome"] != "measured":
             notes.append(f"{later}: {step['outcome']}. {step.get('why', '')}".strip())
@@ -135,6 +143,14 @@ def _method(name: str, kind: str, package: str, steps: Mapping[str, Step]) -> Me
         ready_s=main.get("ready_s"),
         peak_memory_mib=main.get("peak_memory_mib"),
         measures=measures,
+        scores={
+            key: Scores(
+                numerators=tuple(one["numerators"]),
+                denominators=None if one["denominators"] is None else tuple(one["denominators"]),
+                shape=one["shape"],
+            )
+            for key, one in scores.items()
+        },
         curves={
             key: Curve(shares=tuple(one["shares"]), insertion=tuple(one["insertion"]), deletion=tuple(one["deletion"]))
             for key, one in main.get("curves", {}).items()
@@ -160,6 +176,7 @@ def _errors(methods: tuple[QualityMethod, ...], steps: Mapping[str, Step]) -> tu
             budget=point["budget"],
             evaluations_per_row=point["evaluations_per_row"],
             error=Measure(**point["error"]),
+            seeds=tuple(point["seeds"]),
         )
         for method in methods
         for point in steps.get(f"errors {method.name}", {}).get("points", [])

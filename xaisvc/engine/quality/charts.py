@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from markupsafe import Markup
 
@@ -30,12 +30,14 @@ class Line:
     Attributes:
         name: For the legend.
         points: x, y, and the ends of an interval of y where there is one.
-        is_null: Whether it stands beside methods: drawn grey.
+        kind: Of what stands beside methods; drawn grey.
+        dots: x and y of what the points are made of, drawn small: one for each seed.
     """
 
     name: str
     points: tuple[tuple[float, float, float | None, float | None], ...]
-    is_null: bool = False
+    kind: Literal["method", "reference", "null"] = "method"
+    dots: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def line_chart(  # noqa: PLR0913 - what a chart says about itself
     shown = [(line, [p for p in line.points if (p[0] > 0 or not log_x) and (p[1] > 0 or not log_y)]) for line in lines]
     xs = [p[0] for _, points in shown for p in points]
     ys = [v for _, points in shown for p in points for v in p[1:] if v is not None and (v > 0 or not log_y)]
+    dots = [[(one, v) for one, v in line.dots if (one > 0 or not log_x) and (v > 0 or not log_y)] for line in lines]
+    ys += [v for some in dots for _, v in some]
     if not xs:
         return Markup('<p class="none">Nothing to draw.</p>')
     horizontal = _Axis(min(xs), max(xs), _LEFT, _WIDTH - _RIGHT, log_x)
@@ -93,14 +97,21 @@ def line_chart(  # noqa: PLR0913 - what a chart says about itself
     for number, (line, points) in enumerate(shown):
         if not points:
             continue
-        colour = GREY if line.is_null else COLOURS[number % len(COLOURS)]
-        dash = DASHES[1] if line.is_null else DASHES[(number // len(COLOURS)) % len(DASHES)]
+        colour = COLOURS[number % len(COLOURS)] if line.kind == "method" else GREY
+        dash = {"null": DASHES[1], "reference": DASHES[2]}.get(
+            line.kind, DASHES[(number // len(COLOURS)) % len(DASHES)]
+        )
         path = " ".join(f"{horizontal.at(p[0]):.1f},{vertical.at(p[1]):.1f}" for p in points)
         drawn.append(
             Markup('<polyline points="{}" fill="none" stroke="{}" stroke-width="2" stroke-dasharray="{}"/>').format(
                 path, colour, dash
             )
         )
+        for one, value in dots[number]:
+            place = f"{horizontal.at(one):.1f}", f"{vertical.at(value):.1f}"
+            drawn.append(
+                Markup('<circle class="seed" cx="{}" cy="{}" r="1.8" fill="#fff" stroke="{}"/>').format(*place, colour)
+            )
         for one, value, low, high in points:
             if low is not None and high is not None:
                 drawn.append(_bar(horizontal.at(one), vertical.at(low), vertical.at(high), colour))

@@ -1,4 +1,4 @@
-"""Two quality reports side by side, and one against a bank's own thresholds."""
+"""Two quality reports side by side."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
+
+from xaisvc.engine.quality.assembly import BESIDE
 from xaisvc.engine.quality.result import FORM, KIND
+from xaisvc.engine.quality.tables import ROUNDING
+from xaisvc.engine.quality.workshop import generator
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import METRICS, Measure
+from xaisvc.evaluation import METRICS, Measure, RowScores, difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 TIMES: Final = ("rows_per_s", "ready_s", "seconds", "peak_memory_mib")
-SAMPLED: Final = frozenset({"seed_spread", "budget_spread"})
-"""What an exact method has none of."""
+WHOLE: Final = frozenset({"remove_and_retrain"})
+"""Measures whose rows are others when their number is another."""
 Verdict = Literal["better", "worse", "no clear difference", "changed"]
 
 
@@ -33,7 +38,10 @@ class Difference:
         difference: Second minus first.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        verdict: What the interval says about the second: `changed` where no direction is better.
+        paired_rows: Rows that both reports scored, which the interval is a paired bootstrap over; 0 where the reports
+            are on other rows and are taken as independent.
+        verdict: What the interval says about the second: `changed` where no direction is better, as for numbers in the
+            unit of the output of two models; no clear difference where both are the rounding of float32 models.
     """
 
     method: str
@@ -43,6 +51,7 @@ class Difference:
     difference: float
     low: float
     high: float
+    paired_rows: int
     verdict: Verdict
 
 
@@ -51,7 +60,7 @@ class Comparison:
     """Two reports side by side.
 
     Attributes:
-        differences: Every measure that both have, method by method.
+        differences: Every measure of a method that both have, method by method.
         times: Name of the method to what its times were, first and second; empty on unlike machines.
         no_times: Why times are not compared; empty if they are.
         unlike: What else differs between the reports, so that readers know what they compare.
@@ -87,8 +96,10 @@ def read_report(path: Path) -> dict[str, Any]:
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     """Compares two reports measure by measure.
 
-    The interval of a difference adds the distances of both intervals' ends in squares, sqrt((v - l)^2 + (h' - v')^2):
-    as for independent reports. For reports on the same rows it is too wide rather than too narrow.
+    Reports with the same rows and the same seed met them in the same order. Then what both scored is compared row by
+    row: value and interval of the difference are those of `xaisvc.evaluation.difference` on the rows that both have.
+    Otherwise the interval adds the distances of both intervals' ends in squares, sqrt((v - l)^2 + (h' - v')^2), as for
+    independent reports.
 
     Args:
         first: As `read_report` gives it.
@@ -96,15 +107,19 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     """
     differences = []
     methods = {one["name"]: one for one in second["methods"]}
+    paired = _on_the_same_rows(first, second)
     times: dict[str, dict[str, tuple[float, float]]] = {}
     no_times = _why_no_times(first, second)
+    same_model = first["digests"].get("model") == second["digests"].get("model")
     for one in first["methods"]:
         other = methods.get(one["name"])
-        if other is None:
+        if other is None or one["kind"] in BESIDE.values():
             continue
         for key, measure in one["measures"].items():
             if key in other["measures"]:
-                differences.append(_difference(one["name"], key, Measure(**measure), Measure(**other["measures"][key])))
+                scores = (one["scores"][key], other["scores"][key]) if paired else None
+                pair = Measure(**measure), Measure(**other["measures"][key])
+                differences.append(_difference(one["name"], key, pair, scores, same_model=same_model))
         both = {name: (one[name], other[name]) for name in TIMES if one.get(name) and other.get(name)}
         if both and not no_times:
             times[one["name"]] = both
@@ -113,105 +128,33 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breach:
-    """A threshold that a report does not keep.
-
-    Attributes:
-        method: The method.
-        measure: The measure.
-        bound: The threshold as the file has it, for example `at least 0.8`.
-        found: What was compared, as text; None if the report lacks it.
-    """
-
-    method: str
-    measure: str
-    bound: str
-    found: str | None
+def _on_the_same_rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    rows = first["digests"].get("rows")
+    same_rows = rows is not None and rows == second["digests"].get("rows")
+    return bool(same_rows and first["settings"].get("seed") == second["settings"].get("seed"))
 
 
-def check_thresholds(report: Mapping[str, Any], thresholds: Mapping[str, Any]) -> tuple[Breach, ...]:
-    """The thresholds that a report does not keep.
-
-    A file of thresholds names methods, measures and bounds:
-
-        surely: true
-        methods:
-          auto:
-            relative_error: {at_most: 0.01}
-            faithfulness_correlation@background: {at_least: 0.8}
-        signal: weak
-
-    With `surely: true` the end of the interval on the wrong side is compared, else the value. `signal` is the least
-    that the report must say of the model: `weak` or `strong`.
-
-    Args:
-        report: As `read_report` gives it.
-        thresholds: As read from the bank's file.
-
-    Raises:
-        InvalidRequestError: If the thresholds are no such mapping; says where.
-    """
-    surely, wanted = _read_thresholds(thresholds)
-    methods = {one["name"]: one for one in report["methods"]}
-    breaches = []
-    for method, measure, kind, bound in wanted:
-        found = methods.get(method, {}).get("measures", {}).get(measure)
-        number = 0.0 if measure in SAMPLED and methods.get(method, {}).get("exact") else None
-        if found is not None:
-            number = found[("low" if kind == "at_least" else "high") if surely else "value"]
-        kept = number is not None and (number >= bound if kind == "at_least" else number <= bound)
-        if not kept:
-            words = f"{kind.replace('_', ' ')} {bound:g}"
-            breaches.append(
-                Breach(method=method, measure=measure, bound=words, found=None if number is None else f"{number:.4g}")
-            )
-    breaches += _signal_breach(report, thresholds.get("signal"))
-    return tuple(breaches)
-
-
-def _signal_breach(report: Mapping[str, Any], least: object) -> list[Breach]:
-    if least is None:
-        return []
-    order = ("none", "weak", "strong")
-    if least not in order:
-        raise InvalidRequestError.of("signal", f"{least!r} is not one of {', '.join(order)}")
-    found = (report.get("signal") or {}).get("strength")
-    if found is not None and order.index(found) >= order.index(str(least)):
-        return []
-    return [Breach(method="the model", measure="signal", bound=f"at least {least}", found=found)]
-
-
-def _read_thresholds(thresholds: Mapping[str, Any]) -> tuple[bool, list[tuple[str, str, str, float]]]:
-    if not isinstance(thresholds, dict) or not isinstance(thresholds.get("methods"), dict):
-        raise InvalidRequestError.of("thresholds", "must hold `methods`: name of a method to its measures and bounds")
-    unknown = sorted(set(thresholds) - {"methods", "surely", "signal"})
-    if unknown:
-        raise InvalidRequestError.of(f"thresholds.{unknown[0]}", "is not known; use methods, surely and signal")
-    wanted = []
-    for method, bounds in thresholds["methods"].items():
-        if not isinstance(bounds, dict):
-            raise InvalidRequestError.of(f"methods.{method}", "must hold measures with at_least or at_most")
-        for measure, bound in bounds.items():
-            where = f"methods.{method}.{measure}"
-            if str(measure).partition("@")[0] not in METRICS:
-                raise InvalidRequestError.of(where, f"is no measure; use one of: {', '.join(METRICS)}")
-            if not isinstance(bound, dict) or not bound or set(bound) - {"at_least", "at_most"}:
-                raise InvalidRequestError.of(where, "must hold at_least or at_most with a number")
-            for kind, number in bound.items():
-                if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
-                    raise InvalidRequestError.of(f"{where}.{kind}", f"must be a number, got {number!r}")
-                wanted.append((str(method), str(measure), str(kind), float(number)))
-    return bool(thresholds.get("surely", False)), wanted
-
-
-def _difference(method: str, key: str, one: Measure, other: Measure) -> Difference:
-    change = other.value - one.value
-    low = change - math.hypot(other.value - other.low, one.high - one.value)
-    high = change + math.hypot(other.high - other.value, one.value - one.low)
-    better = METRICS[key.partition("@")[0]].better if key.partition("@")[0] in METRICS else "neither"
+def _difference(
+    method: str,
+    key: str,
+    measures: tuple[Measure, Measure],
+    scores: tuple[Mapping[str, Any], Mapping[str, Any]] | None,
+    *,
+    same_model: bool,
+) -> Difference:
+    one, other = measures
+    paired = None if scores is None else paired_difference(key, *scores)
+    if paired is not None:
+        change, low, high = paired.value, paired.low, paired.high
+    else:
+        change = other.value - one.value
+        low = change - math.hypot(other.value - other.low, one.high - one.value)
+        high = change + math.hypot(other.high - other.value, one.value - one.low)
+    metric = METRICS[key.partition("@")[0]]
+    # in the unit of the output another model has other numbers, whatever its explanations are worth
+    better = metric.better if same_model or not metric.unit.startswith("output") else "neither"
     verdict: Verdict = "no clear difference"
-    if low > 0 or high < 0:
+    if (low > 0 or high < 0) and max(abs(one.value), abs(other.value)) > ROUNDING:
         verdict = "changed" if better == "neither" else "better" if (low > 0) == (better == "higher") else "worse"
     return Difference(
         method=method,
@@ -221,8 +164,37 @@ def _difference(method: str, key: str, one: Measure, other: Measure) -> Differen
         difference=change,
         low=low,
         high=high,
+        paired_rows=0 if paired is None else paired.n_rows,
         verdict=verdict,
     )
+
+
+def paired_difference(key: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Measure | None:
+    """The second number minus the first on the rows that both have.
+
+    Args:
+        key: The measure, with its replacement where it has one.
+        first: As `Scores` in JSON, of some first rows.
+        second: Of some first of the same rows.
+
+    Returns:
+        With the interval of a paired bootstrap; None if no row is in both.
+    """
+    one, other = _row_scores(first), _row_scores(second)
+    count = min(len(one.numerators), len(other.numerators))
+    if key.partition("@")[0] in WHOLE and len(one.numerators) != len(other.numerators):
+        return None
+    rows = np.arange(count)
+    return difference(other.take(rows), one.take(rows), generator(0, "compare", key))
+
+
+def _row_scores(kept: Mapping[str, Any]) -> RowScores:
+    above, below = (
+        None if part is None else np.array([np.nan if one is None else one for one in part], dtype=np.float64)
+        for part in (kept["numerators"], kept["denominators"])
+    )
+    assert above is not None  # noqa: S101 - every score has a numerator
+    return RowScores(above, below, kept["shape"])
 
 
 def _why_no_times(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
@@ -241,7 +213,7 @@ def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     ]
     found += [
         name
-        for name in ("budget", "seed", "rows", "output")
+        for name in ("budget", "seed", "rows", "output", "players")
         if first["settings"].get(name) != second["settings"].get(name)
     ]
     return found

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from markupsafe import Markup, escape
 
 from xaisvc.engine.quality.charts import Line, interval_chart, line_chart, matrix_chart
-from xaisvc.engine.quality.tables import contest_table, lower_first, main_table, metric_table, notes, short, turned
+from xaisvc.engine.quality.tables import (
+    contest_table,
+    lower_first,
+    main_table,
+    metric_table,
+    notes,
+    players,
+    short,
+    turned,
+)
 from xaisvc.evaluation import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xaisvc.engine.quality.result import QualityReport
     from xaisvc.engine.quality.tables import Grid
     from xaisvc.evaluation import Metric
@@ -29,6 +40,7 @@ th:first-child,td:first-child{text-align:left} figure{display:inline-block;width
 """
 FEW: Final = 5
 """Methods that fit beside each other."""
+_KINDS: Final[Mapping[str, Literal["reference", "null"]]] = {"reference": "reference", "null": "null"}
 _GROUPS: Final = {
     "accuracy": "How far the values are from the true ones.",
     "faithfulness": "Whether the values say what the model does when features are taken away.",
@@ -92,11 +104,11 @@ def _summary(report: QualityReport) -> Grid:
 
 
 def _head(report: QualityReport) -> Markup:
-    return Markup("<p>Output <b>{}</b> in {}; {} rows, {} features, {} background rows; seed {}; {}; {}.</p>{}").format(
+    return Markup("<p>Output <b>{}</b> in {}; {} rows, {}, {} background rows; seed {}; {}; {}.</p>{}").format(
         report.output,
         report.space,
         f"{report.rows:,}",
-        report.features,
+        players(report),
         f"{report.background_rows:,}",
         report.settings["seed"],
         report.machine["processor"],
@@ -128,7 +140,9 @@ def _reading(report: QualityReport) -> Markup:
             "<p>Square brackets hold 95 % intervals over rows: what other rows of the same kind would give. Methods "
             "that explained fewer rows have wider ones. <b>random</b> is an explanation that means nothing: the "
             "reference values of each row, shuffled. A score near its own says nothing about a method, whatever its "
-            "size.</p>"
+            "size. <b>reference</b> are the values that errors are measured against: what the metrics say of true "
+            "Shapley values, or of the best that could be had. A score that is better than theirs says that the metric "
+            "likes something else than they are.</p>"
         )
     ]
     if reference is not None:
@@ -167,13 +181,20 @@ def _errors(report: QualityReport) -> Markup:
                 for one in report.errors
                 if one.method == name and one.error.value > 0
             ),
+            dots=tuple(
+                (one.evaluations_per_row, seed)
+                for one in report.errors
+                if one.method == name and len(one.seeds) > 1
+                for seed in one.seeds
+            ),
         )
         for name in names
     ]
     exact = [name for name in names if all(one.error.value == 0 for one in report.errors if one.method == name)]
     said = Markup(
         "<p>Relative error of the values against model rows scored for each row. Lower and further left is better. "
-        "{}</p>"
+        "Bars are 95 % intervals over rows; small circles are single seeds, and the line is the root of their mean "
+        "square. {}</p>"
     ).format(f"Exact, so not drawn: {', '.join(exact)}." if exact else "")
     chart = line_chart(
         [line for line in lines if line.points],
@@ -204,7 +225,7 @@ def _curves(report: QualityReport) -> Markup:
                 if found is not None:
                     heights = found.insertion if kind == "insertion" else found.deletion
                     points = tuple((x, y, None, None) for x, y in zip(found.shares, heights, strict=True))
-                    lines.append(Line(method.name, points, is_null=method.kind == "null"))
+                    lines.append(Line(method.name, points, kind=_KINDS.get(method.kind, "method")))
             parts.append(
                 line_chart(
                     lines,

@@ -18,7 +18,7 @@ import numpy as np
 
 from xaisvc.bundles import load_bundle
 from xaisvc.engine.machine import describe_machine, describe_versions
-from xaisvc.engine.quality.assembly import assemble
+from xaisvc.engine.quality.assembly import BESIDE, assemble
 from xaisvc.engine.quality.measuring import (
     errors_step,
     main_step,
@@ -42,7 +42,7 @@ from xaisvc.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -84,6 +84,7 @@ class QualityRequest:
         seed: Of everything random.
         threads: Threads; all CPUs that the process may use by default.
         device: Where to run the model.
+        players: Who shares the credit: `features`, `concepts`, `clusters`, or names to features.
     """
 
     methods: tuple[str, ...] = ("default",)
@@ -94,6 +95,7 @@ class QualityRequest:
     seed: int = 0
     threads: int | None = None
     device: Device = "cpu"
+    players: str | Mapping[str, Sequence[str]] = "features"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +168,11 @@ def measure_quality(  # noqa: PLR0913 - what is measured, and what is taken from
     start = clock()
     end = float("inf") if request.minutes is None else start + 60.0 * request.minutes
     threads = request.threads or usable_cpus()
-    subject = open_subject(loaded, request.output, threads=threads, device=request.device, clock=clock)
+    subject = open_subject(
+        loaded, request.output, threads=threads, device=request.device, clock=clock, players=request.players
+    )
     if len(subject.problem.players) < LEAST_PLAYERS:
-        raise InvalidRequestError.of("bundle", "it has one feature, which gets all credit: there is nothing to measure")
+        raise InvalidRequestError.of("bundle", "it has one player, which gets all credit: there is nothing to measure")
     budget = request.budget or max(LEAST_BUDGET, 1 << (PER_PLAYER * len(subject.problem.players) - 1).bit_length())
     shop = Workshop(
         bundle=loaded,
@@ -192,6 +196,7 @@ def measure_quality(  # noqa: PLR0913 - what is measured, and what is taken from
         "seed": request.seed,
         "threads": threads,
         "device": request.device,
+        "players": request.players if isinstance(request.players, str) else dict(request.players),
     }
     versions = describe_versions(PACKAGES)
     steps = Steps.open(folder, {"digests": digests, **settings, "versions": versions}, resume=resume)
@@ -237,7 +242,8 @@ class _Course:
         """Does what time allows; what is missing was not reached."""
         found: dict[str, dict[str, object]] = {}
         names = [method.name for method in self.methods]
-        everything = ["signal", "reference", *(f"method {name}" for name in names), "null random"]
+        everything = ["signal", "reference", *(f"method {name}" for name in names)]
+        everything += [f"beside {name}" for name in BESIDE]
         later = [kind for kind in LATER if kind != "retraining" or labelled is not None]
         everything += [f"{kind} {name}" for kind in later for name in names]
         by_name = {method.name: method for method in self.methods}
@@ -254,10 +260,10 @@ class _Course:
             exact = bool(found.get(f"method {name}", {}).get("exact"))
             if kind == "signal" and labelled is not None:
                 found[step] = self._done(step, partial(signal_step, self.shop, *labelled))
-            elif kind == "reference":
+            elif step == "reference":
                 found[step] = self._done(step, self._reference)
-            elif kind == "null":
-                found[step] = self._done(step, self._random)
+            elif kind == "beside":
+                found[step] = self._done(step, partial(self._beside, name))
             elif kind == "retraining":
                 values = np.array(found[f"method {name}"]["values"], dtype=np.float64)
                 found[step] = self._done(step, partial(retraining_step, self.shop, self.labels, values))
@@ -284,15 +290,18 @@ class _Course:
             "squares": (truth.values**2).sum(axis=1).tolist(),
         }
 
-    def _random(self) -> dict[str, object]:
-        """Each row's reference values in another order: they add up and mean nothing."""
+    def _beside(self, name: str) -> dict[str, object]:
+        """What the metrics say of the reference values, and of each row's in another order, which mean nothing."""
         truth = self.shop.truth
-        values = generator(self.shop.seed, "null").permuted(truth.values, axis=1)
+        values, is_random = truth.values, name == "random"
+        if is_random:
+            values = generator(self.shop.seed, "null").permuted(values, axis=1)
         base = self.shop.outputs[: len(values)] - values.sum(axis=1)
         return {
             "n_rows": len(values),
-            "detail": "the reference values of each row, shuffled",
-            **of_values(self.shop, values, base, shapley=True),
+            "exact": truth.exact and not is_random,
+            "detail": "the reference values of each row, shuffled" if is_random else truth.method,
+            **of_values(self.shop, values, base, shapley=is_random),
         }
 
     def _done(self, step: str, make: Callable[[], dict[str, object]]) -> dict[str, object]:

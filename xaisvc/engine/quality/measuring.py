@@ -14,7 +14,7 @@ from xaisvc.engine.quality.retraining import retrained
 from xaisvc.engine.quality.subject import with_copy, with_noise
 from xaisvc.engine.quality.workshop import REMOVAL_ROWS, REPLACEMENTS, generator
 from xaisvc.errors import XaisvcError
-from xaisvc.evaluation import METRICS, Evidence, Measure, Neighbours, curve, relative_error
+from xaisvc.evaluation import METRICS, Evidence, Neighbours, curve, relative_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from xaisvc.engine.quality.method import Attributed, QualityMethod
     from xaisvc.engine.quality.workshop import Workshop
+    from xaisvc.evaluation import Measure, RowScores
 
     Floats = NDArray[np.float64]
+    Measured = dict[str, tuple[Measure, RowScores]]
 
 STABILITY_ROWS: Final = 64
 SAMPLED_ROWS: Final = 32
@@ -99,18 +101,18 @@ def of_values(shop: Workshop, values: Floats, base_values: Floats, *, shapley: b
             "insertion": [0.0, *inserted, 1.0],
             "deletion": [1.0, *deleted, 0.0],
         }
-    return {"measures": {key: _fields(one) for key, one in found.items()}, "curves": curves}
+    return {**_told(found), "curves": curves}
 
 
-def measures(shop: Workshop, evidence: Evidence, parts: Iterable[str], *, suffix: str = "") -> dict[str, Measure]:
-    """Every metric that needs one of some parts, with its interval."""
-    found = {}
+def measures(shop: Workshop, evidence: Evidence, parts: Iterable[str], *, suffix: str = "") -> Measured:
+    """Every metric that needs one of some parts, with its interval and what it rests on."""
+    found: Measured = {}
     wanted = set(parts)
     for metric in METRICS.values():
         scores = metric.of(evidence) if metric.part in wanted else None
         number = None if scores is None else shop.interval(scores)
-        if number is not None:
-            found[metric.id + suffix] = number
+        if scores is not None and number is not None:
+            found[metric.id + suffix] = number, scores
     return found
 
 
@@ -125,11 +127,14 @@ def retraining_step(shop: Workshop, labels: Floats, values: Floats) -> dict[str,
     count = len(values)
     if count < RETRAINED_ROWS:
         why = f"remove and retrain: {count} explained rows are too few to train on; {RETRAINED_ROWS} are needed"
-        return {"measures": {}, "notes": [why]}
+        return {**_told({}), "notes": [why]}
     outputs = shop.outputs[:count]
-    losses = retrained(shop, labels[:count], values)
-    evidence = Evidence(values=values, base_values=outputs - values.sum(axis=1), outputs=outputs, retrained=losses)
-    return {"measures": {key: _fields(one) for key, one in measures(shop, evidence, ("retrained",)).items()}}
+    bare = Evidence(values=values, base_values=outputs - values.sum(axis=1), outputs=outputs)
+    found: Measured = {}
+    for variant, losses in retrained(shop, labels[:count], values).items():
+        suffix = f"@{variant}" if variant else ""
+        found.update(measures(shop, replace(bare, retrained=losses), ("retrained",), suffix=suffix))
+    return _told(found)
 
 
 def stability_step(shop: Workshop, method: QualityMethod, *, exact: bool) -> dict[str, object]:
@@ -175,7 +180,7 @@ def stability_step(shop: Workshop, method: QualityMethod, *, exact: bool) -> dic
         again=np.stack([np.array(alone), turned[:few]]),
     )
     found.update(measures(shop, evidence, ("again",)))
-    return {"measures": {key: _fields(one) for key, one in found.items()}, "notes": notes}
+    return {**_told(found), "notes": notes}
 
 
 def robustness_step(shop: Workshop, method: QualityMethod) -> dict[str, object]:
@@ -184,7 +189,7 @@ def robustness_step(shop: Workshop, method: QualityMethod) -> dict[str, object]:
     rows, budget = shop.rows.take(slice(0, n)), _budget(shop, method)
     outputs = shop.outputs[:n]
     first = method.attribute(shop.subject, rows, budget, shop.seed, shop.cancel)
-    found: dict[str, Measure] = {}
+    found: Measured = {}
     notes: list[str] = []
     with _noting(notes, "the randomised model"):
         values = method.attribute(shop.randomised, rows, budget, shop.seed, shop.cancel).values
@@ -217,11 +222,11 @@ def robustness_step(shop: Workshop, method: QualityMethod) -> dict[str, object]:
                 original=original,
             )
             found.update(measures(shop, evidence, ("copied",)))
-    return {"measures": {key: _fields(one) for key, one in found.items()}, "notes": notes}
+    return {**_told(found), "notes": notes}
 
 
 def errors_step(shop: Workshop, method: QualityMethod) -> dict[str, object]:
-    """Relative error at several budgets, and the scores behind it for contests on the same rows."""
+    """Relative error at several budgets and with several seeds, and the scores behind it for contests on these rows."""
     if not method.is_shapley:
         return {"points": []}
     slow = shop.affordable(method, len(shop.rows)) < STABILITY_ROWS
@@ -232,15 +237,20 @@ def errors_step(shop: Workshop, method: QualityMethod) -> dict[str, object]:
     for budget in budgets:
         with suppress(XaisvcError):
             found = method.attribute(shop.subject, rows, budget, shop.seed, shop.cancel)
-            scores = relative_error(found.values, truth)
-            error = shop.interval(scores)
-            if error is not None and scores.denominators is not None:
+            tries = [relative_error(found.values, truth)]
+            for seed in range(1, 1 if found.exact else SEEDS):
+                again = method.attribute(shop.subject, rows, budget, shop.seed + seed, shop.cancel)
+                tries.append(relative_error(again.values, truth))
+            squares = np.mean([one.numerators for one in tries], axis=0)
+            error = shop.interval(replace(tries[0], numerators=squares))
+            if error is not None:
                 points.append(
                     {
                         "budget": budget,
                         "evaluations_per_row": found.evaluations,
                         "error": _fields(error),
-                        "squares": scores.numerators.tolist(),
+                        "seeds": [one.value() for one in tries],
+                        "squares": squares.tolist(),
                     }
                 )
         if shop.cancel():
@@ -255,9 +265,7 @@ def found_exact(points: list[dict[str, object]]) -> bool:
     return bool(points) and float(str(points[-1]["evaluations_per_row"])) <= 1.0
 
 
-def _of_parts(
-    shop: Workshop, first: Attributed, outputs: Floats, parts: dict[str, Floats | Neighbours]
-) -> dict[str, Measure]:
+def _of_parts(shop: Workshop, first: Attributed, outputs: Floats, parts: dict[str, Floats | Neighbours]) -> Measured:
     bare = Evidence(values=first.values, base_values=first.base_values, outputs=outputs)
     evidence = replace(bare, **cast("dict[str, Any]", parts))
     return measures(shop, evidence, tuple(parts))
@@ -286,6 +294,26 @@ def _repeated(shop: Workshop, method: QualityMethod) -> int:
 def _budget(shop: Workshop, method: QualityMethod) -> int | None:
     """Coalitions for what estimates Shapley values; others keep their own default."""
     return shop.budget if method.is_sampled and method.is_shapley else None
+
+
+def _told(found: Measured) -> dict[str, object]:
+    """Numbers with their intervals, and the rows' scores behind them."""
+    return {
+        "measures": {key: _fields(number) for key, (number, _) in found.items()},
+        "scores": {
+            key: {
+                "numerators": _digits(scores.numerators),
+                "denominators": None if scores.denominators is None else _digits(scores.denominators),
+                "shape": scores.shape,
+            }
+            for key, (_, scores) in found.items()
+        },
+    }
+
+
+def _digits(scores: Floats) -> list[float]:
+    """Five significant digits: intervals leave fewer."""
+    return [float(f"{one:.5g}") for one in scores.tolist()]
 
 
 def _fields(one: Measure) -> dict[str, object]:

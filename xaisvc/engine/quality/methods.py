@@ -40,7 +40,9 @@ class OwnMethod:
         """See `QualityMethod`."""
         wanted = budget if self.is_sampled else None
         if subject.calls is not None:
-            choices = Choices(method=self.name, players="features", budget=wanted, seed=seed, space=None, cancel=cancel)
+            choices = Choices(
+                method=self.name, players=subject.players, budget=wanted, seed=seed, space=None, cancel=cancel
+            )
             found = subject.calls.whole(rows, [subject.output], choices)[0].attribution
         else:
             settings = Settings(

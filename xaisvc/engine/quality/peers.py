@@ -5,11 +5,13 @@ They take matrices, so categories are numbered for them and turned back before t
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
+from xaisvc.engine.interruption import Interruptible, Wanted
 from xaisvc.engine.quality.method import Attributed
 from xaisvc.errors import MethodNotApplicableError
 from xaisvc.types import Table
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Column
 
     Floats = NDArray[np.float64]
-    Run = Callable[["_Matrices", Floats, int, int], Floats]
+    Run = Callable[["MatrixModel", Floats, int, int], Floats]
 
 PEER_ROWS: Final = 16
 LIME_SAMPLES: Final = 5000
@@ -32,11 +34,17 @@ DEFAULT_COALITIONS: Final = 256
 _NEVER_EARLY: Final = 1e-12
 
 
-class _Matrices:
-    """The model and its background for a package that knows matrices only; counts the rows that the model scored."""
+class MatrixModel:
+    """The model and its background for a package that knows matrices only.
 
-    def __init__(self, subject: Subject, rows: Table) -> None:
-        self._model = subject.problem.model
+    Attributes:
+        background: Rows that stand in, as numbers; float64, (b, p).
+        categories: Columns that hold the numbers of categories.
+        rows_scored: Rows that the model was asked about.
+    """
+
+    def __init__(self, subject: Subject, rows: Table, cancel: Callable[[], bool]) -> None:
+        self._model = Interruptible(subject.problem.model, Wanted(cancel))
         self._names = subject.problem.background.feature_ids
         self._levels: dict[str, list[str]] = {}
         for name in self._names:
@@ -80,7 +88,7 @@ class PeerMethod:
     Attributes:
         name: See `QualityMethod`; so are the others.
         package: See `QualityMethod`.
-        run: Explains the rows of a matrix: model, rows, budget, seed to values, (n, p).
+        run: Explains the rows of a matrix: `MatrixModel`, rows, budget, seed to values, (n, p).
     """
 
     name: str
@@ -92,23 +100,27 @@ class PeerMethod:
     kind: Kind = "peer"
 
     def attribute(
-        self,
-        subject: Subject,
-        rows: Table,
-        budget: int | None,
-        seed: int,
-        cancel: Callable[[], bool],  # noqa: ARG002 - other packages cannot be stopped
+        self, subject: Subject, rows: Table, budget: int | None, seed: int, cancel: Callable[[], bool]
     ) -> Attributed:
-        """See `QualityMethod`."""
+        """See `QualityMethod`. Other packages know no end, so the model itself stops answering."""
         if any(len(owned) > 1 for owned in subject.problem.players.members):
             raise MethodNotApplicableError.of("method", f"'{self.name}' explains single features only")
-        matrices = _Matrices(subject, rows)
+        matrices = MatrixModel(subject, rows, cancel)
         try:
-            values = self.run(matrices, matrices.encoded(rows), budget or DEFAULT_COALITIONS, seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a package says of itself on the way is not asked here
+                values = self.run(matrices, matrices.encoded(rows), budget or DEFAULT_COALITIONS, seed)
+            values = np.asarray(values, dtype=np.float64)
         except ModuleNotFoundError as error:
             raise MethodNotApplicableError.of(
                 "method", f"'{self.name}' needs the package '{error.name}', which is not installed"
             ) from None
+        wanted = len(rows), len(subject.problem.players)
+        if values.shape != wanted or not np.isfinite(values).all():
+            raise MethodNotApplicableError.of(
+                "method",
+                f"'{self.name}' gave values of shape {values.shape}, not {wanted}, or some that are no numbers",
+            )
         evaluations = matrices.rows_scored / max(len(rows), 1)
         base = np.full(len(rows), float(matrices(matrices.background).mean()))
         return Attributed(
@@ -116,7 +128,7 @@ class PeerMethod:
         )
 
 
-def _shap_kernel(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+def _shap_kernel(model: MatrixModel, rows: Floats, budget: int, seed: int) -> Floats:
     import shap  # noqa: PLC0415 - heavy: loaded when used
 
     np.random.seed(seed)  # noqa: NPY002, TID251 - the package draws from numpy's global state
@@ -124,7 +136,7 @@ def _shap_kernel(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floa
     return np.asarray(explainer.shap_values(rows, nsamples=budget, l1_reg=False, silent=True), np.float64)
 
 
-def _shap_permutation(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+def _shap_permutation(model: MatrixModel, rows: Floats, budget: int, seed: int) -> Floats:
     import shap  # noqa: PLC0415 - heavy: loaded when used
 
     np.random.seed(seed)  # noqa: NPY002, TID251 - the package draws from numpy's global state
@@ -135,7 +147,7 @@ def _shap_permutation(model: _Matrices, rows: Floats, budget: int, seed: int) ->
     return np.asarray(found.values, np.float64)
 
 
-def _lime(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+def _lime(model: MatrixModel, rows: Floats, budget: int, seed: int) -> Floats:
     from lime.lime_tabular import LimeTabularExplainer  # noqa: PLC0415 - heavy: loaded when used
 
     explainer = LimeTabularExplainer(
@@ -154,7 +166,7 @@ def _lime(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
     return values
 
 
-def _shapiq(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+def _shapiq(model: MatrixModel, rows: Floats, budget: int, seed: int) -> Floats:
     import shapiq  # noqa: PLC0415 - heavy: loaded when used
 
     background: Any = model.background
@@ -167,7 +179,7 @@ def _shapiq(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
     return values
 
 
-def _lightshap(model: _Matrices, rows: Floats, budget: int, seed: int) -> Floats:
+def _lightshap(model: MatrixModel, rows: Floats, budget: int, seed: int) -> Floats:
     import lightshap  # noqa: PLC0415 - heavy: loaded when used
 
     found = lightshap.explain_any(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from xaisvc.evaluation import Measure
 
-FORM: Final = 1
+FORM: Final = 2
 """Of the JSON. Reports of another form are not read."""
 KIND: Final = "xaisvc quality report"
 
@@ -35,12 +35,28 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What a measure rests on, row by row, so that two reports on the same rows can be compared row by row.
+
+    Attributes:
+        numerators: See `xaisvc.evaluation.RowScores`; None where the metric has no meaning for a row.
+        denominators: The same; None for a mean.
+        shape: The same.
+    """
+
+    numerators: tuple[float | None, ...]
+    denominators: tuple[float | None, ...] | None
+    shape: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodQuality:
     """What was measured of one method.
 
     Attributes:
         name: Its name.
-        kind: `ours`, `peer`, or `null` for what stands beside methods so that scores can be judged.
+        kind: `ours`, `peer`, or for what stands beside methods so that scores can be judged: `reference` for the values
+            that errors are measured against and `null` for values that mean nothing.
         package: The package it comes from.
         outcome: Whether it was measured.
         why: The reason, unless it was measured.
@@ -55,6 +71,7 @@ class MethodQuality:
         peak_memory_mib: Most memory of the process while it ran.
         measures: Metric to its number; metrics that need replaced values as `metric@background` and
             `metric@conditional`.
+        scores: What each measure rests on, with five significant digits.
         curves: Replacement to its curves.
         notes: What could not be measured of it, and why.
     """
@@ -74,6 +91,7 @@ class MethodQuality:
     ready_s: float | None = None
     peak_memory_mib: float | None = None
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -86,13 +104,15 @@ class ErrorPoint:
         method: Its name.
         budget: Coalitions per row.
         evaluations_per_row: Model rows scored for each row.
-        error: Relative error against the reference.
+        error: Relative error against the reference, squares averaged over the seeds; its interval is over rows.
+        seeds: The relative error with each seed; one for a method that knows no seed.
     """
 
     method: str
     budget: int
     evaluations_per_row: float
     error: Measure
+    seeds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +198,7 @@ class QualityReport:
         digests: SHA-256 of the bundle's parts, and a digest of the rows.
         rows: Rows at hand.
         features: Players.
+        players: Who they are: `features`, `concepts`, `clusters` or `custom`.
         background_rows: b.
         settings: As asked for.
         reference: What errors are measured against; None if there is none.
@@ -199,6 +220,7 @@ class QualityReport:
     digests: Mapping[str, str]
     rows: int
     features: int
+    players: str
     background_rows: int
     settings: Mapping[str, object]
     reference: Reference | None

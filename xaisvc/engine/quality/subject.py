@@ -17,7 +17,7 @@ from xaisvc.runtimes import OrtRuntime
 from xaisvc.types import AdditiveModel, LinearTerm, Players, Problem, Table, TreeTerm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,6 +38,7 @@ class Subject:
         output: Id of the output.
         digest: Of the model, for seeds.
         threads: Threads that methods may use.
+        players: Who shares the credit, as a call names it.
         calls: Carries out calls as the service does; None for a problem that is no bundle's own.
         clock: Monotonic clock in seconds.
     """
@@ -46,6 +47,7 @@ class Subject:
     output: str
     digest: str
     threads: int
+    players: str | Mapping[str, Sequence[str]] = "features"
     calls: Calls | None = None
     clock: Callable[[], float] = field(default=time.monotonic)
 
@@ -56,8 +58,14 @@ class Subject:
         return tuple(tuple(places[feature] for feature in owned) for owned in self.problem.players.members)
 
 
-def open_subject(
-    bundle: Bundle, output: str | None, *, threads: int, device: Device, clock: Callable[[], float]
+def open_subject(  # noqa: PLR0913 - what is explained, and with what
+    bundle: Bundle,
+    output: str | None,
+    *,
+    threads: int,
+    device: Device,
+    clock: Callable[[], float],
+    players: str | Mapping[str, Sequence[str]] = "features",
 ) -> Subject:
     """Loads a bundle.
 
@@ -67,18 +75,26 @@ def open_subject(
         threads: Threads that methods may use.
         device: Where to run the model.
         clock: Monotonic clock in seconds.
+        players: Who shares the credit: `features`, `concepts`, `clusters`, or names to features.
 
     Raises:
         NotFoundError: If there is no such output.
+        InvalidRequestError: If there are no such players.
         BundleError: If the model cannot be loaded.
     """
     loaded = LoadedBundle(bundle, OrtRuntime(), device, threads=threads)
     calls = Calls(loaded, Surroundings(), threads=threads, memory_limit_bytes=DEFAULT_MEMORY_LIMIT_BYTES, watch=False)
-    target, problem, _ = calls.prepare(
-        output, Choices(method="auto", players="features", budget=None, seed=0, space=None)
-    )
+    target, problem, _ = calls.prepare(output, Choices(method="auto", players=players, budget=None, seed=0, space=None))
+    if players != "features":  # clusters are found in the background: halves of it must not find others
+        players = dict(zip(problem.players.names, problem.players.members, strict=True))
     return Subject(
-        problem=problem, output=target.id, digest=bundle.digests.model, threads=threads, calls=calls, clock=clock
+        problem=problem,
+        output=target.id,
+        digest=bundle.digests.model,
+        threads=threads,
+        players=players,
+        calls=calls,
+        clock=clock,
     )
 
 

@@ -26,8 +26,7 @@ KEY_MEASURES: Final = (
 """Measures of the main table with their headings."""
 INTERVALS: Final = (
     "Square brackets: 95 % intervals over rows. `random` stands for an explanation that means nothing: a score near "
-    "its "
-    "own says nothing about a method."
+    "its own says nothing about a method. `reference` are the values that errors are measured against."
 )
 ROUNDING: Final = 1e-5
 """Relative errors below this are those of float32 models, not of methods."""
@@ -151,7 +150,7 @@ def markdown(report: QualityReport) -> str:
     """The report's summary as Markdown."""
     reference = report.reference
     place = (
-        f"Output `{report.output}` in {report.space}, {report.rows:,} rows, {report.features} features, "
+        f"Output `{report.output}` in {report.space}, {report.rows:,} rows, {players(report)}, "
         f"{report.background_rows:,} background rows, seed {report.settings['seed']}. {report.machine['processor']}, "
         f"{report.settings['threads']} threads, {report.date}."
     )
@@ -181,6 +180,11 @@ def markdown(report: QualityReport) -> str:
     if left:
         lines += ["", "## What could not be measured", "", *(f"- {note}" for note in left)]
     return "\n".join(lines) + "\n"
+
+
+def players(report: QualityReport) -> str:
+    """How many share the credit, and what they are."""
+    return f"{report.features} {'groups of features' if report.players == 'custom' else report.players}"
 
 
 def notes(report: QualityReport) -> tuple[str, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
+from xaisvc.engine.interruption import Interruptible, Wanted
 from xaisvc.engine.quality.donors import ConditionalReplacement
 from xaisvc.engine.quality.methods import METHODS_BY_NAME
 from xaisvc.engine.quality.subject import open_subject, with_background, with_other_model
+from xaisvc.engine.quality.tree_hybrids import TreeHybrids
 from xaisvc.errors import XaisvcError
 from xaisvc.evaluation import (
     BackgroundReplacement,
@@ -211,13 +213,16 @@ class Workshop:
             "background": BackgroundReplacement.of(len(some), len(background), DRAWS, rng),
             "conditional": ConditionalReplacement.of(some, background, self.subject.members, DRAWS, rng),
         }
+        check = Wanted(self.cancel)
+        hybrids = TreeHybrids.of(self.subject.problem, some, self.threads, check)
         return {
             name: Removal(
-                model=self.subject.problem.model,
+                model=Interruptible(self.subject.problem.model, check),
                 rows=some,
                 background=background,
                 members=self.subject.members,
                 replacement=replacement,
+                hybrids=hybrids,
             )
             for name, replacement in made.items()
         }
@@ -251,13 +256,7 @@ class Workshop:
         """
         c, p = values.shape
         removal = self._removals[replacement]
-        some = Removal(
-            model=removal.model,
-            rows=self.rows.take(slice(0, c)),
-            background=removal.background,
-            members=removal.members,
-            replacement=removal.replacement,
-        )
+        some = replace(removal, rows=self.rows.take(slice(0, c)))
         counts = step_counts(p, STEPS)
         empty = self._empty[replacement][:c]
         towards = top_masks(importance_towards(values, self.outputs[:c], empty), counts)
@@ -295,7 +294,14 @@ class Workshop:
         return self._open(with_other_model(self.bundle, model))
 
     def _open(self, bundle: Bundle) -> Subject:
-        return open_subject(bundle, self.subject.output, threads=self.threads, device=self.device, clock=self.clock)
+        return open_subject(
+            bundle,
+            self.subject.output,
+            threads=self.threads,
+            device=self.device,
+            clock=self.clock,
+            players=self.subject.players,
+        )
 
     def neighbours(self, n_rows: int, per_row: int) -> Table:
         """Rows close to the first ones: numeric features moved a little, within what the background has seen.

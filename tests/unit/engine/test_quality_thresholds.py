@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from xaisvc.engine.quality.thresholds import check_thresholds
+from xaisvc.errors import InvalidRequestError
+
+
+def measure(value: float, half: float) -> dict[str, float | int]:
+    return {"value": value, "low": value - half, "high": value + half, "n_rows": 50}
+
+
+def report(**measures: dict[str, float | int]) -> dict[str, Any]:
+    return {
+        "settings": {"seed": 0},
+        "signal": {"strength": "weak"},
+        "methods": [{"name": "auto", "measures": measures, "scores": {}}],
+    }
+
+
+def test_thresholds_that_are_kept_and_that_are_not() -> None:
+    found = report(relative_error=measure(0.05, 0.02), insertion_area=measure(0.9, 0.2))
+    bounds: dict[str, Any] = {
+        "methods": {"auto": {"relative_error": {"at_most": 0.06}, "insertion_area": {"at_least": 0.8}}},
+        "signal": "weak",
+    }
+    assert check_thresholds(found, bounds) == ()
+
+    # with `surely` the ends of the intervals count: 0.07 and 0.7
+    breaches = check_thresholds(found, {**bounds, "surely": True})
+    assert [(one.measure, one.bound, one.found) for one in breaches] == [
+        ("relative_error", "at most 0.06", "0.07"),
+        ("insertion_area", "at least 0.8", "0.7"),
+    ]
+
+
+def test_what_was_not_measured_is_not_kept() -> None:
+    bounds = {"methods": {"kernel": {"relative_error": {"at_most": 1.0}}}, "signal": "strong"}
+    breaches = check_thresholds(report(), bounds)
+
+    assert [(one.method, one.found) for one in breaches] == [("kernel", None), ("the model", "weak")]
+    without = deepcopy(report())
+    without["signal"] = None
+    assert check_thresholds(without, {"methods": {}, "signal": "weak"})[0].found is None
+
+
+def test_exact_methods_do_not_depend_on_seeds() -> None:
+    bounds = {"methods": {"auto": {"seed_spread": {"at_most": 0.01}, "budget_spread": {"at_most": 0.01}}}}
+    found = report()
+    assert len(check_thresholds(found, bounds)) == 2
+
+    found["methods"][0]["exact"] = True
+    assert check_thresholds(found, bounds) == ()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({}, "must hold `methods`"),
+        ({"methods": {}, "bounds": 1}, "thresholds.bounds: is not known"),
+        (
+            {"methods": {"auto": {"faith": {"at_least": 1}}}},
+            "methods.auto.faith: is no measure; use one of: relative_error",
+        ),
+        ({"methods": {"auto": {"entropy": {"below": 1}}}}, "must hold at_least, at_most or over_random with"),
+        ({"methods": {"auto": {"entropy": {"at_most": "1"}}}}, "methods.auto.entropy.at_most: must be a number"),
+        (
+            {"methods": {"auto": {"entropy": {"over_random": 0.1}}}},
+            "over_random: has no meaning: no direction of it is",
+        ),
+        ({"methods": {}, "signal": "some"}, "signal: 'some' is not one of none, weak, strong"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(bounds: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidRequestError, match=words):
+        check_thresholds(report(), bounds)
+
+
+def test_a_score_must_be_better_than_that_of_values_that_mean_nothing() -> None:
+    found = report(faithfulness_correlation=measure(0.9, 0.1), deletion_area=measure(0.4, 0.1))
+    own = {"faithfulness_correlation": [0.9, 0.8, 1.0, 0.9], "deletion_area": [0.2, 0.6, 0.4, 0.4]}
+    null = {"faithfulness_correlation": [0.6, 0.8, 0.6, 0.8], "deletion_area": [0.6, 0.6, 0.6, 0.6]}
+    for method, scores in (("auto", own), ("random", null)):
+        one = found["methods"][0] if method == "auto" else {"name": "random", "measures": {}}
+        one["scores"] = {
+            key: {"numerators": rows, "denominators": None, "shape": "plain"} for key, rows in scores.items()
+        }
+        found["methods"] = [found["methods"][0], one][: 1 if method == "auto" else 2]
+
+    # 0.9 is 0.2 above 0.7; 0.4 is 0.2 below 0.6, and lower is better
+    at = {"over_random": 0.15}
+    bounds: dict[str, Any] = {"methods": {"auto": {"faithfulness_correlation": at, "deletion_area": at}}}
+    assert check_thresholds(found, bounds) == ()
+    more = {"over_random": 0.25}
+    breaches = check_thresholds(found, {"methods": {"auto": {"faithfulness_correlation": more, "deletion_area": more}}})
+    assert [(one.bound, one.found) for one in breaches] == [("better than random by 0.25", "0.2")] * 2
+    # row by row it is 0 to 0.4, so four rows cannot be sure of 0.15
+    assert len(check_thresholds(found, {**bounds, "surely": True})) == 2
+    assert check_thresholds(found, {"methods": {"lime": {"deletion_area": at}}})[0].found is None
