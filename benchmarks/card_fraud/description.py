@@ -40,6 +40,21 @@ _OUT_OF_SCOPE: Final = (
     "Any real payment. Customers, shops, payments and thefts are made up by a program; the share of fraud is many "
     "times that of a real bank, and no figure of this bundle says anything about real fraud. Not for money laundering."
 )
+_DUTCH: Final = {
+    "owner": "Afdeling kaartfraude (gesimuleerd)",
+    "purpose": (
+        "GESIMULEERDE GEGEVENS. Laat zien hoe fraudemeldingen worden uitgelegd. Schat de kans dat een kaartbetaling "
+        "niet door de klant is gedaan, uit wat een bank op dat moment weet."
+    ),
+    "out_of_scope": (
+        "Elke echte betaling. Klanten, winkels, betalingen en diefstallen zijn door een programma verzonnen; het "
+        "aandeel fraude is vele malen dat van een echte bank, en geen cijfer van dit model zegt iets over echte "
+        "fraude. Niet voor witwassen."
+    ),
+}
+_AUDIENCES: Final = ("data_scientist", "business_manager", "fraud_analyst")
+"""A letter or a card about an alert, and even that there is none, would tell the person paying of the alert."""
+
 _NOTES: Final = (
     "Model: LightGBM with {trees} trees of 15 leaves; numbers as they are, categories one-hot encoded, all inside the "
     "ONNX graph. Trained on {n_train:,} simulated payments of {train_first} to {train_last}; area under the ROC curve "
@@ -86,6 +101,9 @@ def describe(
         out_of_scope=_OUT_OF_SCOPE,
         notes=_NOTES.format(threshold=THRESHOLD, **figures),
         languages=("en", "nl"),
+        texts={"nl": _DUTCH},
+        row_labels={"en": "payments", "nl": "betalingen"},
+        audiences=_AUDIENCES,
         outputs=(output,),
         concepts=tuple(Concept(id=entry["id"], labels=entry["label"]) for entry in codebook["concepts"]),
         features=tuple(_feature(entry, background) for entry in codebook["features"]),

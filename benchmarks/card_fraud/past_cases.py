@@ -34,6 +34,21 @@ FINDINGS: Final = {
     "cloned_card": "Copy of the card used abroad",
     "quiet_misuse": "Stored card data used by others",
 }
+FINDINGS_NL: Final = {
+    "usual": "De klant deed de betaling",
+    "travel": "De klant is op reis",
+    "sales": "De klant kocht in de uitverkoop",
+    "shopping_day": "De klant winkelde in meer winkels",
+    "big_purchase": "De klant kocht iets duurs",
+    "new_device": "De klant gebruikte een ander apparaat",
+    "in_app": "De klant kocht iets in een spel",
+    "stolen_card": "Kaart gestolen",
+    "skimmed_shop": "Kaart gekopieerd in deze winkel",
+    "takeover": "Iemand anders zat in de rekening",
+    "card_testing": "Kaartnummers uitgeprobeerd",
+    "cloned_card": "Kopie van de kaart gebruikt in het buitenland",
+    "quiet_misuse": "Bewaarde kaartgegevens gebruikt door anderen",
+}
 MOST_OF_AN_OUTCOME: Final = 250
 
 
@@ -104,4 +119,5 @@ def closed_cases(
     cases["case:closed"] = [START + timedelta(days=int(day)) for day in found.closed]
     cases["case:reference"] = [f"SIM-{number:04d}" for number in range(1, len(found) + 1)]
     cases["case:finding"] = [FINDINGS[name] for name in story]
+    cases["case:finding:nl"] = [FINDINGS_NL[name] for name in story]
     return cases

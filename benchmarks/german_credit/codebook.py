@@ -39,6 +39,7 @@ class FeatureEntry(TypedDict):
     sensitivity: str
     unit: NotRequired[str]
     concept: NotRequired[str]
+    origin: NotRequired[dict[str, str]]
     change: NotRequired[ChangeEntry]
     categories: NotRequired[list[CategoryEntry]]
     true_value: NotRequired[str]
@@ -55,6 +56,7 @@ class Codebook(TypedDict):
     """Everything in codebook.yaml."""
 
     concepts: list[ConceptEntry]
+    origins: list[dict[str, str]]
     features: list[FeatureEntry]
 
 

@@ -14,6 +14,7 @@ from xaisvc.types import (
     Feature,
     Kind,
     Output,
+    SelectionRule,
     Sensitivity,
     Space,
     TensorColumn,
@@ -43,6 +44,20 @@ _OUT_OF_SCOPE: Final = (
     "Deutsche Mark, and bad loans were oversampled on purpose (300 of 1,000; the true share was far lower), so the "
     "probability is that of the sample, not that of a portfolio. Not for business loans and not for mortgages."
 )
+_DUTCH: Final = {
+    "owner": "Kredietrisico particulieren",
+    "purpose": (
+        "Laat zien hoe kredietbesluiten worden uitgelegd. Schat de kans dat een persoonlijke lening van 250 tot 20.000 "
+        "mark niet volgens afspraak wordt terugbetaald, uit wat de aanvrager opgeeft en wat de bank weet van "
+        "rekeningen en eerdere leningen."
+    ),
+    "out_of_scope": (
+        "Elk echt besluit over een persoon. De leningen zijn tussen 1973 en 1975 door een bank in het zuiden van "
+        "Duitsland verstrekt, in Duitse mark. Slechte leningen zijn met opzet vaker opgenomen (300 van de 1.000; in "
+        "het echt waren het er veel minder), dus de kans geldt voor deze steekproef en niet voor een portefeuille. "
+        "Niet voor zakelijke leningen en niet voor hypotheken."
+    ),
+}
 _NOTES: Final = (
     "Model: {family}, categories one-hot encoded, all inside the ONNX graph. Trained on 700 rows; area under the ROC "
     "curve on the 300 held-out rows: {auc:.3f}. Data: Statlog (German Credit Data), donated by Hans Hofmann, "
@@ -92,9 +107,12 @@ def describe(name: str, codebook: Codebook, background: pd.DataFrame, auc: float
         out_of_scope=_OUT_OF_SCOPE,
         notes=_NOTES.format(family=_FAMILIES[name], auc=auc),
         languages=("en", "nl"),
+        texts={"nl": _DUTCH},
+        row_labels={"en": "loan applications", "nl": "kredietaanvragen"},
         outputs=(output,),
         concepts=tuple(Concept(id=entry["id"], labels=entry["label"]) for entry in codebook["concepts"]),
         features=tuple(_feature(entry, background) for entry in codebook["features"]),
+        background_drawn_from=SelectionRule.POPULATION,
     )
 
 
@@ -115,6 +133,7 @@ def _feature(entry: FeatureEntry, background: pd.DataFrame) -> Feature:
         category_labels=labels,
         concept=entry.get("concept"),
         sensitivity=Sensitivity(entry["sensitivity"]),
+        origins=entry.get("origin", {}),
         change=_change(entry["change"]) if "change" in entry else None,
         observed_range=(float(column.min()), float(column.max())) if entry["kind"] == "integer" else None,
     )

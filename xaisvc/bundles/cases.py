@@ -43,8 +43,9 @@ def parse_cases(description: BundleDescription, frame: pd.DataFrame, file: str, 
     Args:
         description: The schema.
         frame: One row per case: a column per feature with what the model was given, `case:outcome` (confirmed or
-            cleared), `case:closed` (a day), and if wanted `case:reference` and `case:finding` (short texts). Other
-            columns are refused, so that nothing personal gets in by oversight.
+            cleared), `case:closed` (a day), and if wanted `case:reference` and `case:finding` (short texts), the latter
+            in another of the bundle's languages as `case:finding:nl`. Other columns are refused, so that nothing
+            personal gets in by oversight.
         file: Name used in errors.
         digest: SHA-256 of the file.
 
@@ -71,7 +72,7 @@ def parse_cases(description: BundleDescription, frame: pd.DataFrame, file: str, 
     references = _texts(frame, REFERENCE, file)
     _check_unique(references, file)
     try:
-        rows = parse_rows(description, typed_frame(description, frame.drop(columns=list(_extra(frame))), file))
+        rows = parse_rows(description, typed_frame(description, frame.drop(columns=_extra(description, frame)), file))
     except InvalidRowsError as error:
         raise rows_error(error, file) from None
     return ClosedCases(
@@ -81,6 +82,11 @@ def parse_cases(description: BundleDescription, frame: pd.DataFrame, file: str, 
         references=references,
         findings=_texts(frame, FINDING, file),
         digest=digest,
+        findings_in={
+            language: _texts(frame, name, file)
+            for language, name in _translations(description).items()
+            if name in frame.columns
+        },
     )
 
 
@@ -94,7 +100,11 @@ def write_cases(description: BundleDescription, cases: ClosedCases) -> bytes:
     columns = {OUTCOME: pa.array(outcomes), CLOSED: pa.array(cases.closed.astype("datetime64[D]"))}
     columns |= {
         name: pa.array([text or None for text in texts], type=pa.string())
-        for name, texts in ((REFERENCE, cases.references), (FINDING, cases.findings))
+        for name, texts in (
+            (REFERENCE, cases.references),
+            (FINDING, cases.findings),
+            *((f"{FINDING}:{language}", texts) for language, texts in cases.findings_in.items()),
+        )
         if any(texts)
     }
     for name, values in columns.items():
@@ -109,13 +119,19 @@ def as_cases(description: BundleDescription, cases: pd.DataFrame | ClosedCases, 
     return replace(cases, digest="") if isinstance(cases, ClosedCases) else parse_cases(description, cases, file)
 
 
-def _extra(frame: pd.DataFrame) -> list[str]:
-    return [name for name in _COLUMNS if name in frame.columns]
+def _extra(description: BundleDescription, frame: pd.DataFrame) -> list[str]:
+    return [name for name in (*_COLUMNS, *_translations(description).values()) if name in frame.columns]
+
+
+def _translations(description: BundleDescription) -> dict[str, str]:
+    """Language to the column that findings stand in, for all but the bundle's first language."""
+    return {language: f"{FINDING}:{language}" for language in description.languages[1:]}
 
 
 def _check_columns(description: BundleDescription, frame: pd.DataFrame, file: str) -> None:
     names = [str(name) for name in frame.columns]
-    for name in _COLUMNS:
+    known = (*_COLUMNS, *_translations(description).values())
+    for name in known:
         if name in description.feature_ids:
             raise BundleError(
                 f"'{name}' is a feature of the model and a column about the case too; rename the feature", file=file
@@ -124,10 +140,10 @@ def _check_columns(description: BundleDescription, frame: pd.DataFrame, file: st
         if name not in names:
             raise BundleError(f"there is no column '{name}'; add it with {what}", file=file, field=name)
     for name in names:
-        if name not in description.feature_ids and name not in _COLUMNS:
-            hint = did_you_mean(name, _COLUMNS)
+        if name not in description.feature_ids and name not in known:
+            hint = did_you_mean(name, known)
             raise BundleError(
-                f"the column is neither a feature nor one of {', '.join(_COLUMNS)}; "
+                f"the column is neither a feature nor one of {', '.join(known)}; "
                 + (hint or "remove it: closed cases hold nothing else, above all no names and account numbers"),
                 file=file,
                 field=name,

@@ -14,7 +14,7 @@ from xaisvc.bundles.drift import compare
 from xaisvc.bundles.findings import CheckReport, Finding
 from xaisvc.bundles.graph_walk import walk
 from xaisvc.errors import ModelOutputError, XaisvcError
-from xaisvc.types.schema import Space
+from xaisvc.types.schema import SelectionRule, Space
 from xaisvc.types.table import Table
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def _output(bundle: Bundle, output: Output, score: Score) -> list[Finding]:
         if not np.isfinite(scores).all():
             bad = int((~np.isfinite(scores)).sum())
             return [Finding("error", name, f"{bad} of {len(scores)} background rows score NaN or infinity")]
-        findings = [*_values(output, scores, name), *_repeatable(bundle.background, output, scores, score, name)]
+        findings = [
+            *_values(bundle, output, scores, name),
+            *_repeatable(bundle.background, output, scores, score, name),
+        ]
         findings += _without_effect(bundle.background, output, scores, score, name)
         findings += _reference(bundle, output, score)
     except XaisvcError as error:
@@ -84,7 +87,7 @@ def _output(bundle: Bundle, output: Output, score: Score) -> list[Finding]:
     return findings
 
 
-def _values(output: Output, scores: NDArray[np.float64], name: str) -> list[Finding]:
+def _values(bundle: Bundle, output: Output, scores: NDArray[np.float64], name: str) -> list[Finding]:
     low, high = float(scores.min()), float(scores.max())
     if output.tensor_space is Space.PROBABILITY and (low < -_PROBABILITY_SLACK or high > 1 + _PROBABILITY_SLACK):
         return [
@@ -104,7 +107,9 @@ def _values(output: Output, scores: NDArray[np.float64], name: str) -> list[Find
             )
         ]
     findings = [Finding("ok", name, f"predictions on the background run from {low:.4g} to {high:.4g}")]
-    if output.threshold is not None and not low <= output.threshold <= high:
+    if bundle.description.background_drawn_from is SelectionRule.APPROVED_NEAR_THRESHOLD:
+        findings += _approved(output, scores, name)
+    elif output.threshold is not None and not low <= output.threshold <= high:
         findings.append(
             Finding("warning", name, f"no background row is on the other side of the threshold {output.threshold:g}")
         )
@@ -112,6 +117,23 @@ def _values(output: Output, scores: NDArray[np.float64], name: str) -> list[Find
     if empty:
         findings.append(Finding("warning", name, f"no background row falls into the bands: {', '.join(empty)}"))
     return findings
+
+
+def _approved(output: Output, scores: NDArray[np.float64], name: str) -> list[Finding]:
+    """Whether rows that are said to have been approved are."""
+    if output.threshold is None or output.adverse is None:
+        return [Finding("error", name, "has no threshold, so no background can be drawn from those approved near it")]
+    declined = sum(bool(output.is_adverse(score)) for score in scores.tolist())
+    if declined:
+        return [
+            Finding(
+                "error",
+                name,
+                f"{declined:,} of {len(scores):,} background rows are declined, but it is said to be drawn from "
+                "approved_near_threshold; leave them out, or write 'drawn_from: population'",
+            )
+        ]
+    return [Finding("ok", name, "the background holds rows with the favourable decision only, as declared")]
 
 
 def _empty_bands(output: Output, scores: NDArray[np.float64]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.bundles.draft import TO_FILL
 from xaisvc.bundles.findings import Finding
-from xaisvc.types.schema import Sensitivity
+from xaisvc.types.schema import PROSE, Sensitivity
 
 if TYPE_CHECKING:
     from xaisvc.types.schema import BundleDescription
@@ -19,8 +19,8 @@ _OFFERED = (Sensitivity.PUBLIC, Sensitivity.CUSTOMER_OWN, Sensitivity.INTERNAL)
 def check_description(description: BundleDescription) -> list[Finding]:
     """Warns of what its readers would miss.
 
-    Texts that are still to be filled in, features without a class, changes that nobody can be offered, and outputs
-    without a decision.
+    Texts that are still to be filled in or lack a language, features without a class, changes that nobody can be
+    offered, and outputs without a decision.
     """
     findings = []
     texts = {"owner": description.owner, "purpose": description.purpose, "out_of_scope": description.out_of_scope}
@@ -29,6 +29,17 @@ def check_description(description: BundleDescription) -> list[Finding]:
         findings.append(
             Finding("warning", "description", f"{', '.join(open_texts)} still say '{TO_FILL}'; readers are shown them")
         )
+    for language in description.languages[1:]:
+        lacking = [name for name in PROSE if name not in description.texts.get(language, {})]
+        if lacking:
+            findings.append(
+                Finding(
+                    "warning",
+                    "description",
+                    f"{', '.join(lacking)} in '{description.languages[0]}' only, so readers of '{language}' meet both "
+                    f"languages on one page; write {lacking[0]}: {{{description.languages[0]}: ..., {language}: ...}}",
+                )
+            )
     unclassed = [feature.id for feature in description.features if feature.sensitivity is None]
     if unclassed:
         named = ", ".join(unclassed[:_MOST_NAMED]) + (", …" if len(unclassed) > _MOST_NAMED else "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.bundles.yaml_nodes import did_you_mean
 from xaisvc.errors import BundleError
+from xaisvc.types.schema import PROSE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from xaisvc.types.schema import BundleDescription
 
 _FILE = re.compile(r"([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.yaml\Z")
-_KEYS = ("features", "categories", "concepts", "outputs", "bands")
+_KEYS = (*PROSE, "rows", "features", "categories", "origins", "concepts", "outputs", "bands")
 
 
 def language_of(file_name: str) -> str:
@@ -46,6 +47,7 @@ def merge_labels(description: BundleDescription, language: str, root: Node) -> B
         feature_id: _texts(node, description.feature(feature_id).categories, "category")
         for feature_id, node in _known(top.get("categories"), description.feature_ids, "feature").items()
     }
+    origins = _texts(top.get("origins"), description.feature_ids, "feature")
     concepts = _texts(top.get("concepts"), [concept.id for concept in description.concepts], "concept")
     output_ids = [output.id for output in description.outputs]
     outputs = _texts(top.get("outputs"), output_ids, "output")
@@ -53,13 +55,16 @@ def merge_labels(description: BundleDescription, language: str, root: Node) -> B
         output_id: _texts(node, [band.id for band in description.output(output_id).bands], "band")
         for output_id, node in _known(top.get("bands"), output_ids, "output").items()
     }
+    said: dict[str, str] = {name: top[name].text() for name in PROSE if name in top}
     return replace(
-        description,
+        _said(description, language, said),
         languages=tuple(dict.fromkeys((*description.languages, language))),
+        row_labels=_added(description.row_labels, language, top["rows"].text() if "rows" in top else None),
         features=tuple(
             replace(
                 feature,
                 labels=_added(feature.labels, language, features.get(feature.id)),
+                origins=_added(feature.origins, language, origins.get(feature.id)),
                 category_labels=_added_values(feature.category_labels, language, categories.get(feature.id, {})),
             )
             for feature in description.features
@@ -79,6 +84,21 @@ def merge_labels(description: BundleDescription, language: str, root: Node) -> B
             )
             for output in description.outputs
         ),
+    )
+
+
+def _said(description: BundleDescription, language: str, said: Mapping[str, str]) -> BundleDescription:
+    """The description with what it says of itself in one language."""
+    if not said:
+        return description
+    if language != description.languages[0]:
+        texts = {**description.texts.get(language, {}), **said}
+        return replace(description, texts={**description.texts, language: texts})
+    return replace(
+        description,
+        owner=said.get("owner", description.owner),
+        purpose=said.get("purpose", description.purpose),
+        out_of_scope=said.get("out_of_scope", description.out_of_scope),
     )
 
 

@@ -12,6 +12,7 @@ from xaisvc.bundles.label_files import merge_labels
 from xaisvc.bundles.yaml_nodes import read_yaml
 from xaisvc.types.schema import (
     MAX_AGE_DAYS,
+    PROSE,
     Adverse,
     Band,
     BundleDescription,
@@ -19,6 +20,7 @@ from xaisvc.types.schema import (
     Feature,
     Kind,
     Output,
+    SelectionRule,
     Sensitivity,
     Space,
     TensorColumn,
@@ -40,16 +42,18 @@ _NAME = r"[a-z0-9][a-z0-9-]{0,99}"
 _NAME_RULE = "use lower-case letters, digits and '-', starting with a letter or digit"
 _LANGUAGE = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 _LANGUAGE_RULE = "write a language tag such as en, nl or pt-BR"
+_AUDIENCE = r"[a-z][a-z0-9_]*"
+_AUDIENCE_RULE = "write the id of an audience such as fraud_analyst"
 _MAX_FEATURE_ID = 200
 
 _TOP = (
-    "schema", "name", "version", "owner", "purpose", "out_of_scope", "notes", "languages", "background", "outputs",
-    "concepts", "features",
+    "schema", "name", "version", "owner", "purpose", "out_of_scope", "notes", "languages", "rows", "audiences",
+    "background", "outputs", "concepts", "features",
 )  # fmt: skip
 _OUTPUT = ("id", "tensor", "target", "tensor_space", "space", "adverse", "threshold", "bands", "label")
 _FEATURE = (
     "id", "tensor", "column", "kind", "unit", "categories", "allow_missing", "observed_range", "label", "concept",
-    "sensitivity", "change",
+    "sensitivity", "origin", "generalised", "change",
 )  # fmt: skip
 _NO_TEXT = (
     "free text cannot be attributed: a share of the score for a whole text says nothing about its words. Derive "
@@ -86,11 +90,12 @@ def _description(root: Node) -> BundleDescription:
     if schema != SCHEMA:
         raise top["schema"].error(f"this version of xaisvc reads '{SCHEMA}'; write that here")
     languages = _languages(top.get("languages"))
+    prose: dict[str, dict[str, str]] = {name: _prose(top[name], languages) for name in PROSE}
     concepts = _unique(top.get("concepts"), lambda node: _concept(node, languages), "concept")
     outputs = _unique(top["outputs"], lambda node: _output(node, languages), "output")
     concept_ids = tuple(concept.id for concept in concepts)
     features = _unique(top["features"], lambda node: _feature(node, languages, concept_ids), "feature")
-    as_of, max_age_days = _background(top.get("background"))
+    as_of, max_age_days, drawn_from = _background(top.get("background"))
     if not outputs:
         raise top["outputs"].error("at least one output is required: the number that is explained")
     if not features:
@@ -99,9 +104,12 @@ def _description(root: Node) -> BundleDescription:
     return BundleDescription(
         name=top["name"].text(pattern=_NAME, rule=_NAME_RULE),
         version=top["version"].text(),
-        owner=top["owner"].text(),
-        purpose=top["purpose"].text(),
-        out_of_scope=top["out_of_scope"].text(),
+        owner=prose["owner"][languages[0]],
+        purpose=prose["purpose"][languages[0]],
+        out_of_scope=prose["out_of_scope"][languages[0]],
+        texts=_other_languages(prose, languages),
+        row_labels=_labels(top.get("rows"), languages),
+        audiences=_audiences(top.get("audiences")),
         notes=top["notes"].text() if "notes" in top else "",
         languages=languages,
         outputs=outputs,
@@ -109,13 +117,49 @@ def _description(root: Node) -> BundleDescription:
         features=features,
         background_as_of=as_of,
         background_max_age_days=max_age_days,
+        background_drawn_from=drawn_from,
     )
 
 
-def _background(node: Node | None) -> tuple[date | None, int]:
+def _prose(node: Node, languages: tuple[str, ...]) -> dict[str, str]:
+    """What the bundle says of itself, in its first language and in those that it is said in beside it."""
+    if not node.is_mapping:
+        return {languages[0]: node.text()}
+    texts = _labels(node, languages)
+    if languages[0] not in texts:
+        raise node.error(f"has no text in '{languages[0]}', the first of the bundle's languages; add it")
+    return texts
+
+
+def _other_languages(prose: Mapping[str, Mapping[str, str]], languages: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Language to what is said in it, without the first language and those in which nothing is said."""
+    found = {
+        language: {name: texts[language] for name, texts in prose.items() if language in texts}
+        for language in languages[1:]
+    }
+    return {language: texts for language, texts in found.items() if texts}
+
+
+def _audiences(node: Node | None) -> tuple[str, ...]:
     if node is None:
-        return None, MAX_AGE_DAYS
-    fields = node.fields(("as_of", "max_age_days"), ("as_of",))
+        return ()
+    audiences = _unique(node, lambda item: item.text(pattern=_AUDIENCE, rule=_AUDIENCE_RULE), "audience")
+    if not audiences:
+        raise node.error("names nobody who may see a case; name one or more, or leave it out for all audiences")
+    return audiences
+
+
+def _background(node: Node | None) -> tuple[date | None, int, SelectionRule | None]:
+    if node is None:
+        return None, MAX_AGE_DAYS, None
+    fields = node.fields(("as_of", "max_age_days", "drawn_from"))
+    if not fields:
+        raise node.error("says nothing; give 'as_of', the day that the background rows are from, or 'drawn_from'")
+    drawn_from = fields["drawn_from"].choice(SelectionRule) if "drawn_from" in fields else None
+    if "as_of" not in fields:
+        if "max_age_days" in fields:
+            raise fields["max_age_days"].error("needs 'as_of', the day that the background rows are from; add it")
+        return None, MAX_AGE_DAYS, drawn_from
     try:
         as_of = date.fromisoformat(fields["as_of"].scalar())
     except ValueError:
@@ -123,7 +167,7 @@ def _background(node: Node | None) -> tuple[date | None, int]:
     max_age_days = fields["max_age_days"].integer() if "max_age_days" in fields else MAX_AGE_DAYS
     if max_age_days < 1:
         raise fields["max_age_days"].error("must be at least 1 day")
-    return as_of, max_age_days
+    return as_of, max_age_days, drawn_from
 
 
 def _languages(node: Node | None) -> tuple[str, ...]:
@@ -253,6 +297,8 @@ def _feature(node: Node, languages: tuple[str, ...], concepts: tuple[str, ...]) 
         labels=_labels(fields.get("label"), languages),
         concept=concept,
         sensitivity=fields["sensitivity"].choice(Sensitivity) if "sensitivity" in fields else None,
+        generalised=_labels(fields.get("generalised"), languages),
+        origins=_labels(fields.get("origin"), languages),
         observed_range=_range(fields.get("observed_range"), kind),
     )
     feature = _with_categories(feature, node, fields.get("categories"), languages)

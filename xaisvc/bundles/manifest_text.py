@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from xaisvc.bundles.manifest import SCHEMA
-from xaisvc.types.schema import Kind
+from xaisvc.types.schema import PROSE, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xaisvc.types.schema import Band, BundleDescription, Change, Feature, Output
+    from xaisvc.types.schema import Band, BundleDescription, Change, Feature, Output, Prose
 
 _EPOCH = date(1970, 1, 1)
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./()%+-]| (?=[A-Za-z0-9_(]))*\Z")
@@ -28,8 +28,17 @@ _HEAD = """\
 # The description of one model: what it is for, what it answers and what it reads.
 # Check it with `xaisvc bundle check` after every change. Unknown keys are errors.
 """
+_ROWS_NOTE = """\
+# What readers call several of its rows, in small letters.
+"""
+_AUDIENCES_NOTE = """\
+# The audiences that its decisions concern. Any other is refused for every case alike; all may have views if left out.
+"""
 _BACKGROUND_NOTE = """\
-# The day that the background rows are from, and after how many days explanations warn that they are stale.
+# The background rows, which a case is compared with.
+#   as_of, max_age_days   the day that they are from, and after how many days explanations warn that they are stale
+#   drawn_from            who they are a sample of, so that a letter can name the rule by which its reasons are chosen:
+#                         population (everybody who applied) or approved_near_threshold (those just approved)
 """
 _OUTPUTS_NOTE = """\
 # The numbers that can be explained; the first is the default.
@@ -54,6 +63,10 @@ _FEATURES_NOTE = """\
 #   observed_range   smallest and largest value in the background
 #   sensitivity      who may see it: public, customer_own, internal, confidential, protected, proxy, fraud_signal
 #                    or aml; without it, data scientists only
+#   generalised      general words for readers who may know of it but not see it, without its value (optional):
+#                    generalised: {en: Our own records of your account}
+#   origin           where the bank has it from, in words that go on from "from" (optional), for example
+#                    origin: {en: the application form}
 #   change           other values that may be offered to the person concerned, if they would change the decision;
 #                    absent if none (the default). Numbers go up (increase), down (decrease) or both ways (any), in
 #                    whole multiples of step; categories only to those listed. For example
@@ -73,16 +86,18 @@ def write_manifest(description: BundleDescription) -> str:
         f"schema: {SCHEMA}",
         f"name: {scalar(description.name)}",
         f"version: {quoted(description.version)}",
-        f"owner: {_prose(description.owner)}",
-        f"purpose: {_prose(description.purpose)}",
-        f"out_of_scope: {_prose(description.out_of_scope)}",
+        *(line for name in PROSE for line in _said(description, name)),
     ]
     if description.notes:
         lines.append(f"notes: {_prose(description.notes)}")
     lines.append(f"languages: [{', '.join(scalar(tag) for tag in description.languages)}]")
-    if description.background_as_of is not None:
-        day, limit = description.background_as_of.isoformat(), description.background_max_age_days
-        lines += ["", _BACKGROUND_NOTE + f"background: {{as_of: {day}, max_age_days: {limit}}}"]
+    if description.row_labels:
+        lines += ["", _ROWS_NOTE + f"rows: {{{_language_texts(description.row_labels)}}}"]
+    if description.audiences:
+        lines += ["", _AUDIENCES_NOTE + f"audiences: [{', '.join(scalar(name) for name in description.audiences)}]"]
+    said = _background(description)
+    if said:
+        lines += ["", _BACKGROUND_NOTE + f"background: {{{', '.join(said)}}}"]
     lines += ["", _OUTPUTS_NOTE + "outputs:"]
     for output in description.outputs:
         lines += _output(output)
@@ -92,6 +107,22 @@ def write_manifest(description: BundleDescription) -> str:
     for feature in description.features:
         lines += _feature(feature)
     return "\n".join(lines) + "\n"
+
+
+def _said(description: BundleDescription, name: Prose) -> list[str]:
+    """What the bundle says of itself, as a text, or language by language."""
+    first = getattr(description, name)
+    others = {language: texts[name] for language, texts in description.texts.items() if name in texts}
+    if not others:
+        return [f"{name}: {_prose(first)}"]
+    texts = {description.languages[0]: first, **others}
+    return [f"{name}:", *(f"  {scalar(language)}: {_prose(text, indent=4)}" for language, text in texts.items())]
+
+
+def _background(description: BundleDescription) -> list[str]:
+    day, rule = description.background_as_of, description.background_drawn_from
+    dated = [f"as_of: {day.isoformat()}", f"max_age_days: {description.background_max_age_days}"] if day else []
+    return [*dated, *([f"drawn_from: {rule}"] if rule else [])]
 
 
 def _output(output: Output) -> list[str]:
@@ -133,14 +164,20 @@ def _feature(feature: Feature) -> list[str]:
         lines.append(f"    label: {{{_language_texts(feature.labels)}}}")
     if feature.concept is not None:
         lines.append(f"    concept: {scalar(feature.concept)}")
-    if feature.sensitivity is not None:
-        lines.append(f"    sensitivity: {feature.sensitivity}")
+    lines += _for_readers(feature)
     if feature.change is not None:
         lines.append(f"    change: {_change(feature.change, feature.kind)}")
     if feature.kind is Kind.CATEGORY:
         lines.append("    categories:")
         lines += [f"      - {_category(feature, value)}" for value in feature.categories]
     return lines
+
+
+def _for_readers(feature: Feature) -> list[str]:
+    """Who may see a feature, and what readers are told of it beside its name."""
+    texts = {"generalised": feature.generalised, "origin": feature.origins}
+    lines = [f"    {key}: {{{_language_texts(found)}}}" for key, found in texts.items() if found]
+    return lines if feature.sensitivity is None else [f"    sensitivity: {feature.sensitivity}", *lines]
 
 
 def _category(feature: Feature, value: str) -> str:
@@ -178,12 +215,12 @@ def _bound(value: float, kind: Kind) -> str:
     return number(value)
 
 
-def _prose(text: str) -> str:
+def _prose(text: str, *, indent: int = 2) -> str:
     """A long line of plain words as a folded block, anything else as a scalar."""
     if len(text) <= _PROSE_COLUMNS or not _PROSE.match(text) or not text.isprintable() or not text.isascii():
         return scalar(text)
     wrapped = textwrap.wrap(text, _PROSE_COLUMNS, break_long_words=False, break_on_hyphens=False)
-    return ">-\n" + "\n".join(f"  {line}" for line in wrapped)
+    return ">-\n" + "\n".join(" " * indent + line for line in wrapped)
 
 
 def scalar(text: str) -> str:

@@ -30,6 +30,8 @@ def describe_bundle(bundle: Bundle) -> str:
         ("out of scope", about.out_of_scope),
         ("notes", about.notes),
         ("languages", ", ".join(about.languages)),
+        ("rows", about.row_label("en")),
+        ("audiences", ", ".join(about.audiences) or "all"),
     ):
         if text:
             lines += _entry(key, text)
@@ -46,7 +48,8 @@ def describe_bundle(bundle: Bundle) -> str:
     lines += ["", "pinned"]
     lines += _entry("model", f"{bundle.digests.model} ({len(bundle.model):,} bytes)")
     day = "" if about.background_as_of is None else f", as of {about.background_as_of.isoformat()}"
-    lines += _entry("background", f"{bundle.digests.background} ({len(bundle.background):,} rows{day})")
+    drawn = "" if about.background_drawn_from is None else f", drawn from {about.background_drawn_from}"
+    lines += _entry("background", f"{bundle.digests.background} ({len(bundle.background):,} rows{day}{drawn})")
     lines += _entry("schema", bundle.digests.schema)
     reference = "none" if bundle.reference is None else f"{len(bundle.reference.rows):,} rows"
     lines += _entry("reference", reference)

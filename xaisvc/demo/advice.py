@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xaisvc.demo.cases import MAIN_MODEL
+from xaisvc.demo.cases import CREDIT, MAIN_MODEL
+from xaisvc.demo.reviews import BEFORE_IDS, NOW_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,12 @@ def next_steps(out: Path, address: str | None, *, find: Callable[[str], str | No
 {program} explain {folder}/models/{MAIN_MODEL} {folder}/applicants.json \\
     --row 0 --audience customer
 """
+    review = f"""\
+# what many recorded decisions say together, for the business manager
+{program} cohort {MAIN_MODEL} --data-dir {folder}/data --segment-by purpose \\
+    --ids {folder}/review-{CREDIT.id}/{NOW_IDS} --against-ids {folder}/review-{CREDIT.id}/{BEFORE_IDS} \\
+    --language nl
+"""
     serve = f"""\
 # serve the models
 {program} serve --models {folder}/models
@@ -47,7 +54,7 @@ with xaisvc.Client("{target}") as client:
     reply = client.explain("{MAIN_MODEL}", rows,
                            audiences=["customer"], formats=["text"])
 print(reply[0].view("customer", "text").content)"""
-    return "\n".join((explain, ask, python) if address else (explain, serve, ask, python))
+    return "\n".join((explain, review, ask, python) if address else (explain, review, serve, ask, python))
 
 
 def _program(name: str, find: Callable[[str], str | None]) -> str:

@@ -28,12 +28,14 @@ class ViewLink:
         purpose: What this reader does with it.
         href: Where the HTML is, relative to the page.
         held: Whether a person must look at the case before the view is handed over.
+        before: Where what this reader saw before their own first judgement is; empty if they were not asked for one.
     """
 
     label: str
     purpose: str
     href: str
     held: bool = False
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,32 @@ class CaseAnswers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewLink:
+    """The page of a review in one language: the language's name and code, and where it is, relative to the page."""
+
+    label: str
+    language: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewPages:
+    """What many decisions of a use say together, in every language.
+
+    Attributes:
+        use: The use of the model.
+        note: What the decisions are.
+        links: The pages.
+        judged: How many of the decisions have made-up verdicts.
+    """
+
+    use: UseCase
+    note: str
+    links: tuple[ReviewLink, ...]
+    judged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A band on the scale of predictions: start and width in percent of the scale, and a tone from 0 (low) up."""
 
@@ -82,13 +110,16 @@ class Bar:
     text: str
 
 
-def render_index(cases: tuple[CaseAnswers, ...], *, version: str, next_steps: str) -> str:
+def render_index(
+    cases: tuple[CaseAnswers, ...], *, version: str, next_steps: str, reviews: tuple[ReviewPages, ...] = ()
+) -> str:
     """The page as one HTML document without scripts or outside resources.
 
     Args:
         cases: The cases in order; at least one.
         version: Version of xaisvc.
         next_steps: Commands to try, one or more lines.
+        reviews: What many decisions say together; none if empty.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - heavy: loaded when used
 
@@ -99,6 +130,7 @@ def render_index(cases: tuple[CaseAnswers, ...], *, version: str, next_steps: st
     page = environment.get_template("index.html.j2")
     return page.render(
         cases=cases,
+        reviews=reviews,
         version=version,
         next_steps=next_steps,
         facts=_facts,

@@ -26,6 +26,7 @@ from xaisvc.demo.cases import (
     load_payments,
 )
 from xaisvc.demo.page import Answer, CaseAnswers, ViewLink, render_index
+from xaisvc.demo.reviews import make_reviews
 from xaisvc.demo.service import running_service
 from xaisvc.errors import InvalidRequestError, ServiceError
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from xaisvc.client import Client, RowReply
+    from xaisvc.demo.page import ReviewPages
     from xaisvc.demo.service import RunningService
     from xaisvc.engine.commands import AudienceInfo, ModelInfo
 
@@ -63,11 +65,13 @@ def run_demo(out: Path, *, serve: bool = False, echo: Callable[[str], None]) -> 
         with _ended_like_ctrl_c(), running_service(out / "models", out) as service:
             began_s = time.monotonic()
             groups = _explain_all(service, cases, payments, out)
+            reviews = _review(service, out)
             steps = next_steps(out, service.address if serve else None)
-            index = _write_index(groups, steps, out)
+            index = _write_index(groups, reviews, steps, out)
             views = sum(len(answer.views) for group in groups for answer in group.answers)
             took_s = time.monotonic() - began_s
-            echo(f"Explained {len(cases)} applicants and {len(payments)} payments in {views} views in {took_s:.1f} s")
+            echo(f"Explained {len(cases)} applicants and {len(payments)} payments in {views} views, and reviewed")
+            echo(f"{len(reviews)} models over some hundred decisions each, in {took_s:.1f} s")
             echo(f"\nOpen this page:\n  {index.resolve().as_uri()}\n\n{steps}")
             if serve:
                 _serve_on(service, echo)
@@ -128,11 +132,19 @@ def _explain(  # noqa: PLR0913, PLR0917 - whom to ask what, for whom, and where 
         formats=list(SUFFIXES),
     )
     folders = [Path(case.id) if model == use.model else Path(case.id) / model for case in cases]
-    return tuple(_write_case(info, folder, row, audiences, out) for folder, row in zip(folders, reply, strict=True))
+    return tuple(
+        _write_case(client, info, folder, row, audiences, out) for folder, row in zip(folders, reply, strict=True)
+    )
 
 
-def _write_case(info: ModelInfo, folder: Path, row: RowReply, audiences: Sequence[AudienceInfo], out: Path) -> Answer:
-    """Writes the record and the views of one case; those of another model go into a folder of its own."""
+def _write_case(  # noqa: PLR0913, PLR0917 - what was answered, to whom, and where it goes
+    client: Client, info: ModelInfo, folder: Path, row: RowReply, audiences: Sequence[AudienceInfo], out: Path
+) -> Answer:
+    """Writes the record and the views of one case; those of another model go into a folder of its own.
+
+    Whoever is asked for their own judgement first gives one here: their views of before and after are both written.
+    """
+    from xaisvc.client import Feedback  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.records import encode_record  # noqa: PLC0415 - heavy: loaded when used
 
     record = row.explained()
@@ -140,15 +152,22 @@ def _write_case(info: ModelInfo, folder: Path, row: RowReply, audiences: Sequenc
     _write_json(out / folder / "record.json", json.loads(encode_record(record)))
     links = []
     for audience in audiences:
+        asked = row.view(audience.id).status == "judgement_first"
+        if asked:
+            client.submit_feedback(Feedback(explanation_id=record.id, audience=audience.id, first_judgement="hold"))
         for form, suffix in SUFFIXES.items():
             content = row.view(audience.id, form).content
+            if asked:
+                (out / folder / f"{audience.id}-before.{suffix}").write_text(content, encoding="utf-8")
+                content = client.render_view(record.id, audience.id, form).content
             (out / folder / f"{audience.id}.{suffix}").write_text(content, encoding="utf-8")
         links.append(
             ViewLink(
                 label=audience.label,
                 purpose=audience.purpose,
                 href=(folder / f"{audience.id}.html").as_posix(),
-                held=row.view(audience.id).status != "complete",
+                before=(folder / f"{audience.id}-before.html").as_posix() if asked else "",
+                held=row.view(audience.id).status == "held_for_review",
             )
         )
     return Answer(
@@ -159,11 +178,18 @@ def _write_case(info: ModelInfo, folder: Path, row: RowReply, audiences: Sequenc
     )
 
 
-def _write_index(groups: tuple[CaseAnswers, ...], steps: str, out: Path) -> Path:
+def _review(service: RunningService, out: Path) -> tuple[ReviewPages, ...]:
+    from xaisvc.client import Client  # noqa: PLC0415 - heavy: loaded when used
+
+    with Client(service.address, timeout_s=CALL_TIMEOUT_S) as client:
+        return make_reviews(client, out)
+
+
+def _write_index(groups: tuple[CaseAnswers, ...], reviews: tuple[ReviewPages, ...], steps: str, out: Path) -> Path:
     from xaisvc import __version__  # noqa: PLC0415 - read from the installed package when needed
 
     index = out / "index.html"
-    index.write_text(render_index(groups, version=__version__, next_steps=steps), encoding="utf-8")
+    index.write_text(render_index(groups, version=__version__, next_steps=steps, reviews=reviews), encoding="utf-8")
     return index
 
 

@@ -25,7 +25,7 @@ from xaisvc.types.outcomes import Neighbours, SimilarCases
 from xaisvc.types.schema import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,17 +44,22 @@ _DISTANCES_AT_ONCE: Final = 60_000
 class CaseIndex:
     """Closed cases, ready to be searched. Safe to use from several threads."""
 
-    def __init__(self, description: BundleDescription, cases: ClosedCases) -> None:
+    def __init__(
+        self, description: BundleDescription, cases: ClosedCases, features: Sequence[str] | None = None
+    ) -> None:
         """Ranks the cases, and measures how far apart they are.
 
         Args:
             description: The schema.
             cases: c closed cases of both outcomes.
+            features: Ids of the p features that count, one or more: those that a reader may see, so that nothing else
+                can be told from which cases are near. All of them if None.
         """
-        self._names = description.feature_ids
+        compared = [description.feature(name) for name in features or description.feature_ids]
+        self._names = tuple(feature.id for feature in compared)
         self._coders = tuple(
             _Coder(cases.rows.columns[feature.id], matched=feature.kind in {Kind.CATEGORY, Kind.BOOLEAN})
-            for feature in description.features
+            for feature in compared
         )
         self._codes = self._coded(cases.rows)
         newest_first = np.argsort(-cases.closed, kind="stable")

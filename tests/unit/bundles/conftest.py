@@ -39,6 +39,7 @@ def description() -> BundleDescription:
         purpose="Tests",
         out_of_scope="Everything else",
         languages=("en", "nl"),
+        texts={"nl": {"owner": "Kredietrisico", "purpose": "Toetsen", "out_of_scope": "Al het andere"}},
         concepts=(Concept(id="person", labels={"en": "The person"}),),
         features=(
             Feature(id="age", kind=Kind.INTEGER, source=TensorColumn(tensor="age"), observed_range=(18.0, 90.0)),

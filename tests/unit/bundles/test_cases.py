@@ -221,3 +221,21 @@ def test_too_many_cases_are_refused(bundle: Bundle) -> None:
     frame = some_cases(bundle).iloc[np.zeros(MAX_CASES + 1, dtype=np.intp)]
 
     assert "there are 50,001 cases; keep the newest 50,000 at most" in refused(bundle, frame)
+
+
+def test_findings_are_read_and_written_in_the_languages_of_the_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    frame = some_cases(bundle).assign(**{"case:finding:nl": ["Kaart gestolen", None, "Op reis", None]})
+    path = write_bundle(
+        tmp_path / "again",
+        description=bundle.description,
+        model=bundle.model,
+        background=bundle.background,
+        cases=frame,
+    )
+    cases = load_bundle(path).cases
+
+    assert cases is not None
+    assert cases.findings == ("Card stolen", "", "Travelling", "")
+    assert cases.findings_in == {"nl": ("Kaart gestolen", "", "Op reis", "")}
+    unknown = some_cases(bundle).assign(**{"case:finding:fr": ["", "", "", "Volée"]})
+    assert "case:finding:fr: the column is neither a feature nor one of" in refused(bundle, unknown)

@@ -21,6 +21,7 @@ from xaisvc.types import (
     Feature,
     Kind,
     Output,
+    SelectionRule,
     Sensitivity,
     Space,
     Table,
@@ -203,6 +204,28 @@ def test_a_constant_output_threshold_and_bands_out_of_range_are_warnings(
     report = _with_scores(bundle, inputs, _by_age, threshold=0.95, bands=bands)
     assert "no background row is on the other side of the threshold 0.95" in _said(report, "warning")
     assert "no background row falls into the bands: low" in _said(report, "warning")
+
+
+def test_a_background_of_approved_rows_holds_no_declined_one(bundle: Bundle, inputs: tuple[TensorInfo, ...]) -> None:
+    rule = SelectionRule.APPROVED_NEAR_THRESHOLD
+    drawn = replace(bundle, description=replace(bundle.description, background_drawn_from=rule))
+    declined = sum(_by_age(bundle.background, "default_risk") >= 0.3)
+
+    mixed = _with_scores(drawn, inputs, _by_age, threshold=0.3)
+    approved = _with_scores(drawn, inputs, _by_age, threshold=0.95)
+
+    assert f"{declined} of 25 background rows are declined" in _said(mixed, "error", "output 'default_risk'")
+    assert "favourable decision only" in _said(approved, "ok", "output 'default_risk'")
+    assert "on the other side of the threshold" not in _said(approved, "warning")
+
+
+def test_a_background_of_approved_rows_needs_a_threshold(bundle: Bundle, inputs: tuple[TensorInfo, ...]) -> None:
+    rule = SelectionRule.APPROVED_NEAR_THRESHOLD
+    drawn = replace(bundle, description=replace(bundle.description, background_drawn_from=rule))
+
+    report = _with_scores(drawn, inputs, _by_age, threshold=None, adverse=None)
+
+    assert "has no threshold" in _said(report, "error", "output 'default_risk'")
 
 
 def test_a_reference_is_compared(bundle: Bundle, inputs: tuple[TensorInfo, ...]) -> None:

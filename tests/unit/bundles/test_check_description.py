@@ -54,3 +54,13 @@ def test_an_output_without_a_decision_is_named(description: BundleDescription) -
     (finding,) = check_description(replace(complete(description), outputs=(output,)))
     assert finding.name == "output 'default_risk'"
     assert "has no adverse direction or no threshold" in finding.message
+
+
+def test_a_language_that_is_declared_and_not_written_is_named(description: BundleDescription) -> None:
+    lacking = replace(complete(description), texts={"nl": {"owner": "Kredietrisico"}})
+
+    (finding,) = check_description(lacking)
+    assert finding.message == (
+        "purpose, out_of_scope in 'en' only, so readers of 'nl' meet both languages on one page; "
+        "write purpose: {en: ..., nl: ...}"
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from xaisvc.bundles import parse_manifest
 from xaisvc.errors import BundleError
-from xaisvc.types import Adverse, Change, Direction, Kind, Sensitivity, Space, TensorColumn
+from xaisvc.types import Adverse, Change, Direction, Kind, SelectionRule, Sensitivity, Space, TensorColumn
 
 GOOD = """\
 schema: xaisvc.bundle/v1
@@ -107,6 +107,51 @@ def test_the_age_of_the_background_is_read() -> None:
     assert (other.background_as_of, other.background_max_age_days) == (None, 365)
 
 
+def test_who_the_background_is_drawn_from_is_read() -> None:
+    source = GOOD.replace("outputs:", "background: {drawn_from: approved_near_threshold}\noutputs:").encode()
+    found = parse_manifest(source)
+
+    assert found.background_drawn_from is SelectionRule.APPROVED_NEAR_THRESHOLD
+    assert found.background_as_of is None
+    assert parse_manifest(GOOD.encode()).background_drawn_from is None
+
+
+def test_where_values_come_from_is_read() -> None:
+    source = GOOD.replace("column: 3", "column: 3\n    origin: {en: the form, nl: het formulier}")
+    job = parse_manifest(source.encode()).feature("job")
+
+    assert [job.origin(language) for language in ("en", "nl", "de")] == [
+        "the form",
+        "het formulier",
+        "the form",
+    ]
+
+
+def test_what_a_bundle_says_of_itself_is_read_in_every_language() -> None:
+    source = GOOD.replace("owner: Risk", "owner: {en: Credit desk, nl: Kredietafdeling}")
+    found = parse_manifest(source.encode(), labels={"nl": b"purpose: Voorbeelden"})
+
+    assert [found.text("owner", language) for language in ("en", "nl", "de")] == [
+        "Credit desk",
+        "Kredietafdeling",
+        "Credit desk",
+    ]
+    assert found.owner == "Credit desk"
+    assert found.text("purpose", "nl") == "Voorbeelden"
+    assert found.text("out_of_scope", "nl") == found.out_of_scope
+
+
+def test_whom_its_decisions_concern_and_what_its_rows_are_is_read() -> None:
+    source = GOOD.replace("outputs:", "rows: {en: payments}\naudiences: [data_scientist, fraud_analyst]\noutputs:")
+    found = parse_manifest(source.encode())
+    other = parse_manifest(GOOD.encode())
+
+    assert found.row_label("nl") == "payments"
+    assert [found.concerns(name) for name in ("fraud_analyst", "customer")] == [True, False]
+    assert other.row_label("en") == ""
+    assert other.concerns("customer")
+
+
 def test_categories_are_the_text_as_written() -> None:
     job = parse_manifest(GOOD.encode()).feature("job")
 
@@ -184,7 +229,14 @@ def test_a_quoted_target_is_a_text_and_a_bare_one_a_number() -> None:
         ("2020-01-01, ", "1 January, ", 43, "features[2].observed_range[0]", "must be a finite number"),
         ("  - id: since", "  - id: since\n    tensor: x\n    column: 3", 41, "features[2]",
          "column 3 of tensor 'x' already belongs to feature 'job'"),
-        ("outputs:", "background: {}\noutputs:", 10, "background", "the key 'as_of' is required"),
+        ("owner: Risk", "owner: {nl: Risico}", 4, "owner", "has no text in 'en', the first of the bundle's languages"),
+        ("owner: Risk", "owner: {en: Risk, de: Risiko}", 4, "owner.de", "the language is not declared"),
+        ("outputs:", "audiences: []\noutputs:", 10, "audiences", "names nobody who may see a case"),
+        ("outputs:", "audiences: [Customer]\noutputs:", 10, "audiences[0]", "such as fraud_analyst"),
+        ("outputs:", "background: {}\noutputs:", 10, "background", "says nothing; give 'as_of'"),
+        ("outputs:", "background: {max_age_days: 9}\noutputs:", 10, "background.max_age_days", "needs 'as_of'"),
+        ("outputs:", "background: {drawn_from: friends}\noutputs:", 10, "background.drawn_from",
+         "population, approved_near_threshold"),
         ("outputs:", "background: {as_of: yesterday}\noutputs:", 10, "background.as_of", "such as 2026-03-31"),
         ("outputs:", "background: {as_of: 2025-12-31, max_age_days: 0}\noutputs:", 10, "background.max_age_days",
          "must be at least 1 day"),
@@ -240,7 +292,7 @@ def test_control_characters_and_halves_of_characters_are_refused() -> None:
 def test_a_label_file_adds_a_language_and_wins() -> None:
     labels = {
         "de": b"features: {age: Alter}\ncategories: {job: {'true': Wahr}}\nconcepts: {savings: Sparen}\n"
-        b"outputs: {risk: Risiko}\nbands: {risk: {low: Niedrig}}\n",
+        b"outputs: {risk: Risiko}\nbands: {risk: {low: Niedrig}}\norigins: {age: das Formular}\n",
         "nl": b"concepts: {savings: Sparen NL}\n",
     }
 
@@ -248,6 +300,7 @@ def test_a_label_file_adds_a_language_and_wins() -> None:
 
     assert found.languages == ("en", "nl", "de")
     assert found.feature("age").label("de") == "Alter"
+    assert found.feature("age").origin("de") == "das Formular"
     assert found.feature("job").category_label("true", "de") == "Wahr"
     assert found.feature("job").category_label("1e3", "nl") == "Duizend"
     assert found.concepts[0].labels == {"en": "Savings", "nl": "Sparen NL", "de": "Sparen"}

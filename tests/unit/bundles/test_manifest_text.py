@@ -20,10 +20,12 @@ from xaisvc.types import (
     Feature,
     Kind,
     Output,
+    SelectionRule,
     Sensitivity,
     Space,
     TensorColumn,
 )
+from xaisvc.types.schema import PROSE
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -50,6 +52,8 @@ labels = st.dictionaries(st.sampled_from(LANGUAGES), text | tricky, max_size=2)
 ages = st.just({}) | st.fixed_dictionaries(
     {"background_as_of": st.dates(), "background_max_age_days": st.integers(1, 10_000)}
 )
+drawn = st.none() | st.sampled_from(SelectionRule)
+said = st.dictionaries(st.sampled_from(PROSE), prose, min_size=1)
 
 
 def _range(values: SearchStrategy[float]) -> SearchStrategy[tuple[float, float]]:
@@ -95,6 +99,7 @@ def features(draw: DrawFn, feature_id: str, concepts: list[str]) -> Feature:
         category_labels={"no": known} if category and known else {},
         concept=draw(st.none() | st.sampled_from(concepts)) if concepts else None,
         sensitivity=draw(st.none() | st.sampled_from(Sensitivity)),
+        origins=draw(labels),
         change=draw(st.none() | changes(kind, categories)),
         observed_range=None if category else draw(st.none() | _range(values)),
     )
@@ -137,9 +142,13 @@ def descriptions(draw: DrawFn) -> BundleDescription:
         out_of_scope=draw(prose),
         notes=draw(st.just("") | prose),
         languages=LANGUAGES,
+        texts=draw(st.dictionaries(st.sampled_from(LANGUAGES[1:]), said, max_size=2)),
+        row_labels=draw(labels),
+        audiences=tuple(draw(st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True), unique=True, max_size=3))),
         concepts=tuple(Concept(id=name, labels=draw(labels)) for name in concepts),
         outputs=tuple(draw(outputs(name)) for name in draw(st.lists(ids, min_size=1, max_size=2, unique=True))),
         features=tuple(draw(features(name, concepts)) for name in feature_ids),
+        background_drawn_from=draw(drawn),
         **draw(ages),
     )
 
@@ -159,7 +168,7 @@ def test_the_comparison_sees_a_difference(description: BundleDescription) -> Non
 def test_the_text_is_made_to_be_edited(description: BundleDescription) -> None:
     text = write_manifest(replace(description, purpose="A long sentence about the model. " * 5 + "End."))
 
-    assert "purpose: >-\n  A long sentence" in text
+    assert "purpose:\n  en: >-\n    A long sentence" in text
     assert max(map(len, text.splitlines())) <= 120
     assert 'version: "1.0"' in text
     assert "observed_range: [18, 90]" in text

@@ -25,3 +25,10 @@ def test_programs_that_are_not_on_the_path_are_named_beside_python() -> None:
     command = next(line for line in steps.splitlines() if " explain " in line and not line.startswith("#"))
 
     assert Path(sys.executable).with_name("xaisvc") == Path(command.split()[0]).absolute()
+
+
+def test_the_review_is_made_from_the_records_of_the_demonstration() -> None:
+    steps = next_steps(Path("out/demo"), None, find=lambda name: f"/bin/{name}")
+
+    assert "\nxaisvc cohort german-credit-boosting --data-dir out/demo/data" in steps
+    assert "--ids out/demo/review-credit/now.txt" in steps

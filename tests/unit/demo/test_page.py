@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.demo.answers import make_answer
 from xaisvc.demo.cases import CARD_MODEL, CARDS, COMPARED_CASE, CREDIT, OTHER_MODEL, Case, load_cases, load_payments
-from xaisvc.demo.page import CaseAnswers, method_text, render_index, value_text
+from xaisvc.demo.page import CaseAnswers, ReviewLink, ReviewPages, method_text, render_index, value_text
 
 if TYPE_CHECKING:
     from xaisvc.types import BundleDescription
@@ -137,3 +137,21 @@ def test_the_method_is_named_with_its_kind(case: Case, method: str, said: str, *
 
     assert said == method_text(attribution)
     assert f"<dd>{said}, on cpu</dd>" in render(CaseAnswers(use=CREDIT, case=case, answers=(answer,)))
+
+
+def test_reviews_stand_beside_each_other_in_every_language(case: Case) -> None:
+    group = CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case),))
+    links = tuple(
+        ReviewLink(label=label, language=language, href=f"review/{language}.html")
+        for language, label in (("en", "English"), ("nl", "Nederlands"))
+    )
+    reviews = (ReviewPages(use=CREDIT, note="Three <hundred>.", links=links, judged=7),)
+    page = render_index((group,), version="1.2.3", next_steps="run", reviews=reviews)
+
+    parser = Balance()
+    parser.feed(page)
+    assert not parser.open
+    assert all(
+        text in page for text in ('href="review/nl.html" hreflang="nl"', "Three &lt;hundred&gt;.", "first 7 cases")
+    )
+    assert "Many decisions together" not in render(group)
