@@ -6,6 +6,7 @@ from xaisvc.client.batches import StreamedBatch
 from xaisvc.client.blocking import Client
 from xaisvc.client.credentials import Access
 from xaisvc.client.usage import AudienceUsage
+from xaisvc.engine.cohort_request import CohortSelection
 from xaisvc.engine.commands import Comparison, Feedback, MethodComparison
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AsyncClient",
     "AudienceUsage",
     "Client",
+    "CohortSelection",
     "Comparison",
     "ExplainReply",
     "Feedback",

@@ -10,12 +10,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from xaisvc.client.answers import ExplainReply, audience_info, model_info, record, reply, view
 from xaisvc.client.batches import StreamedBatch, streamed_batch
+from xaisvc.client.cohorts import cohort_request
 from xaisvc.client.comparisons import compare_request, comparison
 from xaisvc.client.credentials import Access, open_channel
 from xaisvc.client.failures import failures_told
 from xaisvc.client.requests import explain_request, feedback_request, stream_request
 from xaisvc.client.settings import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, DEFAULT_TIMEOUT_S, POLL_S, channel_options
 from xaisvc.client.usage import audience_usage, usage_request
+from xaisvc.engine.cohort_request import BUSINESS_MANAGER
+from xaisvc.engine.commands import ViewRequest
 from xaisvc.errors import ServiceUnreachableError
 from xaisvc.v1 import (
     audiences_pb2,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from xaisvc.client.requests import Rows
     from xaisvc.client.usage import AudienceUsage
+    from xaisvc.engine.cohort_request import CohortSelection
     from xaisvc.engine.commands import AudienceInfo, Comparison, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
 
@@ -283,6 +287,52 @@ class Client:
         )
         with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._explanations.RenderView(request, timeout=self._timeout_s)
+        return view(response.view)
+
+    def render_cohort(  # noqa: PLR0913 - every choice a caller has, all but the model by name
+        self,
+        model: str,
+        *,
+        selection: CohortSelection | None = None,
+        against: CohortSelection | None = None,
+        output: str | None = None,
+        segment_by: Sequence[str] = (),
+        audience: str = BUSINESS_MANAGER,
+        format: str = "html",  # noqa: A002 - the protocol's word
+        language: str = "en",
+        reader: str = "",
+    ) -> RenderedView:
+        """A view of what many stored explanations of a model say together: those of whole days, or named ones.
+
+        Args:
+            model: Name of the model.
+            selection: Which explanations; all up to yesterday for None. Naming them by their ids is for callers who may
+                see attributions.
+            against: Those to compare with; None for none.
+            output: Id of the output; None for the one that most of the explanations are about.
+            segment_by: What to split them by: ids of features, or `band`.
+            audience: Whose view.
+            format: In which format.
+            language: In which language.
+            reader: Pseudonym of who reads it, so that repeated use can be counted; never a name.
+
+        Raises:
+            NotFoundError: If the model or the audience is not known.
+            NotAllowedError: If explanations are named and the caller may not see attributions.
+            InvalidRequestError: If the audience does not have such views, this format or language; or if too few
+                persons are behind the cohort, or behind what it differs in from one that was told before.
+        """
+        request = cohort_request(
+            model,
+            selection=selection,
+            against=against,
+            output=output,
+            segment_by=segment_by,
+            view=ViewRequest(audience=audience, format=format, language=language),
+            reader=reader,
+        )
+        with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
+            response = self._explanations.RenderCohort(request, timeout=self._timeout_s)
         return view(response.view)
 
     def list_models(self) -> tuple[ModelInfo, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.cohorts.change import Mix, find_changes
+from xaisvc.cohorts.columns import LEVELS
 from xaisvc.cohorts.disclosure import extent_of, nested_too_closely
 from xaisvc.cohorts.drivers import watched_share
 from xaisvc.cohorts.overall import find_overall
@@ -19,7 +20,7 @@ from xaisvc.cohorts.release import Release
 from xaisvc.cohorts.rules import find_rules, named
 from xaisvc.cohorts.segments import make_segmentation
 from xaisvc.errors import InvalidRequestError
-from xaisvc.types.cohort import MIN_CELL, Alarm, Cohort, Extent, Period, Reason
+from xaisvc.types.cohort import ALARM_FLOOR, MIN_CELL, Alarm, Cohort, Compared, Extent, Period, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +36,11 @@ BAND = "band"
 """Cuts a cohort by the output's bands."""
 
 MOST_SEGMENTATIONS = 5
-ALARM_FLOOR = 0.05
-"""Share of the influence from which protected facts are an alarm."""
-
 ALARM_KINDS = ("hidden_proxy_use", "possible_manipulation", "proxy_of_protected")
 """Caveats that are alarms."""
+
+_HIDDEN = "hidden_proxy_use"
+"""An alarm only about what is watched: the use of linked facts can be hidden in nearly every model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +53,7 @@ class Wish:
         left_out: Number of the period's explanations that answer another question, and number of all.
         seed: Draws what rules are judged on.
         other: The records of another cohort, to compare with; None for none.
+        other_period: Its days, as they are told.
         uses: Audience to what it did with the explanations.
     """
 
@@ -60,6 +62,7 @@ class Wish:
     left_out: tuple[int, int] = (0, 0)
     seed: int = 0
     other: Columns | None = None
+    other_period: Period = field(default_factory=Period)
     uses: Mapping[str, Use] = field(default_factory=dict)
 
 
@@ -112,6 +115,8 @@ def summarise(columns: Columns, question: Question, wish: Wish, told: Told | Non
         alarms=alarms,
         withheld=(*release.withheld, *(other.release.withheld if other is not None else ())),
         left_out=_left_out(*wish.left_out),
+        level="" if overall.reliability is not None else _usual_level(own),
+        against=None if other is None else Compared(period=wish.other_period, n=other.overall.n),
     )
 
 
@@ -224,12 +229,26 @@ def _alarms(columns: Columns, question: Question, overall: Overall) -> tuple[Ala
     watched = watched_share(columns, question) if overall.influence else None
     if watched is not None and watched[1].percent >= 100 * ALARM_FLOOR:
         found.append(Alarm(kind="protected_influence", features=watched[0], share=watched[1], extent=Extent.NEARLY_ALL))
-    found += [
-        Alarm(kind=one.kind, features=columns.told.get(one.kind, ()), share=None, extent=one.extent)
-        for one in overall.caveats
-        if one.kind in ALARM_KINDS and one.extent is not Extent.FEW
-    ]
+    for one in overall.caveats:
+        if one.kind not in ALARM_KINDS or one.extent is Extent.FEW:
+            continue
+        features = columns.told.get(one.kind, ())
+        if one.kind == _HIDDEN:
+            features = tuple(name for name in features if name in question.watched)
+        if one.kind != _HIDDEN or features:
+            found.append(Alarm(kind=one.kind, features=features, share=None, extent=one.extent))
     return tuple(found)
+
+
+def _usual_level(columns: Columns) -> str:
+    """The level of all records but fewer than the smallest cell."""
+    counts = np.bincount(columns.levels, minlength=len(LEVELS)).tolist()
+    found = [
+        level
+        for level, count in zip(LEVELS, counts, strict=True)
+        if extent_of(count, len(columns)) is Extent.NEARLY_ALL
+    ]
+    return found[0] if found else ""
 
 
 def _left_out(count: int, n: int) -> int | None:

@@ -40,12 +40,14 @@ class Group:
 
     Attributes:
         reading: How they are read.
+        description: Their bundle, as it was described then.
         chunks: Their columns.
         ids: Their ids, in the order of the rows.
         count: Number of explanations.
     """
 
     reading: Reading
+    description: BundleDescription
     chunks: list[Columns] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
 
@@ -190,7 +192,7 @@ class CohortStore:
         _, asked, description = self._frame(encoded)
         group = groups.get(asked)
         if group is None:
-            group = groups[asked] = Group(Reading.of(asked, description, self._audience))
+            group = groups[asked] = Group(Reading.of(asked, description, self._audience), description)
         kinds = {feature.id: feature.kind is Kind.CATEGORY for feature in description.features}
         decoded = [decode_row(content, kinds) for _, content in rows]
         persons = persons_of(
@@ -219,7 +221,8 @@ def check_open(description: BundleDescription, audience: Audience) -> None:
     Raises:
         InvalidRequestError: If it is one; the same words whatever is in the bundle.
     """
-    if any(audience.action(feature) is Action.CLOSED for feature in description.features):
+    closed = any(audience.action(feature) is Action.CLOSED for feature in description.features)
+    if closed or not description.concerns(audience.id):
         raise InvalidRequestError.of(
             "model", f"the audience '{audience.id}' gets no view of '{description.name}'; ask its owner", "CLOSED"
         )

@@ -7,10 +7,11 @@ import itertools
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from xaisvc.engine.answered import Underway
+from xaisvc.engine.answered import Repeated, Underway
 from xaisvc.errors import InvalidRequestError
-from xaisvc.server import convert, convert_batches, convert_comparison, convert_feedback, convert_models
+from xaisvc.server import convert, convert_batches, convert_cohort, convert_comparison, convert_feedback, convert_models
 from xaisvc.server.calls import current
+from xaisvc.server.templates import Templates
 from xaisvc.v1 import (
     audiences_pb2,
     audiences_pb2_grpc,
@@ -54,6 +55,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         self._service = service
         self._workers = workers
         self._limits = limits
+        self._templates = Templates()
 
     async def Explain(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.ExplainRequest, context: grpc.ServicerContext
@@ -62,8 +64,11 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         del context
         call = current()
 
+        answered: Answered | Repeated
         single = await self._single(request, call)
-        if single is not None:
+        if isinstance(single, Repeated):
+            response, answered = self._templates.response(single, call.caller), single
+        elif single is not None:
             response, answered = convert.explain_response(single.outcomes, call.caller, single.batch_caveats), single
         else:
 
@@ -79,7 +84,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         answered.told()
         return response
 
-    async def _single(self, request: explanations_pb2.ExplainRequest, call: Call) -> Answered | None:
+    async def _single(self, request: explanations_pb2.ExplainRequest, call: Call) -> Answered | Repeated | None:
         """Answers a usual request of one row; None for every other.
 
         To read it here, and to record its answer, takes less time than to hand it to a thread and back.
@@ -159,6 +164,24 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
                 convert.record_id(request.id), convert.view_request(request), caller, reader=request.reader
             )
             return explanations_pb2.RenderViewResponse(view=convert.view(rendered))
+
+        return await self._workers.run(work)
+
+    async def RenderCohort(  # noqa: N802 - the protocol's name
+        self, request: explanations_pb2.RenderCohortRequest, context: grpc.ServicerContext
+    ) -> explanations_pb2.RenderCohortResponse:
+        """Writes what many stored explanations say together."""
+        del context
+        caller = current().caller
+
+        def work() -> explanations_pb2.RenderCohortResponse:
+            rendered = self._service.render_cohort(
+                convert_cohort.cohort_request(request),
+                convert_cohort.view_request(request),
+                caller,
+                reader=request.reader,
+            )
+            return explanations_pb2.RenderCohortResponse(view=convert.view(rendered))
 
         return await self._workers.run(work)
 

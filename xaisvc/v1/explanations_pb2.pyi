@@ -120,6 +120,8 @@ class _ViewStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ViewStatus
     """A person must look at the case first; the content says so and gives no reasons."""
     VIEW_STATUS_NOT_AVAILABLE: _ViewStatus.ValueType  # 3
     """This audience gets no view of any case of this model; the content is the same text for every case."""
+    VIEW_STATUS_JUDGEMENT_FIRST: _ViewStatus.ValueType  # 4
+    """It may: it holds the facts alone, and no reasons until the reader's own first judgement has been submitted."""
 
 class ViewStatus(_ViewStatus, metaclass=_ViewStatusEnumTypeWrapper):
     """Whether a view may be handed to its reader as it is."""
@@ -132,6 +134,8 @@ VIEW_STATUS_HELD_FOR_REVIEW: ViewStatus.ValueType  # 2
 """A person must look at the case first; the content says so and gives no reasons."""
 VIEW_STATUS_NOT_AVAILABLE: ViewStatus.ValueType  # 3
 """This audience gets no view of any case of this model; the content is the same text for every case."""
+VIEW_STATUS_JUDGEMENT_FIRST: ViewStatus.ValueType  # 4
+"""It may: it holds the facts alone, and no reasons until the reader's own first judgement has been submitted."""
 Global___ViewStatus: _TypeAlias = ViewStatus  # noqa: Y015
 
 @_typing.final
@@ -1593,6 +1597,122 @@ class RenderViewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenderViewResponse: _TypeAlias = RenderViewResponse  # noqa: Y015
+
+@_typing.final
+class CohortSelection(_message.Message):
+    """Which explanations make a cohort: those of whole days, or named ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    since: _builtins.str
+    """First day in UTC, such as `2026-10-01`; empty for the first record."""
+    until: _builtins.str
+    """Day after the last one, at most today; empty for today, which is not complete and not included."""
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of explanations, instead of days; for callers who may see attributions."""
+
+    def __init__(
+        self,
+        *,
+        since: _builtins.str = ...,
+        until: _builtins.str = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "since", b"since", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CohortSelection: _TypeAlias = CohortSelection  # noqa: Y015
+
+@_typing.final
+class RenderCohortRequest(_message.Message):
+    """Asks what many stored explanations of one model say together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    AGAINST_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    SEGMENT_BY_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    output: _builtins.str
+    """Id of the output; empty for the one that most of the explanations are about."""
+    audience: _builtins.str
+    """Id of the audience; empty for `business_manager`."""
+    format: _builtins.str
+    """Format: `text`, `markdown`, `html` or `json`; empty for `html`."""
+    language: _builtins.str
+    """Language as a BCP 47 tag; empty for `en`."""
+    reader: _builtins.str
+    """Pseudonym of who reads, so that repeated use can be counted; never a name. Empty if it is not known."""
+    @_builtins.property
+    def selection(self) -> Global___CohortSelection:
+        """Which explanations; absent for all up to yesterday."""
+
+    @_builtins.property
+    def against(self) -> Global___CohortSelection:
+        """Those to compare with; absent for none."""
+
+    @_builtins.property
+    def segment_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to split the cohort by: ids of features, or `band`; five at most."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        selection: Global___CohortSelection | None = ...,
+        against: Global___CohortSelection | None = ...,
+        output: _builtins.str = ...,
+        segment_by: _abc.Iterable[_builtins.str] | None = ...,
+        audience: _builtins.str = ...,
+        format: _builtins.str = ...,
+        language: _builtins.str = ...,
+        reader: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "audience", b"audience", "format", b"format", "language", b"language", "model", b"model", "output", b"output", "reader", b"reader", "segment_by", b"segment_by", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderCohortRequest: _TypeAlias = RenderCohortRequest  # noqa: Y015
+
+@_typing.final
+class RenderCohortResponse(_message.Message):
+    """The view asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def view(self) -> Global___View:
+        """The view."""
+
+    def __init__(
+        self,
+        *,
+        view: Global___View | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["view", b"view"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderCohortResponse: _TypeAlias = RenderCohortResponse  # noqa: Y015
 
 @_typing.final
 class GetExplanationRequest(_message.Message):

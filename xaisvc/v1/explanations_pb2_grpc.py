@@ -53,6 +53,11 @@ class ExplanationServiceStub:
                 request_serializer=xaisvc_dot_v1_dot_explanations__pb2.RenderViewRequest.SerializeToString,
                 response_deserializer=xaisvc_dot_v1_dot_explanations__pb2.RenderViewResponse.FromString,
                 _registered_method=True)
+        self.RenderCohort = channel.unary_unary(
+                '/xaisvc.v1.ExplanationService/RenderCohort',
+                request_serializer=xaisvc_dot_v1_dot_explanations__pb2.RenderCohortRequest.SerializeToString,
+                response_deserializer=xaisvc_dot_v1_dot_explanations__pb2.RenderCohortResponse.FromString,
+                _registered_method=True)
         self.GetExplanation = channel.unary_unary(
                 '/xaisvc.v1.ExplanationService/GetExplanation',
                 request_serializer=xaisvc_dot_v1_dot_explanations__pb2.GetExplanationRequest.SerializeToString,
@@ -102,6 +107,20 @@ class ExplanationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenderCohort(self, request, context):
+        """Writes what many stored explanations of one model say together, for whoever answers for the model: what drove the
+        outcomes, what changed, where the model is weaker, what people did with it. No number in it is about fewer than 20
+        persons, nor can one be worked out from several answers to the same tenant. Which view was written, of which days,
+        has been stored before it is answered; no model is run.
+
+        For callers with the audience and the model. Naming explanations one by one is for callers who may see attributions:
+        all others ask for whole days. NOT_FOUND if the model or the audience does not exist for the caller; INVALID_ARGUMENT
+        if the cohort is too small (`TOO_FEW`), or if it differs too little from one that was told before (`TOO_CLOSE`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExplanation(self, request, context):
         """Reads a stored explanation back. NOT_FOUND if there is none with this id.
         """
@@ -137,6 +156,11 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
                     servicer.RenderView,
                     request_deserializer=xaisvc_dot_v1_dot_explanations__pb2.RenderViewRequest.FromString,
                     response_serializer=xaisvc_dot_v1_dot_explanations__pb2.RenderViewResponse.SerializeToString,
+            ),
+            'RenderCohort': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenderCohort,
+                    request_deserializer=xaisvc_dot_v1_dot_explanations__pb2.RenderCohortRequest.FromString,
+                    response_serializer=xaisvc_dot_v1_dot_explanations__pb2.RenderCohortResponse.SerializeToString,
             ),
             'GetExplanation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExplanation,
@@ -234,6 +258,33 @@ class ExplanationService:
             '/xaisvc.v1.ExplanationService/RenderView',
             xaisvc_dot_v1_dot_explanations__pb2.RenderViewRequest.SerializeToString,
             xaisvc_dot_v1_dot_explanations__pb2.RenderViewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderCohort(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/xaisvc.v1.ExplanationService/RenderCohort',
+            xaisvc_dot_v1_dot_explanations__pb2.RenderCohortRequest.SerializeToString,
+            xaisvc_dot_v1_dot_explanations__pb2.RenderCohortResponse.FromString,
             options,
             channel_credentials,
             insecure,

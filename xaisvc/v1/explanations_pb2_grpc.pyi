@@ -54,6 +54,16 @@ class ExplanationServiceStub:
     """
     RenderView: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.RenderViewRequest, _explanations_pb2.RenderViewResponse]
     """Writes a stored explanation for another audience, or again."""
+    RenderCohort: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.RenderCohortRequest, _explanations_pb2.RenderCohortResponse]
+    """Writes what many stored explanations of one model say together, for whoever answers for the model: what drove the
+    outcomes, what changed, where the model is weaker, what people did with it. No number in it is about fewer than 20
+    persons, nor can one be worked out from several answers to the same tenant. Which view was written, of which days,
+    has been stored before it is answered; no model is run.
+
+    For callers with the audience and the model. Naming explanations one by one is for callers who may see attributions:
+    all others ask for whole days. NOT_FOUND if the model or the audience does not exist for the caller; INVALID_ARGUMENT
+    if the cohort is too small (`TOO_FEW`), or if it differs too little from one that was told before (`TOO_CLOSE`).
+    """
     GetExplanation: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.GetExplanationRequest, _explanations_pb2.GetExplanationResponse]
     """Reads a stored explanation back. NOT_FOUND if there is none with this id."""
     CompareExplanations: _grpc.UnaryUnaryMultiCallable[_explanations_pb2.CompareExplanationsRequest, _explanations_pb2.CompareExplanationsResponse]
@@ -90,6 +100,16 @@ class ExplanationServiceAsyncStub(ExplanationServiceStub):
     """
     RenderView: _aio.UnaryUnaryMultiCallable[_explanations_pb2.RenderViewRequest, _explanations_pb2.RenderViewResponse]  # type: ignore[assignment]
     """Writes a stored explanation for another audience, or again."""
+    RenderCohort: _aio.UnaryUnaryMultiCallable[_explanations_pb2.RenderCohortRequest, _explanations_pb2.RenderCohortResponse]  # type: ignore[assignment]
+    """Writes what many stored explanations of one model say together, for whoever answers for the model: what drove the
+    outcomes, what changed, where the model is weaker, what people did with it. No number in it is about fewer than 20
+    persons, nor can one be worked out from several answers to the same tenant. Which view was written, of which days,
+    has been stored before it is answered; no model is run.
+
+    For callers with the audience and the model. Naming explanations one by one is for callers who may see attributions:
+    all others ask for whole days. NOT_FOUND if the model or the audience does not exist for the caller; INVALID_ARGUMENT
+    if the cohort is too small (`TOO_FEW`), or if it differs too little from one that was told before (`TOO_CLOSE`).
+    """
     GetExplanation: _aio.UnaryUnaryMultiCallable[_explanations_pb2.GetExplanationRequest, _explanations_pb2.GetExplanationResponse]  # type: ignore[assignment]
     """Reads a stored explanation back. NOT_FOUND if there is none with this id."""
     CompareExplanations: _aio.UnaryUnaryMultiCallable[_explanations_pb2.CompareExplanationsRequest, _explanations_pb2.CompareExplanationsResponse]  # type: ignore[assignment]
@@ -141,6 +161,22 @@ class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explanations_pb2.RenderViewResponse, _abc.Awaitable[_explanations_pb2.RenderViewResponse]]:
         """Writes a stored explanation for another audience, or again."""
+
+    @_abc_1.abstractmethod
+    def RenderCohort(
+        self,
+        request: _explanations_pb2.RenderCohortRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explanations_pb2.RenderCohortResponse, _abc.Awaitable[_explanations_pb2.RenderCohortResponse]]:
+        """Writes what many stored explanations of one model say together, for whoever answers for the model: what drove the
+        outcomes, what changed, where the model is weaker, what people did with it. No number in it is about fewer than 20
+        persons, nor can one be worked out from several answers to the same tenant. Which view was written, of which days,
+        has been stored before it is answered; no model is run.
+
+        For callers with the audience and the model. Naming explanations one by one is for callers who may see attributions:
+        all others ask for whole days. NOT_FOUND if the model or the audience does not exist for the caller; INVALID_ARGUMENT
+        if the cohort is too small (`TOO_FEW`), or if it differs too little from one that was told before (`TOO_CLOSE`).
+        """
 
     @_abc_1.abstractmethod
     def GetExplanation(

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from xaisvc.engine.cohort_request import CohortRequest
     from xaisvc.engine.commands import Comparison, ExplainCommand, ViewRequest
     from xaisvc.server.app import RunningServer
     from xaisvc.server.instruments import Instruments
@@ -138,6 +139,11 @@ class FakeService:
     def render_view(self, record_id: str, view: ViewRequest, caller: Caller, *, reader: str) -> RenderedView:
         del reader
         self.get_explanation(record_id, caller)
+        return self._view(view)
+
+    def render_cohort(self, request: CohortRequest, view: ViewRequest, caller: Caller, *, reader: str) -> RenderedView:
+        del request, reader
+        self.caller = caller
         return self._view(view)
 
     def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:

@@ -164,6 +164,7 @@ async def test_what_is_not_there_is_not_found(serving: Any, service: Any, method
         ("/xaisvc.v1.ExplanationService/CompareExplanations", pb.CompareExplanationsRequest(ids=["r1", ""]), "ids[1]"),
         ("/xaisvc.v1.ExplanationService/RenderView", pb.RenderViewRequest(audience="customer"), "id"),
         ("/xaisvc.v1.ExplanationService/RenderView", pb.RenderViewRequest(id="r1"), "audience"),
+        ("/xaisvc.v1.ExplanationService/RenderCohort", pb.RenderCohortRequest(), "model"),
         ("/xaisvc.v1.ModelService/GetModel", models_pb2.GetModelRequest(), "name"),
     ],
 )
