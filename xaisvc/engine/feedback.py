@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from xaisvc.engine.permissions import is_of_tenant
 from xaisvc.engine.recorded import reader_digest, utc_text
 from xaisvc.errors import InvalidRequestError
 from xaisvc.records import Event, EventKind, Part
 
 if TYPE_CHECKING:
     from xaisvc.engine.commands import Feedback
-    from xaisvc.engine.stored import StoredExplanations
+    from xaisvc.engine.stored import RecordSource, StoredExplanations
     from xaisvc.engine.surroundings import Surroundings
     from xaisvc.records import RecordStore
     from xaisvc.types import Caller
@@ -89,3 +90,27 @@ def submit(
         )
     ).result()
     return entry_id, at
+
+
+def is_judged(source: RecordSource, explanation_id: str, *, audience: str, reader: str, caller: Caller) -> bool:
+    """Whether a first judgement of an explanation is stored.
+
+    Args:
+        source: Where records are read.
+        explanation_id: Id of the explanation.
+        audience: Whose judgement: feedback that names another audience does not count.
+        reader: Pseudonym of the reader, whose own judgement it must then be; empty for anybody's.
+        caller: Who asks: feedback of other tenants does not count.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    wanted = reader_digest(reader, caller)
+    events = source.events(kinds=(EventKind.FEEDBACK,), about=explanation_id, with_parts=False)
+    return any(
+        event.head.get("first_judgement")
+        and event.head.get("audience") in {"", audience}
+        and (not wanted or event.head.get("reader") == wanted)
+        and is_of_tenant(caller, str(event.head.get("tenant", "")))
+        for event in events
+    )
