@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.unit.views.blocks import blocks
 from tests.unit.views.cases import NUMBERS, UNRELIABLE, make_description, make_open_description, make_record
-from xaisvc.types import Adverse
+from xaisvc.types import Adverse, SelectionRule
 from xaisvc.views import View, ViewStatus, build_view
 from xaisvc.views.document import Facts, Paragraph, Reasons
+from xaisvc.views.lint import GoldenCase, lint_audiences
+from xaisvc.views.loader import audiences_folder
+from xaisvc.views.loader_packs import read_packs
+from xaisvc.views.packs import PackUse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from xaisvc.types import ExplanationRecord
     from xaisvc.views import Audience
@@ -117,6 +124,79 @@ def test_a_held_letter_is_the_same_for_every_case(audiences: Mapping[str, Audien
     )
 
     assert one == other
+
+
+def _with_pack(audience: Audience, rule: SelectionRule) -> Audience:
+    """The audience under a pack that asks for a rule."""
+    pack = replace(read_packs(audiences_folder())["eu_consumer_credit"], rule=rule)
+    return replace(audience, packs=PackUse(default=pack))
+
+
+@pytest.mark.parametrize("drawn_from", [*SelectionRule, None])
+@pytest.mark.parametrize("asked", SelectionRule)
+def test_a_pack_can_ask_for_the_rule_by_which_reasons_are_chosen(
+    audiences: Mapping[str, Audience], asked: SelectionRule, drawn_from: SelectionRule | None
+) -> None:
+    description = replace(make_open_description(), background_drawn_from=drawn_from)
+    customer = _with_pack(audiences["customer"], asked)
+    statuses = {
+        adverse: build_view(make_record(adverse=adverse, description=description), description, customer).status
+        for adverse in (True, False, None)
+    }
+
+    given = ViewStatus.COMPLETE if asked is drawn_from else ViewStatus.HELD_FOR_REVIEW
+    assert {True: given, None: given, False: ViewStatus.COMPLETE} == statuses
+
+
+def test_lint_tells_before_the_first_letter_is_held(tmp_path: Path) -> None:
+    folder = shutil.copytree(audiences_folder(), tmp_path / "audiences")
+    use = folder / "packs.yaml"
+    use.write_text(use.read_text(encoding="utf-8").replace("default: none", "default: eu_consumer_credit"), "utf-8")
+    found = {}
+    for rule in (*SelectionRule, None):
+        description = replace(make_open_description(), background_drawn_from=rule)
+        case = GoldenCase(name="adverse", record=make_record(description=description), description=description)
+        report = lint_audiences(folder, [case], today=date(2026, 11, 22), only=["customer"])
+        found[rule] = [finding.what for finding in report.findings if finding.what.startswith("declares")]
+
+    assert found[SelectionRule.POPULATION] == []
+    assert found[None][0].startswith(
+        "declares nothing of who its background is drawn from, but the pack 'eu_consumer_c"
+    )
+    assert "declares 'drawn_from: approved_near_threshold'" in found[SelectionRule.APPROVED_NEAR_THRESHOLD][0]
+
+
+def test_a_letter_says_whom_it_was_compared_with(audiences: Mapping[str, Audience]) -> None:
+    said = {}
+    for rule in (*SelectionRule, None):
+        description = replace(make_open_description(), background_drawn_from=rule)
+        view = build_view(make_record(description=description), description, audiences["customer"])
+        said[rule] = blocks(view, "principal_reasons", Paragraph)[0].text
+
+    assert said[SelectionRule.POPULATION].endswith("compared your request with those of other people.")
+    assert said[SelectionRule.APPROVED_NEAR_THRESHOLD].endswith("with some that we only just approved.")
+    assert said[None].endswith("The strongest comes first.")
+
+
+@pytest.mark.parametrize(
+    ("language", "headings"),
+    [("en", ["", "From the bank's own records", "From the form"]), ("nl", ["", "Uit onze boeken", "Uit the form"])],
+)
+def test_own_information_stands_by_where_it_is_from(
+    audiences: Mapping[str, Audience], language: str, headings: list[str]
+) -> None:
+    bank, form = {"en": "the bank's own records", "nl": "onze boeken"}, {"en": "the form"}
+    origins = {"checking_status": bank, "customer_since": bank, "purpose": form}
+    description = make_open_description()
+    features = tuple(replace(f, origins=origins.get(f.id, {})) for f in description.features)
+    view = build_view(
+        make_record(description=description), replace(description, features=features), audiences["customer"], language
+    )
+    groups = {group.title: [row.label for row in group.rows] for group in blocks(view, "own_information", Facts)}
+
+    assert headings == list(groups)
+    assert groups[headings[1]] == ["Checking account", "Customer since"]
+    assert len(description.features) == sum(map(len, groups.values()))
 
 
 def test_adverse_lower_turns_the_directions_round(audiences: Mapping[str, Audience]) -> None:

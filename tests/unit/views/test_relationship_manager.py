@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.unit.views.blocks import blocks
-from tests.unit.views.cases import NUMBERS, make_description, make_description_without_decision, make_record
+from tests.unit.views.cases import NUMBERS, UNRELIABLE, make_description, make_description_without_decision, make_record
 from xaisvc.types import Caveat, Severity
 from xaisvc.views import build_view
-from xaisvc.views.document import Bullets, Facts, Reasons
+from xaisvc.views.document import Bullets, Facts, Notice, Paragraph, Reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,49 @@ def test_relationship_manager_knows_what_to_say_and_what_to_keep(audiences: Mapp
     assert "Accounts and savings" in say.items[1]
     assert all("Note of the branch" not in item for item in say.items)
     assert keep.items[0] == "Do not name: Note of the branch."
+
+
+def test_the_facts_behind_a_reason_come_with_their_day_and_their_source(audiences: Mapping[str, Audience]) -> None:
+    description = make_description()
+    origins = {"checking_status": {"en": "the bank's own records"}}
+    features = tuple(replace(f, origins=origins.get(f.id, {})) for f in description.features)
+    view = build_view(make_record(), replace(description, features=features), audiences["relationship_manager"])
+    first = blocks(view, "reasons", Reasons)[0].items[0]
+
+    assert [(fact.label, fact.note) for fact in first.facts] == [
+        ("Checking account", "from the bank's own records"),
+        ("Savings", ""),
+    ]
+    assert "as they were on file on 3 March 2026" in blocks(view, "reasons", Paragraph)[0].text
+
+
+def test_the_decision_is_written_down_in_the_same_words_for_every_case(audiences: Mapping[str, Audience]) -> None:
+    records = (make_record(), make_record(adverse=False), make_record(caveats=(UNRELIABLE,)), make_record(adverse=None))
+    found = {
+        next(
+            s
+            for s in build_view(r, make_description(), audiences["relationship_manager"]).sections
+            if s.id == "decision_capture"
+        )
+        for r in records
+    }
+    (section,) = found
+    text = " ".join(item for block in section.blocks if isinstance(block, Bullets) for item in block.items)
+    codes = {row.value: row.label for block in section.blocks if isinstance(block, Facts) for row in block.rows}
+
+    assert [word in text for word in ("Agree:", "Deviate:", "Not used:")] == [True, True, True]
+    assert codes["MISSED_SOMETHING"] == "The model missed something I know"
+
+
+def test_what_cannot_be_relied_on_leaves_something_to_say(audiences: Mapping[str, Audience]) -> None:
+    view = build_view(make_record(caveats=(UNRELIABLE,)), make_description(), audiences["relationship_manager"])
+    titles = {id_: blocks(view, id_, Notice)[0].title for id_ in ("reasons", "changes", "may_say")}
+
+    assert titles == {
+        "reasons": "No reasons are shown for this client",
+        "changes": "No changes are shown for this client",
+        "may_say": "Say nothing about the reasons",
+    }
 
 
 def test_without_a_bad_direction_facts_raise_and_lower(audiences: Mapping[str, Audience]) -> None:

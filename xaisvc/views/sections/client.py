@@ -1,4 +1,7 @@
-"""Sections for whoever talks to the client: what to do next, whether the data can be right, what may be said."""
+"""Sections for whoever talks to the client: what to do next, whether the data can be right, what may be said.
+
+And what they decided.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Level, Sensitivity
+from xaisvc.types.supplements import Supplement
 from xaisvc.views.document import Bullets, Fact, Facts, Notice, Paragraph
+from xaisvc.views.sections.changes import offered
 from xaisvc.views.selection import visible_features
 from xaisvc.views.support import position
 
@@ -54,10 +59,12 @@ class NextStep:
         "steps_favourable": (),
         "steps_undecided": (),
         "steps_data": (),
+        "steps_changes": (),
         "steps_unreliable": (),
         **SUPPORT_MESSAGES,
     }
     reasons: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.COUNTERFACTUALS})
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """The suggestion, the band, and the steps in order."""
@@ -71,11 +78,13 @@ class NextStep:
         lead = context.say(outcome)
         if view.band:
             lead = f"{lead} {context.say('band', band=view.band)}"
-        steps = (*context.sentences("steps_data"),) if unusual_facts(context) else ()
-        return (
-            Paragraph(text=lead, role="lead"),
-            Bullets(items=(*steps, *context.sentences(f"steps_{outcome}")), ordered=True),
+        found = offered(context, 1)
+        steps = (
+            *(context.sentences("steps_data") if unusual_facts(context) else ()),
+            *context.sentences(f"steps_{outcome}"),
+            *(context.sentences("steps_changes") if found and found.alternatives else ()),
         )
+        return Paragraph(text=lead, role="lead"), Bullets(items=steps, ordered=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +105,14 @@ class DataCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaySay:
-    """Which of the reasons may be talked about with the client, and what stays inside: what a caveat keeps back, too.
+    """Which reasons and changes may be talked about with the client, and what stays inside.
+
+    What a caveat keeps from being a reason stays inside, and so does a change that needs a fact which may not be said.
 
     Attributes:
         classes: Sensitivity classes whose facts may be said.
         maximum: Most reasons named.
+        changes: Most changes looked at: as many as the view shows.
         floor: Least share of the visible influence for a reason.
     """
 
@@ -109,15 +121,21 @@ class MaySay:
         "title": (),
         "may": ("facts",),
         "may_none": (),
+        "may_change": ("facts",),
         "internal": ("facts",),
+        "internal_change": ("facts",),
         "always": (),
         "may_title": (),
         "internal_title": (),
+        "no_reasons.title": (),
+        "no_reasons.text": (),
     }
     reasons: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.COUNTERFACTUALS})
 
     classes: tuple[str, ...] = ("public", "customer_own")
     maximum: int = 5
+    changes: int = 3
     floor: float = 0.05
 
     def __post_init__(self) -> None:
@@ -138,7 +156,60 @@ class MaySay:
             (may if open_ else internal).append(entry.label)
         say = context.sentences("may", facts=tuple(may)) if may else context.sentences("may_none")
         keep = tuple(sentence for label in internal for sentence in context.sentences("internal", facts=(label,)))
+        open_changes, closed_changes = self._changes(context, allowed)
+        if open_changes:
+            say = (*say, *context.sentences("may_change", facts=open_changes))
+        if closed_changes:
+            keep = (*keep, *context.sentences("internal_change", facts=closed_changes))
         return (
             Bullets(title=context.say("may_title"), items=say),
             Bullets(title=context.say("internal_title"), items=(*keep, *context.sentences("always"))),
+        )
+
+    def _changes(self, context: SectionContext, allowed: set[Sensitivity]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the facts in changes that may be talked about, and of those in changes that may not."""
+        found = offered(context, self.changes)
+        names: tuple[dict[str, None], dict[str, None]] = ({}, {})
+        for one in found.alternatives if found else ():
+            features = [context.view.description.feature(name) for name in one.features]
+            closed = not all(feature.sensitivity in allowed for feature in features)
+            names[closed].update(dict.fromkeys(feature.label(context.view.language.code) for feature in features))
+        return tuple(names[False]), tuple(label for label in names[True] if label not in names[False])
+
+
+CODES = ("MISSED_SOMETHING", "DATA_WRONG", "DATA_OUTDATED", "NOT_SUITABLE", "OTHER")
+"""Codes of the reasons to decide otherwise, as a feedback service takes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionCapture:
+    """What to write down once it is decided: the verdict, and why, in the words that a feedback service takes.
+
+    The same in every view, so that nobody is led to one of the answers.
+    """
+
+    type: ClassVar[str] = "decision_capture"
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "intro": (),
+        "agree": (),
+        "deviate": (),
+        "not_used": (),
+        "why": (),
+        **{f"code.{code}": () for code in CODES},
+        "after": (),
+    }
+    reasons: ClassVar[bool] = False
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """The three verdicts, the reasons by code, and where it goes."""
+        return (
+            Paragraph(text=context.say("intro")),
+            Bullets(items=tuple(context.say(verdict) for verdict in ("agree", "deviate", "not_used"))),
+            Facts(
+                title=context.say("why"),
+                rows=tuple(Fact(label=context.say(f"code.{code}"), value=code) for code in CODES),
+                code=True,
+            ),
+            Paragraph(text=context.say("after")),
         )

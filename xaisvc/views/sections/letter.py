@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.errors import XaisvcError
+from xaisvc.types.supplements import Supplement
 from xaisvc.views.document import Facts, Paragraph, Reason, Reasons
 from xaisvc.views.gates import unused_features
 from xaisvc.views.selection import Rule, visible_features
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.views.context import SectionContext
-    from xaisvc.views.document import Block, Side
+    from xaisvc.views.document import Block, Fact, Side
     from xaisvc.views.entries import Entry
     from xaisvc.views.selection import Sign
+
+
+REASONS_RULE = "adverse-concepts-by-size/1"
+"""Names the rule by which principal reasons are chosen and ordered, so that a letter can say which one it was.
+
+Version 1: concepts that counted the way of the decision, by the sum of their values against the background, largest
+first; as many as declared, each above the declared share of what may be shown.
+"""
 
 
 class HeldForReviewError(XaisvcError):
@@ -41,9 +50,10 @@ class Decision:
 class PrincipalReasons:
     """The main reasons, strongest first: against the person if the decision was, for them if it was in their favour.
 
-    The rule: entries of the decision's direction, by size, the first `maximum` above the floor. A list that would not
-    be the true beginning of that order, because a principal reason must be withheld or a caveat keeps it back, is not
-    given at all.
+    The rule: entries of the decision's direction, by size, the first `maximum` above the floor. Size is relative to the
+    background, so the rule is complete only with who that is drawn from. A list that would not be the true beginning of
+    that order, because a principal reason must be withheld or a caveat keeps it back, is not given at all; nor is one
+    after a decision against the person that would not be chosen by the rule that a jurisdiction pack asks for.
 
     Attributes:
         maximum: Most reasons; a jurisdiction pack can ask for fewer.
@@ -52,12 +62,15 @@ class PrincipalReasons:
     """
 
     type: ClassVar[str] = "principal_reasons"
+    rule: ClassVar[str] = REASONS_RULE
     messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "title": (),
         "adverse": (),
         "favourable": (),
         "undecided": (),
         "none": (),
+        "compared.population": (),
+        "compared.approved_near_threshold": (),
         "together": ("facts",),
         "offset": ("facts",),
         "direction.against": (),
@@ -81,9 +94,11 @@ class PrincipalReasons:
 
         Raises:
             HeldForReviewError: If the decision is adverse and its true first reasons cannot all be shown, or if there
-                are none to show.
+                are none to show; or if it may be, and they are not chosen by the rule of the pack.
         """
         adverse = context.view.record.output.adverse
+        if adverse is not False and not keeps_to_pack(context):
+            raise HeldForReviewError
         if adverse is None or context.view.against is None:
             return self._undecided(context)
         against = context.view.against
@@ -119,30 +134,57 @@ class PrincipalReasons:
             for entry in entries
         )
         reasons = Reasons(title="", items=items, empty=context.say("none"), side=side)
-        return (Paragraph(text=context.say(lead)), reasons) if items else (reasons,)
+        if not items:
+            return (reasons,)
+        drawn_from = context.view.description.background_drawn_from
+        compared = context.sentences(f"compared.{drawn_from}") if drawn_from else ()
+        return (Paragraph(text=" ".join((context.say(lead), *compared))), reasons)
+
+
+def keeps_to_pack(context: SectionContext) -> bool:
+    """Whether reasons are chosen by the rule that the jurisdiction pack asks for; also so if no pack speaks."""
+    pack = context.view.pack
+    return pack is None or not pack.rule_problem(context.view.description)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnInformation:
-    """The person's own information that the model used, and how to put it right."""
+    """The person's own information that the model used, by where it is from, and how to put it right.
+
+    What the model is proven not to use is not in it, in no letter: a caveat says so only where something would credit
+    it, and stands in where the bundle of then is no longer served.
+    """
 
     type: ClassVar[str] = "own_information"
-    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "intro": (), "none": (), "correct": ()}
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.UNUSED})
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "intro": (),
+        "origin": ("origin",),
+        "none": (),
+        "correct": (),
+    }
     reasons: ClassVar[bool] = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """The facts, then what to do if one is wrong."""
+        """The facts, those of one origin together, then what to do if one is wrong."""
         view = context.view
-        unused = unused_features(view.record)
-        rows = tuple(
-            context.fact(feature)
-            for feature in visible_features(view.description, view.audience)
-            if feature.id in view.record.row and feature.id not in unused
-        )
-        if not rows:
-            return (Paragraph(text=context.say("none")),)
+        unused = unused_features(view.record) | (view.supplements.unused or frozenset())
+        by_origin: dict[str, list[Fact]] = {}
+        for feature in visible_features(view.description, view.audience):
+            if feature.id in view.record.row and feature.id not in unused:
+                by_origin.setdefault(feature.origin(view.language.code), []).append(context.fact(feature))
+        if not by_origin:
+            return _paragraphs(context, "none")
         return (
             Paragraph(text=context.say("intro")),
-            Facts(rows=rows),
-            Paragraph(text=context.say("correct")),
+            *(
+                Facts(title=context.say("origin", origin=origin) if origin else "", rows=tuple(rows))
+                for origin, rows in sorted(by_origin.items(), key=lambda item: bool(item[0]))  # without a heading first
+            ),
+            *_paragraphs(context, "correct"),
         )
+
+
+def _paragraphs(context: SectionContext, key: str) -> tuple[Paragraph, ...]:
+    return tuple(Paragraph(text=text) for text in context.sentences(key))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.views.context import SectionContext
-    from xaisvc.views.document import Block, Side
+    from xaisvc.views.document import Block, Link, Side
     from xaisvc.views.entries import Entry
     from xaisvc.views.selection import Selection, Sign
 
@@ -39,6 +39,7 @@ class SideReasons:
         numbers: How a reason's size is given: not at all, as one of three words, or exactly.
         level: Whether reasons are concepts or single features.
         values: Whether the facts behind a reason are given.
+        origins: Whether it is said where each fact comes from, if the bundle says so.
     """
 
     type: ClassVar[str] = "reasons"
@@ -61,6 +62,7 @@ class SideReasons:
         "direction.favour": (),
         "direction.raised": (),
         "direction.lowered": (),
+        "origin": ("origin",),
     }
     reasons: ClassVar[bool] = True
 
@@ -72,6 +74,7 @@ class SideReasons:
     numbers: Literal["none", "words", "exact"] = choice("none", "words", "exact")
     level: Literal["concept", "feature"] = choice("concept", "feature")
     values: bool = True
+    origins: bool = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """Two lists, each with words for when it is empty, and what caveats kept from being in one of them."""
@@ -104,12 +107,25 @@ class SideReasons:
             title, side = ("against", "against") if sign == against else ("favour", "for")
         return Reasons(
             title=context.say(title),
-            items=tuple(self._reason(context, selection, entry) for entry in entries),
+            items=tuple(
+                self._reason(context, selection, entry, name)
+                for entry, name in zip(entries, self.names(context, entries), strict=True)
+            ),
             empty=context.say(empty),
             side=cast("Side", side),
         )
 
-    def _reason(self, context: SectionContext, selection: Selection, entry: Entry) -> Reason:
+    def names(self, context: SectionContext, entries: tuple[Entry, ...]) -> tuple[str, ...]:
+        """What the reasons of one list are called."""
+        del context
+        return tuple(entry.label for entry in entries)
+
+    def links(self, context: SectionContext, entry: Entry) -> tuple[Link, ...]:
+        """Where on the page the facts behind a reason stand."""
+        del context, entry
+        return ()
+
+    def _reason(self, context: SectionContext, selection: Selection, entry: Entry, name: str) -> Reason:
         direction = context.direction(entry.value)
         if self.numbers == "exact":
             direction = f"{direction} ({exact(entry.value)})"
@@ -118,10 +134,11 @@ class SideReasons:
             size = "strong" if share >= STRONG_SHARE else "clear" if share >= CLEAR_SHARE else "slight"
             direction = f"{direction}, {context.say(size)}"
         return Reason(
-            label=entry.label,
+            label=name,
             direction=direction,
-            facts=context.entry_facts(entry) if self.values else (),
+            facts=context.entry_facts(entry, origins=self.origins) if self.values else (),
             note=context.entry_note(entry),
+            links=self.links(context, entry),
         )
 
 
