@@ -12,6 +12,9 @@ from enum import StrEnum
 MIN_CELL = 20
 """Fewest persons that a published number may be about."""
 
+ALARM_FLOOR = 0.05
+"""Share of the influence from which protected facts are an alarm."""
+
 
 class Comparison(StrEnum):
     """How one share stands to another, in a word."""
@@ -81,6 +84,19 @@ class Period:
 
     since: str = ""
     until: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """The cohort that another one is compared with.
+
+    Attributes:
+        period: Its days; without bounds where the records were named.
+        n: Number of persons.
+    """
+
+    period: Period
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +356,8 @@ class Cohort:
         withheld: What is not told.
         left_out: Share of the period's explanations that answer another question, such as an earlier model or another
             method, in whole percent; None if it is too small a group to tell.
+        against: The cohort that `changes` compares with; None for none.
+        level: Level of reliability of nearly all explanations, where `reliability` is empty; empty if there is none.
     """
 
     bundle: str
@@ -359,3 +377,5 @@ class Cohort:
     alarms: tuple[Alarm, ...]
     withheld: tuple[Withheld, ...]
     left_out: int | None = None
+    against: Compared | None = None
+    level: str = ""

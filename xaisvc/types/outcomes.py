@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     import numpy as np
@@ -29,6 +29,7 @@ class ClosedCases:
         references: Name of each case in the bank's own files, empty if it has none; never a person's name.
         findings: What was found, in a few words, empty if nothing was noted.
         digest: SHA-256 of the file that they come from.
+        findings_in: Language to the findings in it, for languages beside the one that they are noted in.
     """
 
     rows: Table
@@ -37,6 +38,7 @@ class ClosedCases:
     references: tuple[str, ...]
     findings: tuple[str, ...]
     digest: str
+    findings_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of cases c."""

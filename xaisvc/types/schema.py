@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from xaisvc.errors import NotFoundError
 
@@ -42,6 +43,17 @@ class Space(StrEnum):
     PROBABILITY = "probability"
     LOG_ODDS = "log_odds"
     RAW = "raw"
+
+
+class SelectionRule(StrEnum):
+    """Who a case is compared with, so that its principal reasons can be chosen.
+
+    The two methods of US Regulation B, official interpretation 9(b)(2)-5: `population` is everybody who applied,
+    `approved_near_threshold` is those approved at or slightly above the line.
+    """
+
+    POPULATION = "population"
+    APPROVED_NEAR_THRESHOLD = "approved_near_threshold"
 
 
 class Adverse(StrEnum):
@@ -101,6 +113,9 @@ class Feature:
         category_labels: Language to (category value to name for readers).
         concept: Id of the concept it belongs to; None to stand alone.
         sensitivity: Who may see it; None hides it from everybody but data scientists.
+        generalised: Language to the general words that the bank approved for readers who may not know more of it; empty
+            if there are none.
+        origins: Language to where the bank has the values from, in words for readers; empty if not said.
         change: What else may be offered; None if it is never offered to be changed.
         observed_range: Smallest and largest value in the background, in the feature's unit; None for categories.
     """
@@ -115,12 +130,23 @@ class Feature:
     category_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     concept: str | None = None
     sensitivity: Sensitivity | None = None
+    generalised: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     change: Change | None = None
     observed_range: tuple[float, float] | None = None
 
     def label(self, language: str) -> str:
         """Name for readers in `language`, falling back to English, then to the id."""
         return self.labels.get(language) or self.labels.get("en") or self.id
+
+    def general_label(self, language: str) -> str:
+        """The general words in `language`, falling back to English, then to those of any language; empty for none."""
+        found = self.generalised
+        return found.get(language) or found.get("en") or next(iter(found.values()), "")
+
+    def origin(self, language: str) -> str:
+        """Where the values come from in `language`, falling back to English; empty if not said."""
+        return self.origins.get(language) or self.origins.get("en") or ""
 
     def category_label(self, value: str, language: str) -> str:
         """Name for readers of one category value, falling back to English, then to the value."""
@@ -206,6 +232,11 @@ class Output:
         return prediction >= self.threshold if self.adverse is Adverse.HIGHER else prediction <= self.threshold
 
 
+Prose: TypeAlias = Literal["owner", "purpose", "out_of_scope"]
+"""What a bundle says of itself in whole sentences."""
+PROSE: tuple[Prose, ...] = ("owner", "purpose", "out_of_scope")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleDescription:
     """Everything `bundle.yaml` and `labels/` say, without the model and the data.
@@ -223,6 +254,10 @@ class BundleDescription:
         notes: Anything readers of the bundle should know, for example data source and licence.
         background_as_of: Day that the background rows are from; None if not known.
         background_max_age_days: Days after which they are stale.
+        background_drawn_from: Who the background rows are a sample of; None if not said.
+        texts: Language to (`owner`, `purpose` or `out_of_scope` to what it says in it), for languages beside the first.
+        row_labels: Language to what its rows are, as readers call several of them, for example `payments`.
+        audiences: Ids of the audiences that its decisions concern: no other gets a view of any case. Empty for all.
     """
 
     name: str
@@ -237,6 +272,23 @@ class BundleDescription:
     notes: str = ""
     background_as_of: date | None = None
     background_max_age_days: int = MAX_AGE_DAYS
+    background_drawn_from: SelectionRule | None = None
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    row_labels: Mapping[str, str] = field(default_factory=dict)
+    audiences: tuple[str, ...] = ()
+
+    def text(self, name: Prose, language: str) -> str:
+        """What the bundle says of itself in `language`, falling back to its first language."""
+        told: str = getattr(self, name)
+        return self.texts.get(language, {}).get(name) or told
+
+    def row_label(self, language: str) -> str:
+        """What its rows are called in `language`, falling back to English; empty if it does not say."""
+        return self.row_labels.get(language) or self.row_labels.get("en") or ""
+
+    def concerns(self, audience: str) -> bool:
+        """Whether an audience gets views of this bundle's cases at all."""
+        return not self.audiences or audience in self.audiences
 
     @property
     def feature_ids(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xaisvc.types.proxies import Proxies
     from xaisvc.types.reliance import Manipulation, Reliance
     from xaisvc.types.second_opinion import OpinionPlan
-    from xaisvc.types.support import Adequacy, Support
+    from xaisvc.types.support import Adequacy, Hybrids, Support
     from xaisvc.types.units import Units
 
 
@@ -46,6 +46,8 @@ class Studies:
     Attributes:
         association: How the features of the background go together.
         support: Which rows and hybrids the background supports.
+        hybrids: Whether rows that mix two background rows player by player could be real, as `support.hybrids` feature
+            by feature.
         units: What is known of the features' units.
         adequacy: Whether the background can carry explanations.
         reliance: How the model relies on its features for this output; `PROVEN_UNUSED` comes from the graph.
@@ -59,6 +61,7 @@ class Studies:
 
     association: Association
     support: Support
+    hybrids: Hybrids
     units: Units
     adequacy: Adequacy
     reliance: Reliance

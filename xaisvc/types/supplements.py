@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from xaisvc.types.counterfactual import RowCounterfactuals
     from xaisvc.types.outcomes import OutcomeBands
+    from xaisvc.types.overview import Overview, ReaderRights, RowInteractions, SecondMethod
 
 
 class Supplement(StrEnum):
@@ -25,6 +26,53 @@ class Supplement(StrEnum):
     BANDS = "bands"
     """What became of the cases of each band."""
 
+    OVERVIEW = "overview"
+    """How the model answers overall."""
+
+    SECOND_METHOD = "second_method"
+    """What another method says of the row."""
+
+    INTERACTIONS = "interactions"
+    """What pairs of players do together."""
+
+    READERS = "readers"
+    """What each other audience gets of the record."""
+
+    UNUSED = "unused"
+    """Which features the model is proven not to use."""
+
+    STANDING = "standing"
+    """Where the row's own values lie among those of the background."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactStanding:
+    """Where one value lies among rows that have a value of this feature, for example those of the background.
+
+    Attributes:
+        rows: How many rows have a value.
+        below: How many have a lower one; 0 for a category or a missing value.
+        equal: How many have the same; 0 for a missing value.
+        missing: Whether the value is missing.
+    """
+
+    rows: int
+    below: int
+    equal: int
+    missing: bool = False
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether no row has a value this high, or this low, or the same category."""
+        return not self.missing and self.rows > 0 and self.equal == 0 and self.below in {0, self.rows}
+
+    @property
+    def rarity(self) -> float:
+        """Share of the rows that are as far out or further, on the side of the value that is rarer; in [0, 1]."""
+        if not self.rows:
+            return 1.0
+        return min(self.rows - self.below, self.below + self.equal) / self.rows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearCase:
@@ -33,11 +81,12 @@ class NearCase:
     Attributes:
         confirmed: Whether it was confirmed; otherwise it was cleared.
         closed: Day on which it was closed, in days since 1970-01-01.
-        row: Feature id to value as the model was given it.
+        row: Feature id to value as the model was given it; only features that the reader may see.
         distance: From 0, the same in every feature, to 1.
         parts: Feature id to what it adds to the distance before it is weighted, from 0, the same, to 1.
         reference: What the case is called where it is filed; empty if not said.
         finding: What was found, in a few words; empty if not said.
+        findings: Language to the same in it, for languages beside the one that it is noted in.
     """
 
     confirmed: bool
@@ -47,6 +96,11 @@ class NearCase:
     parts: Mapping[str, float]
     reference: str = ""
     finding: str = ""
+    findings: Mapping[str, str] = field(default_factory=dict)
+
+    def finding_in(self, language: str) -> str:
+        """What was found, in `language` if it is noted in it."""
+        return self.findings.get(language) or self.finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +111,8 @@ class NearCases:
         confirmed: Those that were confirmed.
         cleared: Those that were cleared.
         remote: Whether nothing like the row is on file; see `SimilarCases`.
+        beyond: Ids of the features whose value lies far from that of every closed case: beyond their range by more than
+            its width, or never met.
         on_file: How many closed cases there are of the first and of the second outcome.
     """
 
@@ -64,6 +120,7 @@ class NearCases:
     cleared: tuple[NearCase, ...]
     remote: bool
     on_file: tuple[int, int]
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +135,23 @@ class Supplements:
             down to what its reader may see.
         similar_cases: The nearest closed cases.
         bands: What became of the cases of each band of the record's output.
+        overview: How the model answers overall, for the record's output, space and players.
+        second_method: What another method says of the row.
+        interactions: What pairs of players do together in the row.
+        readers: What each other audience gets of the record.
+        unused: Ids of the features that the graph proves to have no influence on the record's output.
+        standing: Feature id to where the row's value lies among those of the background.
     """
 
     counterfactuals: RowCounterfactuals | None = None
     similar_cases: NearCases | None = None
     bands: OutcomeBands | None = None
+    overview: Overview | None = None
+    second_method: SecondMethod | None = None
+    interactions: RowInteractions | None = None
+    readers: tuple[ReaderRights, ...] | None = None
+    unused: frozenset[str] | None = None
+    standing: Mapping[str, FactStanding] | None = None
 
 
 NO_SUPPLEMENTS = Supplements()

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -112,6 +114,27 @@ class Hybrids:
     fraction_error: float
     by_density: float
     by_classifier: float
+
+    @classmethod
+    def none(cls) -> Self:
+        """Nothing is mixed: every hybrid is a real row."""
+        return cls(
+            unreal=False,
+            area=0.5,
+            area_error=0.0,
+            fraction=0.0,
+            fraction_error=0.0,
+            by_density=0.0,
+            by_classifier=0.0,
+        )
+
+    @classmethod
+    def unknown(cls) -> Self:
+        """It cannot be told."""
+        nan = float("nan")
+        return cls(
+            unreal=None, area=nan, area_error=nan, fraction=nan, fraction_error=nan, by_density=nan, by_classifier=nan
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

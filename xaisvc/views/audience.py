@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xaisvc.types import Feature, Gate
     from xaisvc.types.supplements import Supplement
     from xaisvc.views.catalogue import Catalogue
+    from xaisvc.views.cohort_section import CohortSpec
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
     from xaisvc.views.packs import PackUse
@@ -88,6 +89,37 @@ class Supplied(Protocol):
     needs: ClassVar[frozenset[Supplement]]
 
 
+@runtime_checkable
+class FactsOnly(Protocol):
+    """A type of section that shows the facts of a case, and nothing that follows from the model's answer.
+
+    Attributes:
+        facts_only: True. A section of another type cannot be read before a first judgement.
+    """
+
+    facts_only: ClassVar[bool]
+
+
+@runtime_checkable
+class Worded(Protocol):
+    """A type of section that needs sentences which follow from its options."""
+
+    def own_messages(self) -> Mapping[str, tuple[str, ...]]:
+        """Key of each of them to the names of the slots that it fills there."""
+        ...
+
+
+@runtime_checkable
+class Ruled(Protocol):
+    """A type of section that chooses what to say.
+
+    Attributes:
+        rule: Name and version of the rule by which it chooses.
+    """
+
+    rule: ClassVar[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionSpec:
     """One section of a declaration: its id (the prefix of its messages) and its type with options."""
@@ -122,6 +154,9 @@ class Audience:
         catalogues: Language to sentences.
         packs: Which jurisdiction pack speaks in its views.
         extends: Id of the audience whose declaration this one tightens; empty for none.
+        before: Content until the reader's own first judgement of the case is stored, the facts alone; empty if none is
+            asked for.
+        cohort_sections: Content of a view of many cases, in order; empty for an audience that has none.
     """
 
     id: str
@@ -143,6 +178,8 @@ class Audience:
     catalogues: Mapping[str, Catalogue]
     packs: PackUse
     extends: str = ""
+    before: tuple[SectionSpec, ...] = ()
+    cohort_sections: tuple[CohortSpec, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.types import Level
 from xaisvc.types.supplements import NO_SUPPLEMENTS
-from xaisvc.views.audience import OnUnreliable, Supplied
+from xaisvc.views.audience import OnUnreliable, Ruled, Supplied
 from xaisvc.views.context import SectionContext, ViewContext
 from xaisvc.views.document import Notice, Section, View, ViewStatus
 from xaisvc.views.language import Language
@@ -22,20 +22,28 @@ if TYPE_CHECKING:
     from xaisvc.views.document import Block
 
 
-def needed(description: BundleDescription, audience: Audience) -> frozenset[Supplement]:
-    """What the sections of an audience need beside the record; nothing where it gets no view of any case."""
+def needed(description: BundleDescription, audience: Audience, *, judged: bool = True) -> frozenset[Supplement]:
+    """What the sections of an audience need beside the record; nothing where it gets no view of any case.
+
+    Args:
+        description: The bundle.
+        audience: The reader.
+        judged: As in `build_view`.
+    """
     if is_closed(description, audience):
         return frozenset()
-    builders = [spec.builder for spec in audience.sections]
+    builders = [spec.builder for spec in (audience.sections if judged else audience.before or audience.sections)]
     return frozenset(need for builder in builders if isinstance(builder, Supplied) for need in builder.needs)
 
 
-def build_view(
+def build_view(  # noqa: PLR0913 - what is shown, to whom, and from what
     record: ExplanationRecord,
     description: BundleDescription,
     audience: Audience,
     language: str = "en",
     supplements: Supplements = NO_SUPPLEMENTS,
+    *,
+    judged: bool = True,
 ) -> View:
     """Builds what `audience` sees of `record`.
 
@@ -45,6 +53,8 @@ def build_view(
         audience: The reader; see `load_audiences`.
         language: Code of the language.
         supplements: What `needed` asks for, as far as it is to be had.
+        judged: Whether the reader's own first judgement of the case is stored. An audience that is asked for one reads
+            nothing but the facts before: no byte of the view then follows from the model's answer.
 
     Raises:
         InvalidRequestError: If the audience has no view in `language`; the message lists those it has.
@@ -56,6 +66,8 @@ def build_view(
     )
     if is_closed(description, audience):
         return _view(context, ViewStatus.NOT_AVAILABLE, audience.closed)
+    if audience.before and not judged:
+        return _view(context, ViewStatus.JUDGEMENT_FIRST, audience.before)
     if audience.on_unreliable is OnUnreliable.HOLD and context.reliability.level is Level.UNRELIABLE:
         return _view(context, ViewStatus.HELD_FOR_REVIEW, audience.held)
     try:
@@ -82,6 +94,7 @@ def _view(context: ViewContext, status: ViewStatus, specs: Sequence[SectionSpec]
         sections=tuple(_section(SectionContext(view=context, spec=spec, complete=complete)) for spec in specs),
         tones=(language.word("words.note"), language.word("words.care"), language.word("words.stop")),
         pack=context.pack.title if context.pack and audience.id in context.pack.texts else "",
+        compared_with=context.description.background_drawn_from or "",
     )
 
 
@@ -100,4 +113,5 @@ def _section(context: SectionContext) -> Section:
         blocks = (Notice(tone="stop", title=context.say("no_reasons.title"), text=context.say("no_reasons.text")),)
     else:
         blocks = spec.builder.build(context)
-    return Section(id=spec.id, type=spec.builder.type, title=context.say("title"), blocks=blocks)
+    rule = spec.builder.rule if isinstance(spec.builder, Ruled) else ""
+    return Section(id=spec.id, type=spec.builder.type, title=context.say("title"), blocks=blocks, rule=rule)

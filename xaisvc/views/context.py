@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xaisvc.views.packs import Pack
     from xaisvc.views.selection import Selection, Sign
 
-COMMON_SLOTS = ("reference", "date", "bundle", "version", "owner", "purpose", "out_of_scope", "output")
+COMMON_SLOTS = ("reference", "date", "bundle", "version", "owner", "purpose", "out_of_scope", "output", "row_name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,11 @@ class ViewContext:
         return assess(self.record, self.description, self.audience, self.language)
 
     @cached_property
+    def kept(self) -> dict[str, object]:
+        """What sections of this view have worked out and share, by name."""
+        return {}
+
+    @cached_property
     def common(self) -> Mapping[str, SlotValue]:
         """Slots that every sentence may use."""
         description = self.description
@@ -71,10 +76,11 @@ class ViewContext:
             "date": self.record.created_at,
             "bundle": description.name,
             "version": description.version,
-            "owner": description.owner,
-            "purpose": description.purpose,
-            "out_of_scope": description.out_of_scope,
+            "owner": description.text("owner", self.language.code),
+            "purpose": description.text("purpose", self.language.code),
+            "out_of_scope": description.text("out_of_scope", self.language.code),
             "output": self.output.label(self.language.code),
+            "row_name": description.row_label(self.language.code) or self.language.word("words.rows"),
         }
 
     @cached_property
@@ -163,9 +169,17 @@ class SectionContext:
         value = language.value(feature, self.view.record.row[feature.id])
         return Fact(label=feature.label(language.code), value=value, note=note)
 
-    def entry_facts(self, entry: Entry) -> tuple[Fact, ...]:
-        """The values behind an entry, those that carry its direction."""
-        return tuple(self.fact(feature) for feature in entry.facts() if feature.id in self.view.record.row)
+    def entry_facts(self, entry: Entry, *, origins: bool = False) -> tuple[Fact, ...]:
+        """The values behind an entry, those that carry its direction; with where they come from if `origins`."""
+        return tuple(
+            self.fact(feature, self._origin(feature) if origins else "")
+            for feature in entry.facts()
+            if feature.id in self.view.record.row
+        )
+
+    def _origin(self, feature: Feature) -> str:
+        origin = feature.origin(self.view.language.code)
+        return self.say("origin", origin=origin) if origin else ""
 
     def entry_note(self, entry: Entry) -> str:
         """What must be known to read an entry's facts: which of them are associated, and which facts were set off.

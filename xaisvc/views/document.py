@@ -6,48 +6,56 @@ no line breaks. Escaping belongs to the renderers, because each format has its o
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-_NO_BREAK = "\u00a0"
-_WHITE_SPACE = re.compile(r"\s+")
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+from xaisvc.views.cleaning import Cleaned, clean
+from xaisvc.views.figures import (
+    Bar,
+    BarChart,
+    Beeswarm,
+    Cloud,
+    Grid,
+    HeatMap,
+    Plot,
+    Plots,
+    Span,
+    Swarm,
+    Waterfall,
+)
 
-
-def clean(text: str) -> str:
-    """`text` on one line, without characters that change how other text is read.
-
-    Dropped are control, format (bidirectional, zero-width), private, surrogate and unassigned characters; runs of white
-    space, line and paragraph separators become one space. A single no-break space stays: it holds an amount together.
-    """
-    if text.isascii() and text.isprintable() and "  " not in text:
-        return text.strip()
-    spaced = "".join(" " if ch in "\t\n\r\v\f\x85\u2028\u2029" else ch for ch in text)
-    kept = "".join(ch for ch in spaced if unicodedata.category(ch) not in _FORBIDDEN_CATEGORIES)
-    if _NO_BREAK not in kept:
-        return " ".join(kept.split())
-    return _WHITE_SPACE.sub(_one_space, kept).strip()
-
-
-def _one_space(run: re.Match[str]) -> str:
-    return _NO_BREAK if run.group() == _NO_BREAK else " "
-
-
-class _Cleaned:
-    """Cleans every text field, and every tuple of texts, of a frozen dataclass when it is built."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value = getattr(self, field.name)
-            if isinstance(value, str) and not isinstance(value, StrEnum):
-                object.__setattr__(self, field.name, clean(value))
-            elif isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
-                object.__setattr__(self, field.name, tuple(clean(item) for item in value))
+__all__ = [
+    "Bar",
+    "BarChart",
+    "Beeswarm",
+    "Block",
+    "Bullets",
+    "Cell",
+    "Cloud",
+    "Column",
+    "Fact",
+    "Facts",
+    "Grid",
+    "HeatMap",
+    "Link",
+    "Notice",
+    "Paragraph",
+    "Plot",
+    "Plots",
+    "Reason",
+    "Reasons",
+    "Section",
+    "Side",
+    "Span",
+    "Swarm",
+    "Table",
+    "Tone",
+    "View",
+    "ViewStatus",
+    "Waterfall",
+    "clean",
+]
 
 
 class ViewStatus(StrEnum):
@@ -55,11 +63,13 @@ class ViewStatus(StrEnum):
 
     `held_for_review`: a person must look first, because a reason that must be given must not be shown, or because the
     explanation cannot be relied on. `not_available`: this audience gets no view of any case of this bundle.
+    `judgement_first`: the facts alone, until the reader's own first judgement is stored.
     """
 
     COMPLETE = "complete"
     HELD_FOR_REVIEW = "held_for_review"
     NOT_AVAILABLE = "not_available"
+    JUDGEMENT_FIRST = "judgement_first"
 
 
 Tone: TypeAlias = Literal["info", "care", "stop"]
@@ -68,7 +78,7 @@ Side: TypeAlias = Literal["for", "against", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paragraph(_Cleaned):
+class Paragraph(Cleaned):
     """A paragraph.
 
     `lead` is the sentence to read if only one is read, `fine` is the small print, `mandated` are words of the law.
@@ -79,7 +89,7 @@ class Paragraph(_Cleaned):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bullets(_Cleaned):
+class Bullets(Cleaned):
     """Sentences one under the other; `ordered` where the order is that of doing them."""
 
     items: tuple[str, ...]
@@ -88,31 +98,56 @@ class Bullets(_Cleaned):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact(_Cleaned):
+class Fact(Cleaned):
     """One named value in words.
 
     Attributes:
         label: What it is.
         value: The value in words.
         note: What is remarkable about it; empty for nothing.
+        anchor: Where links on the same page can lead to it; empty for nowhere.
     """
 
     label: str
     value: str
     note: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts(_Cleaned):
-    """Named values, one to a line. `code` marks digests and the like, which are read letter by letter."""
+class Facts(Cleaned):
+    """Named values, one to a line.
+
+    Attributes:
+        rows: The values.
+        title: Heading of the list; may be empty.
+        code: Whether they are digests and the like, which are read letter by letter.
+        quiet: Whether they are there to be looked up, and not to catch the eye.
+        anchor: Where links on the same page can lead to the list; empty for nowhere.
+    """
 
     rows: tuple[Fact, ...]
     title: str = ""
     code: bool = False
+    quiet: bool = False
+    anchor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reason(_Cleaned):
+class Link(Cleaned):
+    """A way to another part of the same page.
+
+    Attributes:
+        text: What is read; it says where it leads to, for formats that have no links.
+        anchor: The anchor that it leads to.
+    """
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason(Cleaned):
     """One reason.
 
     Attributes:
@@ -120,12 +155,14 @@ class Reason(_Cleaned):
         direction: Which way it counted, in words.
         facts: The facts behind it.
         note: For example that several facts are shown as one.
+        links: Where on the page its facts stand.
     """
 
     label: str
     direction: str
     facts: tuple[Fact, ...] = ()
     note: str = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def own_value(self) -> str:
@@ -134,7 +171,7 @@ class Reason(_Cleaned):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reasons(_Cleaned):
+class Reasons(Cleaned):
     """Reasons of one direction, strongest first.
 
     Attributes:
@@ -151,7 +188,7 @@ class Reasons(_Cleaned):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column(_Cleaned):
+class Column(Cleaned):
     """A column of a table; numeric columns are aligned to the right."""
 
     label: str
@@ -159,7 +196,7 @@ class Column(_Cleaned):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell(_Cleaned):
+class Cell(Cleaned):
     """One cell.
 
     Attributes:
@@ -174,16 +211,24 @@ class Cell(_Cleaned):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table(_Cleaned):
-    """A table; the first column names the row."""
+class Table(Cleaned):
+    """A table; the first column names the row.
+
+    Attributes:
+        caption: What it shows.
+        columns: Its columns.
+        rows: A cell for each column.
+        exported: Whether it is what the format `csv` holds of the view.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    exported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(_Cleaned):
+class Notice(Cleaned):
     """Something the reader must not overlook."""
 
     tone: Tone
@@ -191,49 +236,13 @@ class Notice(_Cleaned):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar(_Cleaned):
-    """One bar.
-
-    Attributes:
-        label: What it stands for.
-        value: Its length, in the unit of the chart; negative to the left.
-        text: The value in words, with its direction.
-        mark: Value of a comparison mark on the same scale; None for no mark.
-    """
-
-    label: str
-    value: float
-    text: str
-    mark: float | None = None
+Block: TypeAlias = (
+    Paragraph | Bullets | Facts | Reasons | Table | Notice | BarChart | Waterfall | Beeswarm | Plots | HeatMap
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BarChart(_Cleaned):
-    """Bars on one scale, which is set by these bars and nothing else.
-
-    Attributes:
-        title: What is shown.
-        description: The same in words, for readers who do not see the chart.
-        bars: The bars from top to bottom.
-        below: Word for the left of zero; empty if no bar goes there.
-        above: Word for the right of zero.
-        mark: What the comparison mark is; empty for no marks.
-    """
-
-    title: str
-    description: str
-    bars: tuple[Bar, ...]
-    below: str = ""
-    above: str = ""
-    mark: str = ""
-
-
-Block: TypeAlias = Paragraph | Bullets | Facts | Reasons | Table | Notice | BarChart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section(_Cleaned):
+class Section(Cleaned):
     """A titled part of a view.
 
     Attributes:
@@ -241,16 +250,18 @@ class Section(_Cleaned):
         type: Its type.
         title: Heading in the reader's language; may be empty.
         blocks: What it says.
+        rule: Name of the rule by which it chose what to say; empty if it chose nothing.
     """
 
     id: str
     type: str
     title: str
     blocks: tuple[Block, ...]
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View(_Cleaned):
+class View(Cleaned):
     """What one audience sees of one record.
 
     Attributes:
@@ -268,6 +279,7 @@ class View(_Cleaned):
         sections: The content, in order.
         tones: Words for the tones `info`, `care` and `stop`, for formats that have no colours.
         pack: The jurisdiction pack that spoke in it, with its date; empty for none.
+        compared_with: Who the background rows are a sample of; empty if the bundle does not say.
     """
 
     id: str
@@ -284,6 +296,7 @@ class View(_Cleaned):
     sections: tuple[Section, ...]
     tones: tuple[str, str, str]
     pack: str = ""
+    compared_with: str = ""
 
     def tone(self, tone: Tone) -> str:
         """The word for a tone."""

@@ -2,18 +2,20 @@
 
 Because an entry never mixes classes, its value is the same for every audience, and what an audience may not see removes
 whole entries: two audiences can differ in how much they see, but never in the order or the direction of what both see.
-The same holds for what caveats keep from some audiences: players that are no reason stand apart for everybody.
+The same holds for what caveats keep from some audiences: players that are no reason stand apart for everybody. Only
+features that an audience knows by general words are put together for it alone: under one name, without any value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from xaisvc.views.gates import links, player_gates
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping
 
     from xaisvc.types import BundleDescription, ExplanationRecord, Feature, PlayerValue
     from xaisvc.views.gates import PlayerGates
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Level: TypeAlias = Literal["concept", "feature"]
 
+_NO_WORDS: Mapping[str, str] = MappingProxyType({})
 _MAX_NAMED = 3
 _MATERIAL = 0.1
 
@@ -55,6 +58,7 @@ class Entry:
         barred: Whether a caveat keeps all of it from being a reason.
         unused: Whether the model is proven not to use any of it; it is then barred, too.
         ties: Players of other entries that these are never ranked against, as they are of another class.
+        general: Whether it is known by general words only: its features are neither named nor valued.
     """
 
     label: str
@@ -69,12 +73,14 @@ class Entry:
     barred: bool = False
     unused: bool = False
     ties: frozenset[str] = frozenset()
+    general: bool = False
 
     def facts(self) -> tuple[Feature, ...]:
         """The features that carry the entry's direction: those of its units whose value has the entry's sign.
 
         Units with less than a tenth of what these units add up to are left out. The strongest unit comes first; within
-        one, features stand in the order of the record, so that nothing can be told of the shares of its players.
+        one, features stand in the order of the record, so that nothing can be told of the shares of its players. None
+        of an entry that is known by general words.
         """
         return self._features(self._side(1))
 
@@ -99,6 +105,8 @@ class Entry:
 
     def _features(self, side: list[tuple[PlayerValue, ...]]) -> tuple[Feature, ...]:
         """The features of a side, without those of units that are less than a tenth of it."""
+        if self.general:
+            return ()
         least = _MATERIAL * _total(side)
         return tuple(
             member.feature
@@ -119,22 +127,35 @@ def _total(side: Iterable[tuple[PlayerValue, ...]]) -> float:
 
 
 def make_entries(
-    record: ExplanationRecord, description: BundleDescription, language: Language, level: Level
+    record: ExplanationRecord,
+    description: BundleDescription,
+    language: Language,
+    level: Level,
+    general: Mapping[str, str] = _NO_WORDS,
 ) -> tuple[Entry, ...]:
     """All entries of a record, visible or not, in the order of the record.
 
     Interventional values, and LIME's weights, are additive over players: the value of a concept is the sum of its
     features' values, with no second computation.
+
+    Args:
+        record: The record.
+        description: The bundle that it was made with.
+        language: The words.
+        level: Whether the players of a concept are one entry.
+        general: Feature id to the general words for it, for features that the audience knows by nothing else. Players
+            of the same words are one entry at every level.
     """
     order = {player.player: i for i, player in enumerate(record.attribution.players)}
     gates = player_gates(record)
     found = []
-    for group in _groups(record, description, level, gates):
+    for group in _groups(record, description, level, gates, general):
+        words = _general_words(group, general)
         names = {player.player for player in group}
         usual = [player.portfolio_mean_abs for player in group if player.portfolio_mean_abs is not None]
         found.append(
             Entry(
-                label=_label(group, description, language, level),
+                label=language.join(words) if words else _label(group, description, language, level),
                 value=sum(player.value for player in group),
                 standard_error=sum(player.standard_error for player in group),
                 influence=sum(abs(player.value) for player in group),
@@ -150,6 +171,7 @@ def make_entries(
                 barred=names <= gates.barred,
                 unused=names <= gates.unused,
                 ties=frozenset().union(*(tie for tie in gates.ties if not names.isdisjoint(tie))) - names,
+                general=bool(words),
             )
         )
     return tuple(found)
@@ -167,7 +189,11 @@ def player_label(player: PlayerValue, description: BundleDescription, language: 
 
 
 def _groups(
-    record: ExplanationRecord, description: BundleDescription, level: Level, gates: PlayerGates
+    record: ExplanationRecord,
+    description: BundleDescription,
+    level: Level,
+    gates: PlayerGates,
+    general: Mapping[str, str],
 ) -> list[list[PlayerValue]]:
     """Players that are ranked as one, in the order of the record.
 
@@ -185,13 +211,24 @@ def _groups(
     tied = _connected(len(players), together.values())
     open_ = {tied[i] for i, player in enumerate(players) if player.player not in gates.barred}
     for i, player in enumerate(players):
-        concept = _concept(player, description)
-        if level == "concept" and concept and len(classes[i]) == 1 and tied[i] in open_:
+        concept, words = _concept(player, description), _general_words((player,), general)
+        if tied[i] not in open_:
+            continue
+        if not general.keys().isdisjoint(player.features):
+            for one in words:
+                together.setdefault(("general", one), []).append(i)
+        elif level == "concept" and concept and len(classes[i]) == 1:
             together.setdefault(("concept", concept, classes[i]), []).append(i)
     groups: dict[int, list[PlayerValue]] = {}
     for i, first in enumerate(_connected(len(players), together.values())):
         groups.setdefault(first, []).append(players[i])
     return list(groups.values())
+
+
+def _general_words(group: Iterable[PlayerValue], general: Mapping[str, str]) -> list[str]:
+    """The general words for a group, each once; none unless there are words for every feature of it."""
+    found = [general.get(name, "") for player in group for name in player.features]
+    return list(dict.fromkeys(found)) if found and all(found) else []
 
 
 def _units(group: list[PlayerValue], gates: PlayerGates) -> tuple[tuple[PlayerValue, ...], ...]:

@@ -46,9 +46,17 @@ def player_gates(record: ExplanationRecord) -> PlayerGates:
 
 def unused_features(record: ExplanationRecord) -> frozenset[str]:
     """Features that a caveat names as proven to be unused."""
-    unused = player_gates(record).unused
+    return _features_of(record, player_gates(record).unused)
+
+
+def barred_features(record: ExplanationRecord) -> frozenset[str]:
+    """Features that a caveat keeps from being a reason; those that are proven to be unused among them."""
+    return _features_of(record, player_gates(record).barred)
+
+
+def _features_of(record: ExplanationRecord, players: frozenset[str]) -> frozenset[str]:
     return frozenset(
-        name for player in record.attribution.players if player.player in unused for name in player.features
+        name for player in record.attribution.players if player.player in players for name in player.features
     )
 
 

@@ -56,12 +56,10 @@ class Language:
 
     def number(self, value: float) -> str:
         """A number with the locale's separators: whole numbers without decimals, others with at most two."""
-        from babel.numbers import format_decimal  # noqa: PLC0415 - heavy: loaded when used
-
         if not math.isfinite(value):
             return str(value)
         pattern = "#,##0.##" if abs(value) >= _SMALL or value == 0 else "#,##0.######"
-        return str(format_decimal(value, format=pattern, locale=self.locale))
+        return _decimal(value, pattern, self.catalogue.locale)
 
     def percent(self, share: float) -> str:
         """A share in [0, 1] as whole percent; a share that rounds to none or all of it is worded as such."""
@@ -89,6 +87,22 @@ class Language:
         if len(cleaned) > 1 and any("," in item for item in cleaned):
             return "; ".join(cleaned)
         return str(format_list(cleaned, locale=self.locale))
+
+    def either(self, items: Sequence[str]) -> str:
+        """`a, b or c`; semicolons where a comma would not tell the items apart."""
+        from babel.lists import format_list  # noqa: PLC0415 - heavy: loaded when used
+
+        cleaned = [clean(item) for item in items]
+        if any("," in item for item in cleaned):
+            cleaned = ["; ".join(cleaned[:-1]), *cleaned[-1:]] if len(cleaned) > 1 else cleaned
+        return str(format_list(cleaned, style="or", locale=self.locale))
+
+    def ends(self, feature: Feature, low: float, high: float) -> tuple[str, str]:
+        """Both ends of a range; a unit that is no currency stands at the second one only, as in `6` and `15 months`."""
+        unit = feature.unit
+        if feature.kind is not Kind.DATE and unit and unit not in self.locale.currencies:
+            return self.number(low), self.quantity(high, unit)
+        return self.value(feature, low), self.value(feature, high)
 
     def filled(self, key: str, **slots: SlotValue) -> str:
         """The first sentence under `key`, with its slots filled."""
@@ -133,6 +147,14 @@ class Language:
 def exact(value: float) -> str:
     """A number for data scientists: twelve significant digits at most, a point as separator, in every language."""
     return format(value, ".12g")
+
+
+@lru_cache(maxsize=4096)
+def _decimal(value: float, pattern: str, locale: str) -> str:
+    """A number in a pattern; pages repeat their numbers, and writing one takes a tenth of a millisecond."""
+    from babel.numbers import format_decimal  # noqa: PLC0415 - heavy: loaded when used
+
+    return str(format_decimal(value, format=pattern, locale=_locale(locale)))
 
 
 @lru_cache(maxsize=32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from xaisvc.errors import AudienceError, XaisvcError
@@ -13,12 +14,14 @@ from xaisvc.views.build import build_view
 from xaisvc.views.document import Reasons, ViewStatus
 from xaisvc.views.lint_cases import GoldenCase, golden_cases
 from xaisvc.views.lint_catalogues import Finding, lint_labels, lint_languages, lint_lexicons, lint_shared
+from xaisvc.views.lint_stand_ins import lint_stand_ins
 from xaisvc.views.loader import load_audiences
 from xaisvc.views.loader_packs import read_packs, stale_sentence
 from xaisvc.views.packs import PackUse
 from xaisvc.views.reading import measure_reading, names_in
-from xaisvc.views.render import FORMATS, render_view
-from xaisvc.views.sections.technical import AttributionTable, Reproduction
+from xaisvc.views.render import EXPORTS, FORMATS, render_view
+from xaisvc.views.sections.technical import Reproduction
+from xaisvc.views.sections.technical_values import AttributionTable
 from xaisvc.views.wording import find_banned
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from xaisvc.types import BundleDescription
+    from xaisvc.types.association import Association
     from xaisvc.views.audience import Audience
     from xaisvc.views.document import View
     from xaisvc.views.packs import Pack
@@ -34,7 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "GoldenCase", "LintReport", "ReadingSummary", "lint_audiences"]
 
 _RAW_NAME = re.compile(r"\b[a-z]+_[a-z_]+\b")
-_IDS = frozenset({"id", "record_id", "audience", "type", "layout", "formats", "language", "pack"})
+_IDS = frozenset(
+    {"id", "record_id", "audience", "type", "layout", "formats", "language", "pack", "rule", "compared_with"}
+)
+_UNKNOWN: Mapping[str, Association] = MappingProxyType({})
 _KINDS = frozenset({"role", "tone", "side", "status"})
 
 
@@ -79,7 +87,12 @@ class LintReport:
 
 
 def lint_audiences(
-    root: Path, given: Iterable[GoldenCase], *, today: date, only: Iterable[str] | None = None
+    root: Path,
+    given: Iterable[GoldenCase],
+    *,
+    today: date,
+    only: Iterable[str] | None = None,
+    associations: Mapping[str, Association] = _UNKNOWN,
 ) -> LintReport:
     """Lints a folder.
 
@@ -88,6 +101,8 @@ def lint_audiences(
         given: Real records; see `golden_cases` for what is added to them.
         today: The day that jurisdiction packs must not be past.
         only: Ids of the audiences to show cases to; all for None.
+        associations: Name of a bundle to how its features go together, so that visible ones that stand in for withheld
+            ones are found.
 
     Returns:
         The report. A folder that cannot be loaded has one finding: what the loader says.
@@ -105,6 +120,9 @@ def lint_audiences(
     languages = tuple(dict.fromkeys(language for audience in chosen.values() for language in audience.languages))
     for description in {case.description.name: case.description for case in given}.values():
         found += lint_labels(description, languages)
+        found += _lint_rules(description, chosen.values())
+        if description.name in associations:
+            found += lint_stand_ins(description, associations[description.name], chosen.values())
     readings: list[ReadingSummary] = []
     mandated: dict[str, None] = {}
     for audience in chosen.values():
@@ -127,6 +145,15 @@ def lint_audiences(
     )
 
 
+def _lint_rules(description: BundleDescription, audiences: Iterable[Audience]) -> Iterator[Finding]:
+    """Whether the packs in use ask for reasons that a bundle cannot give."""
+    in_use = (audience.packs.of(description.name) for audience in audiences if audience.held)
+    for pack in {pack.id: pack for pack in in_use if pack is not None}.values():
+        problem = pack.rule_problem(description)
+        if problem:
+            yield Finding(f"bundle {description.name}", problem)
+
+
 def _with_packs(audience: Audience, packs: Iterable[Pack]) -> Iterator[Audience]:
     """The audience under each pack that speaks to it; open values stand as their own names."""
     for pack in packs:
@@ -140,14 +167,14 @@ def _shown(audience: Audience, language: str, case: GoldenCase, found: list[Find
     pack = audience.packs.default
     where = f"{audience.id}, {language}" + (f", pack {pack.id}" if pack else "") + f": {case.name}"
     try:
-        view = build_view(case.record, case.description, audience, language)
-        pages = {form: render_view(view, form) for form in FORMATS if form in audience.formats}
+        view = _build(case, audience, language)
+        pages = {form: render_view(view, form) for form in (*FORMATS, *EXPORTS) if form in audience.formats}
     except XaisvcError as error:
         found.append(Finding(where, f"cannot be shown: {error}"))
         return None
     reading = measure_reading(view, audience.reading[language], names_in(case.description, language))
     found += [Finding(where, what) for what in (*_problems(view, audience, case), *reading.excess)]
-    again = build_view(case.record, case.description, audience, language)
+    again = _build(case, audience, language)
     found += [
         Finding(where, f"'{form}' differs when it is made again")
         for form, page in pages.items()
@@ -156,12 +183,19 @@ def _shown(audience: Audience, language: str, case: GoldenCase, found: list[Find
     return reading
 
 
+def _build(case: GoldenCase, audience: Audience, language: str) -> View:
+    """A case as one audience reads it."""
+    beside = case.beside(audience)
+    return build_view(case.record, case.description, audience, language, beside, judged=case.judged)
+
+
 def _problems(view: View, audience: Audience, case: GoldenCase) -> Iterator[str]:
     """What is wrong with a view, in words."""
     expected = {
         ViewStatus.COMPLETE: audience.sections,
         ViewStatus.HELD_FOR_REVIEW: audience.held,
         ViewStatus.NOT_AVAILABLE: audience.closed,
+        ViewStatus.JUDGEMENT_FIRST: audience.before,
     }[view.status]
     if [spec.id for spec in expected] != [section.id for section in view.sections]:
         yield "its sections are not those of the declaration, in its order"
@@ -210,8 +244,7 @@ def _compare_languages(audience: Audience, cases: Iterable[GoldenCase]) -> Itera
     """Whether a case has the same shape in every language: status, sections, blocks, reasons, bars."""
     for case in cases:
         shapes: Mapping[str, object] = {
-            language: _shape(build_view(case.record, case.description, audience, language))
-            for language in audience.languages
+            language: _shape(_build(case, audience, language)) for language in audience.languages
         }
         first = audience.languages[0]
         for language, shape in shapes.items():

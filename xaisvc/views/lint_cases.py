@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Caveat, Gate, Sensitivity, Severity
+from xaisvc.types.supplements import NO_SUPPLEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from xaisvc.types import BundleDescription, ExplanationRecord
+    from xaisvc.types.supplements import Supplements
     from xaisvc.views.audience import Audience
 
 _TIED = 2
@@ -24,18 +26,27 @@ class GoldenCase:
         name: What it is called in findings.
         record: The record.
         description: The bundle that it was made with.
+        supply: What is shown to an audience beside the record; nothing if None.
+        judged: Whether the reader's own first judgement is stored.
     """
 
     name: str
     record: ExplanationRecord
     description: BundleDescription
+    supply: Callable[[Audience], Supplements] | None = None
+    judged: bool = True
+
+    def beside(self, audience: Audience) -> Supplements:
+        """What is shown to an audience beside the record."""
+        return NO_SUPPLEMENTS if self.supply is None else self.supply(audience)
 
 
 def golden_cases(given: Iterable[GoldenCase], audiences: Iterable[Audience]) -> tuple[GoldenCase, ...]:
     """The given cases, and for the first of each bundle what an audience must be able to say of it.
 
     Added are: explanations that cannot be relied on (of every case), a bundle that some audiences get no view of, an
-    output without a decision, and each caveat that any audience has words for, with the gate that the words are for.
+    output without a decision, a case that its reader has not judged yet, and each caveat that any audience has words
+    for, with the gate that the words are for.
     """
     kinds = sorted({kind for audience in audiences for kind in _worded(audience)}, key=str)
     found: list[GoldenCase] = []
@@ -44,7 +55,7 @@ def golden_cases(given: Iterable[GoldenCase], audiences: Iterable[Audience]) -> 
         found += [case, _unreliable(case)]
         if case.description.name not in seen:
             seen.add(case.description.name)
-            found += [_closed(case), _undecided(case), *_with_caveats(case, kinds)]
+            found += [_closed(case), _undecided(case), _before(case), *_with_caveats(case, kinds)]
     return tuple(found)
 
 
@@ -72,10 +83,15 @@ def _closed(case: GoldenCase) -> GoldenCase:
     return replace(case, name=f"{case.name}, closed", description=description)
 
 
+def _before(case: GoldenCase) -> GoldenCase:
+    return replace(case, name=f"{case.name}, not judged yet", judged=False)
+
+
 def _undecided(case: GoldenCase) -> GoldenCase:
     outputs = tuple(replace(out, adverse=None, threshold=None, bands=()) for out in case.description.outputs)
     output = replace(case.record.output, adverse=None, band="")
-    return GoldenCase(
+    return replace(
+        case,
         name=f"{case.name}, undecided",
         record=replace(case.record, output=output),
         description=replace(case.description, outputs=outputs),

@@ -89,6 +89,11 @@ def lint_labels(description: BundleDescription, languages: tuple[str, ...]) -> I
         lacking = [
             *(f"feature '{f.id}'" for f in description.features if not f.labels.get(language)),
             *(
+                f"general words of '{f.id}'"
+                for f in description.features
+                if f.generalised and not f.generalised.get(language)
+            ),
+            *(
                 f"category '{value}' of '{f.id}'"
                 for f in description.features
                 for value in f.categories

@@ -14,8 +14,8 @@ from xaisvc.views.audience import UNCLASSIFIED, Action, Audience, Layout, OnUnre
 from xaisvc.views.loader_child import check_tightens, inherited
 from xaisvc.views.loader_messages import Words, check_messages, read_catalogue
 from xaisvc.views.loader_packs import check_pack, read_packs, read_use
-from xaisvc.views.loader_sections import read_sections
-from xaisvc.views.render import FORMATS
+from xaisvc.views.loader_sections import read_before, read_cohort_sections, read_sections
+from xaisvc.views.render import EXPORTS, FORMATS
 from xaisvc.views.wording import READING_MEASURES, ReadingLimits
 from xaisvc.views.yamlfile import YamlFile, read_yaml
 
@@ -52,6 +52,9 @@ _KEYS = (
     "caveats",
     "wording",
     "sections",
+    "cohort_sections",
+    "first_judgement",
+    "before",
     "held",
     "closed",
 )
@@ -176,10 +179,12 @@ def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) 
     if not closed and Action.CLOSED in actions.values():
         raise file.error("closed", "must list what is said instead of a view, because a class closes the view")
     sections = read_sections(file, "sections", content.get("sections"))
+    before, is_asked = read_before(file)
+    cohort = read_cohort_sections(file) if "cohort_sections" in content else ()
     banned, reading = _wording(file, languages, sources.lexicons)
     words = {language: _words(language, folder, parent, sources) for language in languages}
     for language, found in words.items():
-        check_messages(file, found, (*sections, *held, *closed), banned[language])
+        check_messages(file, found, (*sections, *before, *held, *closed), banned[language], cohort)
     return Audience(
         id=identifier,
         version=_whole(file, "version", content.get("version"), least=1),
@@ -197,12 +202,14 @@ def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) 
         reading=MappingProxyType(reading),
         layout=cast("Layout", _one_of(file, "layout", content.get("layout"), LAYOUTS)),
         formats=tuple(
-            _one_of(file, f"formats.{i}", name, (*FORMATS, "pdf"))
+            _one_of(file, f"formats.{i}", name, (*FORMATS, *EXPORTS, "pdf"))
             for i, name in enumerate(file.items("formats", content.get("formats")))
         ),
         catalogues=MappingProxyType({language: found.catalogue() for language, found in words.items()}),
         packs=sources.packs,
         extends=parent,
+        before=before if is_asked else (),
+        cohort_sections=cohort,
     )
 
 

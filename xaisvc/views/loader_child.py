@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OWN_KEYS = frozenset({"schema", "id", "extends", "version", "label", "purpose"})
 """What every audience says itself."""
 
-_STRICTER = (Action.SHOW, Action.HIDE, Action.HOLD, Action.CLOSED)
+_STRICTER = (Action.SHOW, Action.GENERALISE, Action.HIDE, Action.HOLD, Action.CLOSED)
 _STRICTER_UNRELIABLE = (OnUnreliable.SHOW, OnUnreliable.NO_REASONS, OnUnreliable.HOLD)
 
 
@@ -60,6 +60,8 @@ def check_tightens(file: YamlFile, child: Audience, parent: Audience) -> None:
         raise file.error(
             "on_unreliable", f"is '{child.on_unreliable}', for '{parent.id}' it is '{parent.on_unreliable}'; {again}"
         )
+    if parent.before and not child.before:
+        raise file.error("first_judgement", f"must be 'required', as for '{parent.id}'; {again}")
     missing = sorted(parent.gates - child.gates)
     if missing:
         raise file.error("gates", f"must name '{missing[0]}' as well: '{parent.id}' keeps to it, and {again}")

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from xaisvc.views.audience import Worded
 from xaisvc.views.catalogue import Catalogue, Message, parse_message
+from xaisvc.views.cohort_section import COHORT_SLOTS, PREFIX, cohort_keys
 from xaisvc.views.context import COMMON_SLOTS, message_keys
 from xaisvc.views.wording import find_banned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from xaisvc.views.audience import SectionSpec
+    from xaisvc.views.cohort_section import CohortSpec
     from xaisvc.views.yamlfile import Value, YamlFile
 
 from xaisvc.views.yamlfile import read_yaml
@@ -28,6 +31,7 @@ GENERAL_MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "words.no": (),
         "words.not_given": (),
         "words.others": (),
+        "words.rows": (),
         "words.less_than": ("share",),
         "words.more_than": ("share",),
         "words.note": (),
@@ -41,7 +45,34 @@ GENERAL_MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What every view needs, whatever its sections."""
 
-_OPEN_PREFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType({"caveat.": ("facts",), "units.": ("n",)})
+COHORT_MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        f"{PREFIX}.{key}": slots
+        for key, slots in {
+            "view.title": COHORT_SLOTS,
+            "view.subtitle": COHORT_SLOTS,
+            "period.chosen": (),
+            "period.day": ("last",),
+            "period.until": ("last",),
+            "period.between": ("since", "last"),
+            "band": (),
+            "cases": (),
+            "several": (),
+            "cell.given": (),
+            "cell.from": ("low",),
+            "cell.below": ("high",),
+            "cell.between": ("low", "high"),
+            "cell.or_not_given": ("cell",),
+            "change.adverse": (),
+            "change.normal": (),
+        }.items()
+    }
+)
+"""What every view of many cases needs, whatever its sections."""
+
+_OPEN_PREFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"caveat.": ("facts",), "units.": ("n",), f"{PREFIX}.limits.kind_of.": ()}
+)
 _NUMBER = re.compile(r"(?<![\w-])\d")
 
 
@@ -117,25 +148,37 @@ def _flatten(file: YamlFile, path: str, node: Value, found: dict[str, tuple[Mess
     found[path.removeprefix("messages.")] = tuple(messages)
 
 
-def check_messages(file: YamlFile, words: Words, sections: Iterable[SectionSpec], banned: Iterable[str]) -> None:
+def check_messages(
+    file: YamlFile,
+    words: Words,
+    sections: Iterable[SectionSpec],
+    banned: Iterable[str],
+    cohort: Sequence[CohortSpec] = (),
+) -> None:
     """Checks an audience's sentences against its sections.
 
     Raises:
         AudienceError: If a sentence is missing, is never used, uses a slot that nobody fills, or a banned term.
     """
-    used = dict(GENERAL_MESSAGES)
-    for section in sections:
-        for key, slots in section.builder.messages.items():
-            keys = message_keys(section, key)
-            place = next((k for k in keys if k in words.messages), None)
-            if place is None:
-                raise file.error(
-                    f"sections.{section.id}",
-                    f"messages/{words.language}.yaml has no '{keys[0]}' for this audience; add it to its own file",
-                )
-            # A sentence that several sections share may use only the slots that all of them fill.
-            fillable = (*COMMON_SLOTS, *slots)
-            used[place] = tuple(s for s in used[place] if s in fillable) if place in used else fillable
+    used = {**GENERAL_MESSAGES, **(COHORT_MESSAGES if cohort else {})}
+    wanted = [
+        (f"sections.{section.id}", message_keys(section, key), (*COMMON_SLOTS, *slots))
+        for section in sections
+        for key, slots in {**section.builder.messages, **_own(section)}.items()
+    ]
+    wanted += [
+        (f"cohort_sections.{section.id}", cohort_keys(section, key), (*COHORT_SLOTS, *slots))
+        for section in cohort
+        for key, slots in section.builder.messages.items()
+    ]
+    for field, keys, fillable in wanted:
+        place = next((k for k in keys if k in words.messages), None)
+        if place is None:
+            raise file.error(
+                field, f"messages/{words.language}.yaml has no '{keys[0]}' for this audience; add it to its own file"
+            )
+        # A sentence that several sections share may use only the slots that all of them fill.
+        used[place] = tuple(s for s in used[place] if s in fillable) if place in used else fillable
     for key, slots in used.items():
         if key not in words.messages:
             raise file.error("languages", f"messages/{words.language}.yaml has no '{key}'; add it")
@@ -146,6 +189,11 @@ def check_messages(file: YamlFile, words: Words, sections: Iterable[SectionSpec]
             _check(words, key, _OPEN_PREFIXES[prefix], banned)
         elif key in words.own:
             raise words.sources[key].error(f"messages.{key}", "no section of this audience uses this message")
+
+
+def _own(section: SectionSpec) -> Mapping[str, tuple[str, ...]]:
+    """Sentences that follow from a section's options."""
+    return section.builder.own_messages() if isinstance(section.builder, Worded) else {}
 
 
 def _check(words: Words, key: str, slots: tuple[str, ...], banned: Iterable[str]) -> None:

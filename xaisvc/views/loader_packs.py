@@ -8,9 +8,10 @@ from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from xaisvc.types import SelectionRule
 from xaisvc.views.catalogue import parse_message
 from xaisvc.views.context import COMMON_SLOTS
-from xaisvc.views.packs import Pack, PackSentence, PackUse, SelectionRule, Source, StalePackWarning
+from xaisvc.views.packs import Pack, PackSentence, PackUse, Source, StalePackWarning
 from xaisvc.views.sections.common import FixedText
 from xaisvc.views.wording import find_banned
 from xaisvc.views.yamlfile import read_yaml

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,22 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
+    from xaisvc.types import BundleDescription, SelectionRule
     from xaisvc.views.catalogue import Message
 
 
 class StalePackWarning(UserWarning):
     """A pack in use is past the day by which somebody was to check it against the law."""
-
-
-class SelectionRule(StrEnum):
-    """Who a case is compared with when its principal reasons are chosen.
-
-    The two methods of US Regulation B, official interpretation 9(b)(2)-5: `population` is everybody who applied,
-    `approved_near_threshold` is those approved at or slightly above the line.
-    """
-
-    POPULATION = "population"
-    APPROVED_NEAR_THRESHOLD = "approved_near_threshold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +88,17 @@ class Pack:
     def title(self) -> str:
         """Id and date, as a view states them."""
         return f"{self.id} ({self.as_of.isoformat()})"
+
+    def rule_problem(self, description: BundleDescription) -> str:
+        """Why reasons against a bundle's background are not chosen by this pack's rule; empty if they are."""
+        drawn_from = description.background_drawn_from
+        if drawn_from is self.rule:
+            return ""
+        declared = f"'drawn_from: {drawn_from}'" if drawn_from else "nothing of who its background is drawn from"
+        return (
+            f"declares {declared}, but the pack '{self.id}' asks for reasons by the rule '{self.rule}', so its adverse "
+            f"letters are held for a person; draw the background so and write 'background: {{drawn_from: {self.rule}}}'"
+        )
 
     def is_stale(self, today: date) -> bool:
         """Whether the day to review it has passed."""

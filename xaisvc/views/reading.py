@@ -98,7 +98,7 @@ def names_in(description: BundleDescription, language: str) -> tuple[str, ...]:
         *(concept.label(language) for concept in description.concepts),
         *(output.label(language) for output in description.outputs),
         *(band.label(language) for output in description.outputs for band in output.bands),
-        description.owner,
+        description.text("owner", language),
     )
 
 

@@ -19,11 +19,15 @@ _FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "markdown": ("xaisvc.views.render_markdown", "text/markdown; charset=utf-8"),
         "text": ("xaisvc.views.render_text", "text/plain; charset=utf-8"),
         "json": ("xaisvc.views.render_json", "application/json"),
+        "csv": ("xaisvc.views.render_csv", "text/csv; charset=utf-8; header=present"),
     }
 )
 
-FORMATS = tuple(_FORMATS)
-"""Formats of `render_view`, in the order in which they are offered."""
+EXPORTS = ("csv",)
+"""Formats of `render_view` that hold one table of a view, for other programs."""
+
+FORMATS = tuple(name for name in _FORMATS if name not in EXPORTS)
+"""Formats of `render_view` that hold a whole view, in the order in which they are offered."""
 
 
 def render_view(view: View, format: str) -> str:  # noqa: A002 - the word that callers know
@@ -31,13 +35,14 @@ def render_view(view: View, format: str) -> str:  # noqa: A002 - the word that c
 
     Args:
         view: The view.
-        format: `html`, `markdown`, `text` or `json`, as far as the audience is served in it.
+        format: `html`, `markdown`, `text`, `json` or `csv`, as far as the audience is served in it.
 
     Returns:
         The whole document as text, to be encoded as UTF-8.
 
     Raises:
-        InvalidRequestError: If the format is unknown or not one of the audience's; the message lists the choices.
+        InvalidRequestError: If the format is unknown or not one of the audience's; the message lists the choices. If
+            the view has no table for `csv`.
     """
     module, _ = _entry(format)
     if format not in view.formats:
@@ -79,7 +84,7 @@ def to_pdf(view: View) -> bytes:
             "PDF needs the extra 'pdf': install xaisvc[pdf], and the system library Pango"
         ) from None
     page = render_view(view, "html")
-    return cast("bytes", weasyprint.HTML(string=page, url_fetcher=_no_fetch).write_pdf())
+    return cast("bytes", weasyprint.HTML(string=page, url_fetcher=_no_fetch).write_pdf(pdf_tags=True))
 
 
 def _no_fetch(url: str) -> dict[str, object]:

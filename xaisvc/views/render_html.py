@@ -6,7 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xaisvc.views.charts import bar_chart
+from xaisvc.views.charts import bar_chart, waterfall
+from xaisvc.views.charts_grid import heat_map
+from xaisvc.views.charts_points import beeswarm, plots
+from xaisvc.views.tables_html import table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +41,14 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.filters["kind"] = lambda block: type(block).__name__.lower()
-    environment.globals["bar_chart"] = bar_chart
+    environment.globals["table"] = table
+    environment.globals["charts"] = {
+        "barchart": bar_chart,
+        "waterfall": waterfall,
+        "beeswarm": beeswarm,
+        "plots": plots,
+        "heatmap": heat_map,
+    }
     return environment
 
 

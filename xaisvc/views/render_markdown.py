@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from xaisvc.views.document import BarChart, Bullets, Facts, Notice, Paragraph, Reasons, Table
+from xaisvc.views.charts_text import chart_lines
+from xaisvc.views.document import Bullets, Facts, Notice, Paragraph, Reasons, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from xaisvc.views.charts_text import Chart
     from xaisvc.views.document import Block, Fact, View
 
 _ANYWHERE = re.compile(r"([\\`*_\[\]<>|~&!])")
@@ -61,7 +63,8 @@ def _block(block: Block, view: View) -> str:  # noqa: PLR0911 - one way out for 
     if isinstance(block, Bullets):
         return _titled(block.title, _list((escape(item) for item in block.items), ordered=block.ordered))
     if isinstance(block, Facts):
-        return _titled(block.title, "\n".join(f"- {_fact(row)}" for row in block.rows))
+        facts = [_fact(row) for row in block.rows]
+        return _titled(block.title, "; ".join(facts) if block.quiet else "\n".join(f"- {fact}" for fact in facts))
     if isinstance(block, Reasons):
         return _titled(block.title, _reasons(block))
     if isinstance(block, Table):
@@ -89,7 +92,8 @@ def _reasons(block: Reasons) -> str:
     for i, reason in enumerate(block.items, start=1):
         direction = f" ({escape(reason.direction)})" if reason.direction else ""
         own = f": {escape(reason.own_value)}" if reason.own_value else ""
-        lines.append(f"{i}. **{escape(reason.label)}**{own}{direction}")
+        links = "".join(f" \\[{escape(link.text)}\\]" for link in reason.links)
+        lines.append(f"{i}. **{escape(reason.label)}**{own}{direction}{links}")
         lines += [] if own else [f"   - {_fact(row)}" for row in reason.facts]
         if reason.note:
             lines.append(f"   - {escape(reason.note)}")
@@ -103,9 +107,10 @@ def _table(block: Table) -> str:
     return f"{escape(block.caption)}\n\n" + _grid(head, rule, rows)
 
 
-def _chart(block: BarChart) -> str:
-    rows = [[_inline(bar.label), _inline(bar.text)] for bar in block.bars]
-    return f"{escape(block.title)}\n\n{_grid(['', ''], ['---', '---'], rows)}"
+def _chart(block: Chart) -> str:
+    rows = [[_inline(line.label), _inline(line.text)] for line in chart_lines(block)]
+    title = escape(block.title)
+    return f"{title}\n\n{_grid(['', ''], ['---', '---'], rows)}" if rows else f"{title}\n\n{escape(block.description)}"
 
 
 def _grid(head: Sequence[str], rule: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from xaisvc.views.document import BarChart, Bullets, Facts, Notice, Paragraph, Reasons, Table
+from xaisvc.views.charts_text import chart_lines
+from xaisvc.views.document import Bullets, Facts, Notice, Paragraph, Reasons, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from xaisvc.views.charts_text import Chart
     from xaisvc.views.document import Block, Fact, View
 
 WIDTH = 78
@@ -40,12 +42,18 @@ def _block(block: Block, view: View) -> list[str]:  # noqa: PLR0911 - one way ou
     if isinstance(block, Bullets):
         return _bullets(block)
     if isinstance(block, Facts):
-        return ([f"{block.title}:"] if block.title else []) + _facts(block.rows, "  ")
+        rows = _wrap(in_short(block), "  ") if block.quiet else _facts(block.rows, "  ")
+        return ([f"{block.title}:"] if block.title else []) + rows
     if isinstance(block, Reasons):
         return _reasons(block)
     if isinstance(block, Table):
         return _table(block)
     return _chart(block)
+
+
+def in_short(block: Facts) -> str:
+    """Facts that are there to be looked up, one behind the other."""
+    return "; ".join(f"{row.label}: {row.value}" + (f" ({row.note})" if row.note else "") for row in block.rows)
 
 
 def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
@@ -83,6 +91,7 @@ def _reasons(block: Reasons) -> list[str]:
         head = f"  {i}. "
         text = f"{reason.label}: {reason.own_value}" if reason.own_value else reason.label
         text = f"{text} ({reason.direction})" if reason.direction else text
+        text = " ".join((text, *(f"[{link.text}]" for link in reason.links)))
         lines += _wrap(text, head, " " * len(head))
         lines += [] if reason.own_value else _facts(reason.facts, " " * len(head))
         lines += _wrap(reason.note, " " * len(head)) if reason.note else []
@@ -116,12 +125,18 @@ def _records(block: Table) -> list[str]:
     return lines
 
 
-def _chart(block: BarChart) -> list[str]:
-    longest = max((abs(bar.value) for bar in block.bars), default=0.0)
-    width = min(max((len(bar.label) for bar in block.bars), default=0), _MAX_LABEL)
+def _chart(block: Chart) -> list[str]:
+    found = chart_lines(block)
+    if not found:
+        return [*_wrap(block.title), "", *_wrap(block.description)]
+    longest = max((abs(line.value or 0.0) for line in found), default=0.0)
+    width = min(max((len(line.label) for line in found), default=0), _MAX_LABEL)
     lines = [block.title, ""]
-    for bar in block.bars:
-        cells = round(_BAR_CELLS * abs(bar.value) / longest) if longest > 0 else 0
-        label = bar.label if len(bar.label) <= width else bar.label[: width - 3] + "..."
-        lines.append(f"  {label:<{width}}  {'#' * cells:<{_BAR_CELLS}}  {bar.text}")
+    for line in found:
+        label = line.label if len(line.label) <= width else line.label[: width - 3] + "..."
+        if all(one.value is None for one in found):
+            lines += _wrap(line.text, f"  {label:<{width}}  ", " " * (width + 4))
+            continue
+        cells = round(_BAR_CELLS * abs(line.value or 0.0) / longest) if longest > 0 else 0
+        lines.append(f"  {label:<{width}}  {'#' * cells:<{_BAR_CELLS}}  {line.text}")
     return lines

@@ -80,9 +80,9 @@ class Selection:
         """What is no reason and would be worth naming as such: from a share of the total on.
 
         Without entries that are kept back for what they are tied to: readers could tell from them that a withheld fact
-        goes with a visible one.
+        goes with a visible one. Without general words too, which could stand for another reason at the same time.
         """
-        found = (entry for entry in self.barred if entry.barred and entry.value)
+        found = (entry for entry in self.barred if entry.barred and entry.value and not entry.general)
         return tuple(entry for entry in found if abs(entry.value) >= floor * self.total)
 
     def misses_principal(self, sign: Sign, shown: Sequence[Entry], rule: Rule) -> bool:
@@ -101,10 +101,13 @@ def select(
 ) -> Selection:
     """Selects what `audience` may be given: entries all of whose features are shown to it, and that no gate keeps back.
 
+    Features that it knows by general words only are put together first, and ranked under these words. An entry of which
+    some is shown and some is known by general words is neither: its sum would tell of both.
+
     What a gate keeps back is held for, as what must be withheld is: naming the next reason would be a false notice. Not
     so what the model is proven not to use, which is no reason at all.
     """
-    everything = make_entries(record, description, language, level)
+    everything = make_entries(record, description, language, level, _general_words(description, audience, language))
     actions = [{audience.action(member.feature) for member in entry.members} for entry in everything]
     holding = {
         member.player.player
@@ -112,11 +115,13 @@ def select(
         for member in entry.members
         if audience.action(member.feature) is Action.HOLD
     }
-    visible = [entry for entry, found in zip(everything, actions, strict=True) if found <= {Action.SHOW}]
+    visible = [
+        entry for entry, found in zip(everything, actions, strict=True) if entry.general or found <= {Action.SHOW}
+    ]
     named = _with_distinct_labels(visible, language)  # before any is kept back, so that none stands for its concept
     kept_back = [_is_kept_back(entry, audience, holding) for entry in named]
     barred = _ranked(entry for entry, is_so in zip(named, kept_back, strict=True) if is_so)
-    held = {entry.order for entry, found in zip(everything, actions, strict=True) if Action.HOLD in found}
+    held = {entry.order for entry, found in zip(everything, actions, strict=True) if _must_be_held_for(entry, found)}
     held |= {entry.order for entry in barred if not entry.unused}
     return Selection(
         entries=_ranked(entry for entry, is_so in zip(named, kept_back, strict=True) if not is_so),
@@ -124,6 +129,20 @@ def select(
         _held=tuple(entry for entry in everything if entry.order in held),
         _everything=_ranked(entry for entry in everything if not entry.unused),
     )
+
+
+def _general_words(description: BundleDescription, audience: Audience, language: Language) -> dict[str, str]:
+    """Feature id to the general words for it, for the features that the audience knows by nothing else."""
+    return {
+        feature.id: feature.general_label(language.code)
+        for feature in description.features
+        if audience.action(feature) is Action.GENERALISE
+    }
+
+
+def _must_be_held_for(entry: Entry, actions: set[Action]) -> bool:
+    """Whether an entry can be a principal reason that must not be named; so is one that is partly general words."""
+    return Action.HOLD in actions or (Action.GENERALISE in actions and not entry.general)
 
 
 def _is_kept_back(entry: Entry, audience: Audience, holding: set[str]) -> bool:
@@ -160,7 +179,7 @@ def _with_distinct_labels(entries: Sequence[Entry], language: Language) -> list[
     labels = [entry.label for entry in entries]
     return [
         replace(entry, label=f"{entry.label}: {language.join([m.feature.label(language.code) for m in entry.members])}")
-        if labels.count(entry.label) > 1
+        if labels.count(entry.label) > 1 and not entry.general
         else entry
         for entry in entries
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from xaisvc.cache import MemoryCache, TieredCache
 from xaisvc.cache.base import CacheOptions
-from xaisvc.engine.answered import Answered, Underway
+from xaisvc.engine.answered import Repeated, Underway
 from xaisvc.engine.commands import ExplainCommand, ViewRequest
 from xaisvc.engine.loading import Capacity, build_service
 from xaisvc.engine.models import Pace
@@ -282,12 +282,13 @@ def test_a_single_row_in_memory_is_answered_at_once_and_recorded(
 
     answered = service.begin_at_once(asked)
 
-    assert isinstance(answered, Answered)
+    assert isinstance(answered, Repeated)
     assert answered.stored.result() is None
     answered.told()
-    assert attributions(answered.outcomes) == attributions(first)
-    assert answered.outcomes[0].record is not None
-    assert service.get_explanation(answered.outcomes[0].record.id) == answered.outcomes[0].record
+    record = answered.record()
+    assert [(record.attribution, record.caveats)] == attributions(first)
+    assert (answered.id, answered.created_at) == (record.id, record.created_at)
+    assert service.get_explanation(answered.id) == record
     assert stored_parts(store)[0] == stored_parts(store)[1]
     assert service.answering.cache.counts().misses == misses
 

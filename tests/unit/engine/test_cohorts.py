@@ -12,12 +12,12 @@ import pytest
 
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.engine import cohort_store
-from xaisvc.engine.cohorts import CohortRequest, Cohorts, Selection, cohort_of
+from xaisvc.engine.cohorts import CohortRequest, Cohorts, CohortSelection, cohort_of
 from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
 from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.loading import build_service
 from xaisvc.engine.surroundings import Surroundings
-from xaisvc.errors import InvalidRequestError, LimitExceededError, NotFoundError
+from xaisvc.errors import InvalidRequestError, LimitExceededError, NotAllowedError, NotFoundError
 from xaisvc.records import EventKind, MemoryRecordStore
 from xaisvc.types import Caller, Sensitivity, Table
 from xaisvc.types.cohort import Extent
@@ -36,6 +36,9 @@ MANAGER = Caller(
     tenant="bank",
     audiences=frozenset({"business_manager", "relationship_manager"}),
     bundles=frozenset({NAME}),
+)
+NAMER = replace(
+    MANAGER, id="analyst", audiences=frozenset({"business_manager", "relationship_manager", "data_scientist"})
 )
 DESK = replace(MANAGER, id="desk", audiences=frozenset({"data_scientist"}))
 CUTS = ("purpose", "amount_dm", "band")
@@ -76,9 +79,13 @@ class World:
             ids += [one.record.id for one in self.service.explain(command, caller=caller) if one.record is not None]
         return ids
 
-    def ask(self, *, caller: Caller = MANAGER, **changes: object) -> Cohort:
+    def ask(
+        self, *, caller: Caller | None = None, selection: CohortSelection | None = None, **changes: object
+    ) -> Cohort:
+        """Who names explanations is, unless said otherwise, one who may see each of them."""
         self.clock.day = "2026-12-01"
-        selection = changes.pop("selection", Selection())
+        selection = selection or CohortSelection()
+        caller = caller or (NAMER if selection.ids else MANAGER)
         return self.cohorts.cohort(CohortRequest(model=NAME, selection=selection, **changes), caller)  # type: ignore[arg-type]
 
 
@@ -138,18 +145,34 @@ def test_drivers_are_those_of_the_closed_form(batch: ExplanationBatch) -> None:
 def test_named_explanations(world: World, explainer: Explainer) -> None:
     ids = world.explain("2026-10-03", people(explainer, 150))
 
-    found = world.ask(selection=Selection(ids=tuple(ids[:60] * 2)))
+    found = world.ask(selection=CohortSelection(ids=tuple(ids[:60] * 2)))
     assert (found.n, found.period.since, found.left_out) == (60, "", None)
+
+
+@pytest.mark.parametrize("place", ["selection", "against"])
+def test_only_who_may_see_each_explanation_names_explanations(world: World, explainer: Explainer, place: str) -> None:
+    """Whoever may name lists can take two that differ by one person from each other, whatever the lists are called."""
+    ids = world.explain("2026-10-03", people(explainer, 100))
+
+    for named in (CohortSelection(ids=tuple(ids)), CohortSelection(ids=("nothing-0",))):  # known or not: no difference
+        with pytest.raises(NotAllowedError) as raised:
+            world.ask(caller=MANAGER, **{place: named})  # type: ignore[arg-type]
+        assert str(raised.value) == (
+            "cohorts of named explanations are for callers with the audience 'data_scientist'; this token covers views "
+            "for: business_manager, relationship_manager"
+        )
 
 
 def test_days_are_cut_as_asked_and_compared(world: World, explainer: Explainer) -> None:
     world.explain("2026-10-03", people(explainer, 100, 1))
     world.explain("2026-11-03", people(explainer, 140, 2))
 
-    october, november = Selection(until="2026-11-01"), Selection(since="2026-11-01")
+    october, november = CohortSelection(until="2026-11-01"), CohortSelection(since="2026-11-01")
     found = world.ask(selection=november, against=october)
     assert found.n == 140
     assert {one.subject for one in found.changes} >= {"driver"}
+    assert found.against is not None
+    assert (found.against.n, found.against.period.until) == (100, "2026-11-01")
     assert world.ask(selection=october).n == 100
 
 
@@ -160,7 +183,7 @@ def test_what_answers_another_question_is_left_out_and_said_so(world: World, exp
 
     found = world.ask()
     assert (found.n, found.left_out) == (120, 25)
-    mixed = Selection(ids=(*others, *world.explain("2026-10-05", rows)))
+    mixed = CohortSelection(ids=(*others, *world.explain("2026-10-05", rows)))
     with pytest.raises(InvalidRequestError, match=r"ids: name explanations of different questions"):
         world.ask(selection=mixed)
 
@@ -190,7 +213,7 @@ def test_other_tenants_records_do_not_exist(world: World, explainer: Explainer) 
     with pytest.raises(InvalidRequestError, match=f"selection: holds fewer than 20 explanations of '{NAME}'"):
         world.ask()
     with pytest.raises(NotFoundError, match=r"ids\[0\]: there is no explanation with this id"):
-        world.ask(selection=Selection(ids=tuple(ids)))
+        world.ask(selection=CohortSelection(ids=tuple(ids)))
 
 
 @pytest.mark.parametrize("wrong", ["e1", "e1-999999", "e1-x", "nothing-0", ""])
@@ -198,34 +221,34 @@ def test_ids_that_do_not_exist(world: World, explainer: Explainer, wrong: str) -
     ids = world.explain("2026-10-03", people(explainer, 50))
 
     with pytest.raises(NotFoundError, match=r"^ids\[50\]: there is no explanation with this id$"):
-        world.ask(selection=Selection(ids=(*ids, wrong)))
+        world.ask(selection=CohortSelection(ids=(*ids, wrong)))
 
 
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (Selection(since="yesterday"), "since: 'yesterday' is no day; write it like 2026-12-01"),
-        (Selection(until="2026-02-30"), "until: '2026-02-30' is no day; write it like 2026-12-01"),
+        (CohortSelection(since="yesterday"), "since: 'yesterday' is no day; write it like 2026-12-01"),
+        (CohortSelection(until="2026-02-30"), "until: '2026-02-30' is no day; write it like 2026-12-01"),
         (
-            Selection(until="2026-12-02"),
+            CohortSelection(until="2026-12-02"),
             "until: 2026-12-02 is after today (2026-12-01, in UTC); only days that are over are told of",
         ),
         (
-            Selection(since="2026-11-01", until="2026-11-01"),
+            CohortSelection(since="2026-11-01", until="2026-11-01"),
             "since: 2026-11-01 is not before the end of the period, 2026-11-01; name an earlier day",
         ),
         (
-            Selection(ids=("e1-0",), since="2026-11-01"),
+            CohortSelection(ids=("e1-0",), since="2026-11-01"),
             "ids: stands beside a period; name explanations, or days, not both",
         ),
     ],
 )
-def test_selections_that_contradict_themselves(world: World, selection: Selection, message: str) -> None:
+def test_selections_that_contradict_themselves(world: World, selection: CohortSelection, message: str) -> None:
     with pytest.raises(InvalidRequestError) as raised:
         world.ask(selection=selection)
     assert str(raised.value) == message
     with pytest.raises(InvalidRequestError) as raised:
-        world.cohorts.cohort(CohortRequest(model=NAME, selection=selection), MANAGER)
+        world.cohorts.cohort(CohortRequest(model=NAME, selection=selection), NAMER)
     assert str(raised.value) == message
 
 
@@ -236,26 +259,85 @@ def test_too_many_explanations(world: World, explainer: Explainer, monkeypatch: 
     with pytest.raises(LimitExceededError, match="the period has more than 50 explanations"):
         world.ask()
     with pytest.raises(LimitExceededError, match="ids: got 60, but a cohort is made from at most 50"):
-        world.ask(selection=Selection(ids=tuple(ids)))
+        world.ask(selection=CohortSelection(ids=tuple(ids)))
 
 
 def test_a_tenant_cannot_get_at_few_persons_by_asking_twice(world: World, explainer: Explainer) -> None:
     ids = world.explain("2026-10-03", people(explainer, 100))
 
-    assert world.ask(selection=Selection(ids=tuple(ids))).n == 100
+    assert world.ask(selection=CohortSelection(ids=tuple(ids))).n == 100
     with pytest.raises(InvalidRequestError, match="differs by fewer than 20 persons from cohorts"):
-        world.ask(selection=Selection(ids=tuple(ids[1:])))
+        world.ask(selection=CohortSelection(ids=tuple(ids[1:])))
     with pytest.raises(InvalidRequestError, match="differs by fewer than 20 persons from cohorts"):
-        world.ask(selection=Selection(ids=tuple(ids[1:])), caller=replace(MANAGER, id="colleague"))
-    assert world.ask(selection=Selection(ids=tuple(ids))).n == 100
-    assert world.ask(selection=Selection(ids=tuple(ids[:70]))).n == 70
+        world.ask(selection=CohortSelection(ids=tuple(ids[1:])), caller=replace(NAMER, id="colleague"))
+    assert world.ask(selection=CohortSelection(ids=tuple(ids))).n == 100
+    assert world.ask(selection=CohortSelection(ids=tuple(ids[:70]))).n == 70
+
+
+def few_days(world: World, explainer: Explainer) -> tuple[CohortSelection, CohortSelection]:
+    """Two periods that differ by five persons."""
+    world.explain("2026-10-03", people(explainer, 60, 1))
+    world.explain("2026-10-04", people(explainer, 5, 2))
+    return CohortSelection(until="2026-10-04"), CohortSelection(until="2026-10-05")
+
+
+def render(world: World, selection: CohortSelection, caller: Caller = MANAGER, **changes: object) -> None:
+    world.clock.day = "2026-12-01"
+    request = CohortRequest(model=NAME, selection=selection, **changes)  # type: ignore[arg-type]
+    world.service.render_cohort(request, ViewRequest(audience="business_manager", format="text"), caller)
+
+
+@pytest.mark.parametrize("changes", [{}, {"segment_by": ("band",)}])
+def test_what_another_process_told_counts(world: World, explainer: Explainer, changes: dict[str, object]) -> None:
+    """And what was told before a restart: it is found again from the records of views."""
+    first, second = few_days(world, explainer)
+    render(world, first, **changes)
+
+    elsewhere = Cohorts(world.store, None, world.clock.now)
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match="differs by fewer than 20 persons"):
+            elsewhere.cohort(CohortRequest(model=NAME, selection=second), MANAGER)
+        assert elsewhere.cohort(CohortRequest(model=NAME, selection=first), MANAGER).n == 60
+    forgetful = Cohorts(world.store, None, world.clock.now, recall=False)
+    assert forgetful.cohort(CohortRequest(model=NAME, selection=second), MANAGER).n == 65
+
+
+def test_what_was_told_beside_another_cohort_counts_elsewhere_too(world: World, explainer: Explainer) -> None:
+    first, second = few_days(world, explainer)
+    world.explain("2026-10-20", people(explainer, 40, 3))
+    render(world, CohortSelection(since="2026-10-20"), against=first)
+
+    elsewhere = Cohorts(world.store, None, world.clock.now)
+    with pytest.raises(InvalidRequestError, match="differs by fewer than 20 persons"):
+        elsewhere.cohort(CohortRequest(model=NAME, selection=second), MANAGER)
+
+
+def test_other_tenants_and_what_is_gone_are_not_recalled(world: World, explainer: Explainer) -> None:
+    first, second = few_days(world, explainer)
+    rival = replace(MANAGER, tenant="rival")
+    world.explain("2026-10-03", people(explainer, 60, 1), replace(DESK, tenant="rival"))
+    render(world, first, rival)
+    render(world, CohortSelection(ids=tuple(f"e1-{i}" for i in range(40))), NAMER)  # its names are not recorded
+
+    elsewhere = Cohorts(world.store, None, world.clock.now)
+    assert elsewhere.cohort(CohortRequest(model=NAME, selection=second), MANAGER).n == 65
+
+    render(world, second)
+    event = world.store.get("e1")
+    assert event is not None
+    world.store._events["e1"] = replace(event, parts=(None,) * len(event.parts))
+    world.store._events["e2"] = replace(event, id="e2", parts=(None,) * 5)
+    world.explain("2026-11-03", people(explainer, 30, 4))
+    world.clock.day = "2026-12-01"
+    latest = Cohorts(world.store, None, world.clock.now)
+    assert latest.cohort(CohortRequest(model=NAME, selection=CohortSelection(since="2026-11-01")), MANAGER).n == 30
 
 
 def test_two_compared_cohorts_are_not_told_apart_by_few(world: World, explainer: Explainer) -> None:
     ids = world.explain("2026-10-03", people(explainer, 100))
 
     with pytest.raises(InvalidRequestError, match=r"^against: differs by fewer than 20 persons"):
-        world.ask(selection=Selection(ids=tuple(ids)), against=Selection(ids=tuple(ids[3:])))
+        world.ask(selection=CohortSelection(ids=tuple(ids)), against=CohortSelection(ids=tuple(ids[3:])))
 
 
 def test_what_people_did_is_counted_from_views_and_feedback(world: World, explainer: Explainer) -> None:
@@ -284,7 +366,7 @@ def test_erased_contents_are_left_out(world: World, explainer: Explainer) -> Non
     assert event is not None
     world.store._events["e1"] = replace(event, parts=(None, *event.parts[1:]))
 
-    assert world.ask(selection=Selection(ids=tuple(ids))).n == 59
+    assert world.ask(selection=CohortSelection(ids=tuple(ids))).n == 59
 
 
 def test_only_explanations_are_named(world: World, explainer: Explainer) -> None:
@@ -293,7 +375,7 @@ def test_only_explanations_are_named(world: World, explainer: Explainer) -> None
     (event,) = world.store.events(kinds=(EventKind.FEEDBACK,))
 
     with pytest.raises(NotFoundError, match=r"ids\[50\]: there is no explanation with this id"):
-        world.ask(selection=Selection(ids=(*ids, f"{event.id}-0")))
+        world.ask(selection=CohortSelection(ids=(*ids, f"{event.id}-0")))
 
 
 def test_nothing_that_is_withheld_has_a_part_in_it(batch: ExplanationBatch) -> None:

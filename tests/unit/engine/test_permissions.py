@@ -68,7 +68,7 @@ BUNDLES = {"cards": 1, "loans": 2}
 AUDIENCES = {"customer": "c", "data_scientist": "d", "fraud_analyst": "f"}
 RPCS = (
     "Explain", "ExplainStream", "RenderView", "GetExplanation", "CompareExplanations", "GetModel", "ListModels",
-    "ListAudiences", "Submit",
+    "ListAudiences", "Submit", "RenderCohort", "RenderCohort of named explanations",
 )  # fmt: skip
 
 CUSTOMER = Caller(
@@ -77,7 +77,7 @@ CUSTOMER = Caller(
 SCIENTIST = Caller(id="lab", bundles=frozenset({"loans"}), audiences=frozenset({"data_scientist"}))
 
 
-def outcome(rpc: str, caller: Caller, bundle: str, audience: str, method: str, tenant: str) -> str:  # noqa: PLR0913, PLR0917 - as below
+def outcome(rpc: str, caller: Caller, bundle: str, audience: str, method: str, tenant: str) -> str:  # noqa: C901, PLR0913, PLR0917 - as below
     """What a caller gets, `given`, `absent` or `refused`, by the decisions that this method of the protocol asks."""
     try:
         match rpc:
@@ -94,6 +94,11 @@ def outcome(rpc: str, caller: Caller, bundle: str, audience: str, method: str, t
             case "GetExplanation" | "CompareExplanations":
                 check_record(caller, bundle=bundle, tenant=tenant)
                 check_numbers(caller)
+            case "RenderCohort" | "RenderCohort of named explanations":
+                permitted_audience(AUDIENCES, audience, caller)
+                permitted_bundle(BUNDLES, bundle, caller)
+                if "named" in rpc:
+                    check_numbers(caller)
             case "GetModel":
                 permitted_bundle(BUNDLES, bundle, caller)
             case "ListModels":
@@ -126,6 +131,10 @@ def expected(rpc: str, caller: Caller, bundle: str, audience: str, method: str, 
             return "given" if record_there and audience_there else "absent"
         case "GetExplanation" | "CompareExplanations":
             return "absent" if not record_there else "given" if numbers else "refused"
+        case "RenderCohort" | "RenderCohort of named explanations":
+            if not (audience_there and bundle_there):
+                return "absent"
+            return "given" if numbers or "named" not in rpc else "refused"
         case "GetModel" | "ListModels":
             return "given" if bundle_there else "absent"
         case _:

@@ -11,7 +11,7 @@ import pytest
 
 from xaisvc.cache import MemoryCache, TieredCache
 from xaisvc.cache.base import CacheOptions
-from xaisvc.engine.answered import Answered, Underway
+from xaisvc.engine.answered import Repeated, Underway
 from xaisvc.engine.commands import ExplainCommand
 from xaisvc.engine.loading import Capacity, build_service
 from xaisvc.errors import AbandonedError, BusyError, RuntimeUnavailableError, TooLateError
@@ -134,8 +134,9 @@ def test_a_row_that_is_nowhere_is_computed_recorded_and_kept(
     outcome = ended(service, begun(service, ROWS[0]))
     again = service.begin_at_once(command(ROWS[0]))
 
-    assert isinstance(again, Answered)
-    assert attribution(again.outcomes[0]) == attribution(outcome)
+    assert isinstance(again, Repeated)
+    record = again.record()
+    assert (record.attribution, record.caveats) == attribution(outcome)
     assert attribution(outcome) == attribution(serve().explain(command(ROWS[0]))[0])
     assert explanations(store) == 3
     assert service.answering.cache.counts().misses == 1
@@ -288,9 +289,8 @@ def test_a_full_queue_refuses_before_anything_is_begun_and_answers_what_is_known
 
     assert caught.value.retry_after_s > 0
     assert len(far.looks) == looks
-    assert isinstance(
-        service.begin_at_once(command(ROWS[5]), caller=few), Answered
-    )  # nothing was taken from their rows
+    known = service.begin_at_once(command(ROWS[5]), caller=few)
+    assert isinstance(known, Repeated)  # nothing was taken from their rows
     gate.may_end.set()
     for underway in (first, second):
         ended(service, underway)

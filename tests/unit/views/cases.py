@@ -20,6 +20,7 @@ from xaisvc.types import (
     PlayerValue,
     Portfolio,
     RecordedAttribution,
+    SelectionRule,
     Sensitivity,
     Severity,
     Space,
@@ -60,6 +61,7 @@ def make_description() -> BundleDescription:
         owner="Retail credit risk",
         purpose="Supports the decision on consumer loans.",
         out_of_scope="Mortgages and business loans.",
+        background_drawn_from=SelectionRule.POPULATION,
         concepts=(
             Concept(id="accounts", labels={"en": "Accounts and savings"}),
             Concept(id="loan", labels={"en": "The loan asked for"}),

@@ -41,7 +41,7 @@ def test_the_note_on_linked_facts_is_the_same_with_and_without_withheld_ones(aud
         record = make_record(values={"customer_since": 0.3}, caveats=(caveat,))
         view = build_view(record, make_description(), audiences["relationship_manager"])
         (note,) = {r.note for b in blocks(view, "reasons", Reasons) for r in b.items if "linked" in r.note}
-        notes.add(note.split(" Counted")[0])
+        notes.add(note.split(" What counted")[0])
 
     said = "Duration of the loan and Customer since: linked in past cases, directly or through other facts."
     assert notes == {f"{said} We count them as one."}
@@ -72,5 +72,5 @@ def test_facts_that_were_set_off_are_named(audiences: Mapping[str, Audience], ag
         listed = blocks(build_view(record, description, audiences[name]), section, Reasons)[0].items
         accounts = next(reason for reason in listed if reason.label == "Accounts and savings")
 
-        assert said is (accounts.note == "Counted the other way, and taken off here: Savings.")
+        assert said is (accounts.note == "What counted the other way is taken off here: Savings.")
         assert said is ("Savings" not in {fact.label for fact in accounts.facts} and bool(accounts.note))

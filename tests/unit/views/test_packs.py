@@ -12,10 +12,11 @@ import pytest
 
 from tests.unit.views.cases import UNRELIABLE, make_description, make_open_description, make_record
 from xaisvc.errors import AudienceError
+from xaisvc.types import SelectionRule
 from xaisvc.views import FORMATS, ViewStatus, build_view, load_audiences, render_view
 from xaisvc.views.loader import audiences_folder
 from xaisvc.views.loader_packs import read_packs
-from xaisvc.views.packs import SelectionRule, StalePackWarning
+from xaisvc.views.packs import StalePackWarning
 from xaisvc.views.reading import measure_reading
 
 if TYPE_CHECKING:

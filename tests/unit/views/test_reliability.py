@@ -102,7 +102,7 @@ def test_each_audience_has_its_own_words_for_facts_that_move_together(audiences:
         "Duration of the loan and Customer since are linked in past cases; talk about them as one.",
     )
     assert said["fraud_analyst"] == (
-        "Duration of the loan and Customer since are linked in past cases: count them as one piece of evidence.",
+        "Duration of the loan and Customer since are linked in earlier data: count them as one piece of evidence.",
     )
     assert said["business_manager"] == (
         "Duration of the loan and Customer since are linked in past cases; read them as one driver.",

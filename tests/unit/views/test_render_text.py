@@ -45,14 +45,15 @@ look at it again.
 
 The main reasons
 ----------------
-These points counted most against your request. The strongest comes first.
+These points counted most against your request. The strongest comes first. To
+find them, we compared your request with those of other people.
 
   1. Accounts and savings
      Checking account  Overdrawn
      Savings           Little
   2. The loan asked for: Duration of the loan and Amount of the loan
      Duration of the loan  48 months
-     Counted the other way, and taken off here: Amount of the loan.
+     What counted the other way is taken off here: Amount of the loan.
 
 Your information
 ----------------

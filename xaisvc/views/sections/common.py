@@ -27,6 +27,7 @@ class FixedText:
     type: ClassVar[str] = "text"
     messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "text": ()}
     reasons: ClassVar[bool] = False
+    facts_only: ClassVar[bool] = True
 
     style: Literal["paragraph", "bullets", "steps", "notice", "stop", "fine"] = choice(
         "paragraph", "bullets", "steps", "notice", "stop", "fine"

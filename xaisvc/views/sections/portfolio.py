@@ -107,16 +107,15 @@ class ModelUse:
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """Five facts from the bundle."""
-        description = context.view.description
         nothing = context.say("not_stated")
         return (
             Facts(
                 rows=(
                     Fact(label=context.say("model"), value=context.say("model_value")),
                     Fact(label=context.say("explains"), value=str(context.view.common["output"])),
-                    Fact(label=context.say("for"), value=description.purpose or nothing),
-                    Fact(label=context.say("not_for"), value=description.out_of_scope or nothing),
-                    Fact(label=context.say("who"), value=description.owner or nothing),
+                    Fact(label=context.say("for"), value=str(context.view.common["purpose"]) or nothing),
+                    Fact(label=context.say("not_for"), value=str(context.view.common["out_of_scope"]) or nothing),
+                    Fact(label=context.say("who"), value=str(context.view.common["owner"]) or nothing),
                 )
             ),
         )

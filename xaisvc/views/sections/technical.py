@@ -7,25 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Level, Severity
-from xaisvc.views.document import (
-    Bar,
-    BarChart,
-    Bullets,
-    Cell,
-    Column,
-    Fact,
-    Facts,
-    Notice,
-    Paragraph,
-    Table,
-)
-from xaisvc.views.entries import player_label
-from xaisvc.views.language import exact
+from xaisvc.views.document import Bullets, Fact, Facts, Notice
+from xaisvc.views.sections.technical_common import LOCAL_SURROGATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xaisvc.types import Caveat, PlayerValue
+    from xaisvc.types import Caveat
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block, Tone
 
@@ -36,8 +24,8 @@ _SET_BY: Mapping[Level, tuple[Severity | None, Tone]] = MappingProxyType(
         Level.UNRELIABLE: (Severity.UNRELIABLE, "stop"),
     }
 )
-LOCAL_SURROGATE = "local_surrogate"
 EXACT_METHOD = "exact"
+_METHODS = ("linear", "tree", "exact", "kernel", "permutation", "lime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,126 +226,6 @@ def _caveat(context: SectionContext, caveat: Caveat) -> Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttributionTable:
-    """The largest attributions as signed bars, and all of them as a table.
-
-    Attributes:
-        max_bars: Most bars in the chart; the table always holds every player.
-    """
-
-    type: ClassVar[str] = "attributions"
-    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "title": (),
-        "chart": (),
-        "description": ("bars", "players", "space"),
-        "below": (),
-        "above": (),
-        "raised": ("value",),
-        "lowered": ("value",),
-        "nothing": ("value",),
-        "caption": ("space",),
-        "player": (),
-        "value": (),
-        "attribution": (),
-        "error": (),
-        "usual": (),
-        "class": (),
-        "no_class": (),
-    }
-    reasons: ClassVar[bool] = True
-
-    max_bars: int = 15
-
-    def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """Chart and table, both by absolute value."""
-        found = context.view.record.attribution
-        ranked = sorted(found.players, key=lambda player: -abs(player.value))
-        shown = ranked[: self.max_bars]
-        chart = BarChart(
-            title=context.say("chart"),
-            description=context.say("description", bars=len(shown), players=len(ranked), space=found.space.value),
-            bars=tuple(
-                Bar(label=_name(context, player), value=player.value, text=_signed(context, player.value))
-                for player in shown
-            ),
-            below=context.say("below"),
-            above=context.say("above"),
-        )
-        columns = (
-            Column(label=context.say("player")),
-            Column(label=context.say("value")),
-            Column(label=context.say("attribution"), numeric=True),
-            Column(label=context.say("error"), numeric=True),
-            Column(label=context.say("usual"), numeric=True),
-            Column(label=context.say("class")),
-        )
-        table = Table(
-            caption=context.say("caption", space=found.space.value),
-            columns=columns,
-            rows=tuple(_row(context, player) for player in ranked),
-        )
-        return (chart, table)
-
-
-def _name(context: SectionContext, player: PlayerValue) -> str:
-    return player_label(player, context.view.description, context.view.language)
-
-
-def _signed(context: SectionContext, value: float) -> str:
-    word = "raised" if value > 0 else "lowered" if value < 0 else "nothing"
-    return context.say(word, value=f"{value:+.4g}" if value else "0")
-
-
-def _row(context: SectionContext, player: PlayerValue) -> tuple[Cell, ...]:
-    view = context.view
-    features = [view.description.feature(name) for name in player.features]
-    values = [view.language.value(feature, view.record.row.get(feature.id)) for feature in features]
-    single = view.record.row.get(player.features[0]) if len(player.features) == 1 else None
-    classes = dict.fromkeys(f.sensitivity.value if f.sensitivity else context.say("no_class") for f in features)
-    usual = player.portfolio_mean_abs
-    return (
-        Cell(text=player.player),
-        Cell(text="; ".join(values), number=single if isinstance(single, float) else None),
-        Cell(text=f"{player.value:+.6g}" if player.value else "0", number=player.value),
-        Cell(text=f"{player.standard_error:.2g}", number=player.standard_error),
-        Cell(text="" if usual is None else f"{usual:.6g}", number=usual),
-        Cell(text=", ".join(classes)),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
-    """Whether the numbers add up, and the method's own diagnostics."""
-
-    type: ClassVar[str] = "checks"
-    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "title": (),
-        "additivity": (),
-        "surrogate": (),
-        "sum": (),
-        "explained": (),
-        "residual": (),
-        "diagnostics": (),
-    }
-    reasons: ClassVar[bool] = False
-
-    def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """Base value plus attributions beside the explained number, and their difference."""
-        found = context.view.record.attribution
-        total = found.base_value + sum(player.value for player in found.players)
-        kind = "surrogate" if found.value_function == LOCAL_SURROGATE else "additivity"
-        rows = (("sum", total), ("explained", found.output), ("residual", found.output - total))
-        blocks: list[Block] = [
-            Paragraph(text=context.say(kind)),
-            Facts(rows=tuple(Fact(label=context.say(key), value=exact(value)) for key, value in rows)),
-        ]
-        if found.diagnostics:
-            diagnostics = tuple(Fact(label=name, value=exact(value)) for name, value in found.diagnostics.items())
-            blocks.append(Facts(title=context.say("diagnostics"), rows=diagnostics))
-        return tuple(blocks)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodLimits:
     """What the numbers show and what they do not, for the method that ran."""
 
@@ -371,11 +239,15 @@ class MethodLimits:
         "surrogate": (),
         "surrogate_not": (),
         "sampled": (),
+        "each": (),
+        "used": (),
+        "compared": (),
+        **{f"of.{method}": () for method in _METHODS},
     }
     reasons: ClassVar[bool] = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """Two lists."""
+        """Two lists about the method that ran, and one line for each method."""
         found = context.view.record.attribution
         kind = "surrogate" if found.value_function == LOCAL_SURROGATE else "interventional"
         not_shown = context.sentences(f"{kind}_not")
@@ -384,4 +256,21 @@ class MethodLimits:
         return (
             Bullets(title=context.say("shows"), items=context.sentences(kind)),
             Bullets(title=context.say("shows_not"), items=not_shown),
+            Facts(title=context.say("each"), rows=tuple(_limit(context, method) for method in _METHODS)),
         )
+
+
+def _limit(context: SectionContext, method: str) -> Fact:
+    """A method's limit in one line, and whether it speaks on this page."""
+    other = context.view.supplements.second_method
+    note = ""
+    if _kin(context.view.record.attribution.method) == method:
+        note = context.say("used")
+    elif other is not None and _kin(other.method) == method:
+        note = context.say("compared")
+    return Fact(label=method, value=context.say(f"of.{method}"), note=note)
+
+
+def _kin(method: str) -> str:
+    """The method that a variant belongs to."""
+    return "lime" if method.startswith("lime") else method

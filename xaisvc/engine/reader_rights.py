@@ -1,0 +1,44 @@
+"""What each audience gets of a record, for those who answer for the whole of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xaisvc.types import Gate
+from xaisvc.types.overview import ReaderRights
+from xaisvc.views import build_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.types import BundleDescription, ExplanationRecord
+    from xaisvc.views import Audience
+
+NOT_CONCERNED = "not_concerned"
+"""Status for an audience that the bundle's decisions do not concern."""
+
+
+def reader_rights(
+    record: ExplanationRecord, description: BundleDescription, audiences: Mapping[str, Audience]
+) -> tuple[ReaderRights, ...]:
+    """What each of these audiences gets of a record, in their order. Views are built for it, but not rendered."""
+    return tuple(_rights(record, description, audience) for audience in audiences.values())
+
+
+def _rights(record: ExplanationRecord, description: BundleDescription, audience: Audience) -> ReaderRights:
+    status = NOT_CONCERNED
+    if description.concerns(audience.id):
+        status = build_view(record, description, audience, audience.languages[0], judged=True).status.value
+    barred = [
+        player
+        for caveat in record.caveats
+        if Gate.NOT_A_REASON in caveat.gates and Gate.NOT_A_REASON in audience.gates
+        for player in caveat.players
+    ]
+    return ReaderRights(
+        audience=audience.id,
+        labels=audience.labels,
+        status=status,
+        actions={feature.id: audience.action(feature).value for feature in description.features},
+        kept_back=tuple(dict.fromkeys(barred)),
+    )

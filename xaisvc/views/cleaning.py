@@ -1,0 +1,56 @@
+"""Texts of a view that are safe beside others: on one line, and nothing in them changes how others are read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import fields
+from enum import StrEnum
+from functools import cache
+
+_NO_BREAK = "\u00a0"
+_WHITE_SPACE = re.compile(r"\s+")
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+
+_NO_TEXTS = frozenset({"bool", "int", "float", "float | None", "Cloud", "Cloud | None", "Grid"})
+
+
+def clean(text: str) -> str:
+    """`text` on one line, without characters that change how other text is read.
+
+    Dropped are control, format (bidirectional, zero-width), private, surrogate and unassigned characters; runs of white
+    space, line and paragraph separators become one space. A single no-break space stays: it holds an amount together.
+    """
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    spaced = "".join(" " if ch in "\t\n\r\v\f\x85\u2028\u2029" else ch for ch in text)
+    kept = "".join(ch for ch in spaced if unicodedata.category(ch) not in _FORBIDDEN_CATEGORIES)
+    if _NO_BREAK not in kept:
+        return " ".join(kept.split())
+    return _WHITE_SPACE.sub(_one_space, kept).strip()
+
+
+def _one_space(run: re.Match[str]) -> str:
+    return _NO_BREAK if run.group() == _NO_BREAK else " "
+
+
+class Cleaned:
+    """Cleans every text field, and every tuple of texts, of a frozen dataclass when it is built."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name in _names(type(self)):  # type: ignore[arg-type]  # classes can be hashed; their objects need not
+            value = getattr(self, name)
+            if isinstance(value, str):
+                cleaned = value if isinstance(value, StrEnum) else clean(value)
+                if cleaned is not value:
+                    object.__setattr__(self, name, cleaned)
+            elif isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
+                object.__setattr__(self, name, tuple(clean(item) for item in value))
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields that can hold texts."""
+    return tuple(field.name for field in fields(kind) if str(field.type) not in _NO_TEXTS)

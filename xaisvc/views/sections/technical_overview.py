@@ -1,0 +1,225 @@
+"""Sections for data scientists about the model over its background: importance, and dependence on values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from xaisvc.types.supplements import Supplement
+from xaisvc.views.document import Beeswarm, Cell, Cloud, Column, Plot, Plots, Span, Swarm, Table
+from xaisvc.views.sections.technical_common import absent, note, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.types.overview import Dependence, Overview, PlayerOverview
+    from xaisvc.views.context import SectionContext
+    from xaisvc.views.document import Block
+
+_KEPT = 1024
+_MOST_LEVELS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importance:
+    """How the model uses its players over a sample of the background: a beeswarm, and the means behind it.
+
+    Attributes:
+        max_players: Most players in the chart; the table always holds every player.
+    """
+
+    type: ClassVar[str] = "importance"
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.OVERVIEW})
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "absent": (),
+        "chart": ("rows", "background", "method"),
+        "description": ("players", "rows"),
+        "shows": (),
+        "shows_not": (),
+        "below": (),
+        "above": (),
+        "low": (),
+        "middle": (),
+        "high": (),
+        "no_level": (),
+        "own": (),
+        "mean": ("value",),
+        "caption": ("space", "rows", "model_rows"),
+        "rank": (),
+        "player": (),
+        "mean_abs": (),
+        "error": (),
+        "share": (),
+        "trend": (),
+        "own_value": (),
+        "own_rank": (),
+    }
+    reasons: ClassVar[bool] = False
+
+    max_players: int = 15
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """The beeswarm, what it shows, and the table."""
+        overview = context.view.supplements.overview
+        if overview is None:
+            return (absent(context),)
+        own = {one.player: one.value for one in context.view.record.attribution.players}
+        shown = overview.players[: self.max_players]
+        chart = Beeswarm(
+            title=context.say("chart", rows=overview.rows, background=overview.background_rows, method=overview.method),
+            description=context.say("description", players=len(shown), rows=overview.rows),
+            swarms=tuple(
+                Swarm(
+                    label=one.player,
+                    text=context.say("mean", value=f"{one.mean_abs:.3g}"),
+                    cloud=_swarm_cloud(one),
+                    own=own.get(one.player),
+                )
+                for one in shown
+            ),
+            below=context.say("below"),
+            above=context.say("above"),
+            levels=(context.say("low"), context.say("middle"), context.say("high"), context.say("no_level")),
+            own=context.say("own"),
+        )
+        return (chart, note(context), _importance_table(context, overview, own))
+
+
+def _importance_table(context: SectionContext, overview: Overview, own: Mapping[str, float]) -> Table:
+    total = sum(one.mean_abs for one in overview.players) or 1.0
+    ranked = sorted(own, key=lambda name: -abs(own[name]))
+    place = {name: rank for rank, name in enumerate(ranked, start=1)}
+    columns = (
+        Column(label=context.say("player")),
+        *(
+            Column(label=context.say(key), numeric=True)
+            for key in ("rank", "mean_abs", "error", "share", "trend", "own_value", "own_rank")
+        ),
+    )
+    rows = [
+        (
+            Cell(text=one.player),
+            Cell(text=str(rank), number=float(rank)),
+            Cell(text=f"{one.mean_abs:.6g}", number=one.mean_abs),
+            Cell(text=f"{one.mean_abs_error:.2g}", number=one.mean_abs_error),
+            Cell(text=f"{100 * one.mean_abs / total:.1f}%", number=one.mean_abs / total),
+            Cell(text="" if one.trend is None else f"{one.trend:+.2f}", number=one.trend),
+            Cell(text=number(own[one.player], 4) if one.player in own else "", number=own.get(one.player)),
+            Cell(text=str(place.get(one.player, "")), number=place.get(one.player)),
+        )
+        for rank, one in enumerate(overview.players, start=1)
+    ]
+    caption = context.say(
+        "caption",
+        space=context.view.record.attribution.space.value,
+        rows=overview.rows,
+        model_rows=overview.model_rows,
+    )
+    return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+
+@lru_cache(maxsize=_KEPT)
+def _swarm_cloud(player: PlayerOverview) -> Cloud:
+    """One object for one player of one overview, so that it is drawn once."""
+    return Cloud(tuple((point.value, point.level) for point in player.points))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencePlots:
+    """How the attributions of the strongest features go with their values, over the sample of the background.
+
+    Attributes:
+        max_plots: Most features that are plotted.
+    """
+
+    type: ClassVar[str] = "dependence"
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.OVERVIEW})
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "absent": (),
+        "chart": ("rows",),
+        "description": ("features", "rows"),
+        "shows": (),
+        "shows_not": (),
+        "others": (),
+        "own": (),
+        "left": ("share",),
+        "no_left": (),
+        "level": ("mean", "rows"),
+        "missing": (),
+        "rest": ("levels",),
+    }
+    reasons: ClassVar[bool] = False
+
+    max_plots: int = 6
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """The plots, and what they show."""
+        overview = context.view.supplements.overview
+        if overview is None or not overview.dependence:
+            return (absent(context),)
+        shown = overview.dependence[: self.max_plots]
+        own = {p.features[0]: p.value for p in context.view.record.attribution.players if len(p.features) == 1}
+        ends = [end for one in shown for end in (*_extent(one), own.get(one.feature, 0.0))]
+        heights = min(0.0, *ends), max(0.0, *ends)
+        chart = Plots(
+            title=context.say("chart", rows=overview.rows),
+            description=context.say("description", features=len(shown), rows=overview.rows),
+            plots=tuple(_plot(context, one, own.get(one.feature), heights) for one in shown),
+            others=context.say("others"),
+            own=context.say("own"),
+        )
+        return (chart, note(context))
+
+
+def _plot(context: SectionContext, one: Dependence, own: float | None, heights: tuple[float, float]) -> Plot:
+    view = context.view
+    feature = view.description.feature(one.feature)
+    value = view.record.row.get(one.feature)
+    text = context.say("no_left") if one.interplay is None else context.say("left", share=one.interplay)
+    if one.levels:
+        here = "" if value is None else str(value)
+        return Plot(
+            label=one.feature,
+            text=" ".join((text, *_rest(context, one))),
+            spans=tuple(
+                Span(
+                    label=view.language.value(feature, level.level) if level.level else context.say("missing"),
+                    text=context.say("level", mean=number(level.mean, 2), rows=level.rows),
+                    low=level.low,
+                    middle=level.mean,
+                    high=level.high,
+                    own=own if level.level == here else None,
+                )
+                for level in one.levels[:_MOST_LEVELS]
+            ),
+        )
+    places = [point[0] for point in (one.points[:1] + one.points[-1:])] + ([value] if isinstance(value, float) else [])
+    words = [view.language.value(feature, place) for place in (min(places), max(places))] if places else ["", ""]
+    return Plot(
+        label=one.feature,
+        text=text,
+        ends=(words[0], words[1], number(heights[0], 2), number(heights[1], 2)),
+        cloud=_plot_cloud(one),
+        own=(value, own) if isinstance(value, float) and own is not None else None,
+    )
+
+
+def _rest(context: SectionContext, one: Dependence) -> tuple[str, ...]:
+    left = len(one.levels) - _MOST_LEVELS
+    return (context.say("rest", levels=left),) if left > 0 else ()
+
+
+@lru_cache(maxsize=_KEPT)
+def _extent(one: Dependence) -> tuple[float, float]:
+    """The smallest and the largest attribution of a plot."""
+    found = [0.0, *(y for _, y in one.points), *(end for level in one.levels for end in (level.low, level.high))]
+    return min(found), max(found)
+
+
+@lru_cache(maxsize=_KEPT)
+def _plot_cloud(one: Dependence) -> Cloud:
+    """One object for one feature of one overview, so that it is drawn once."""
+    return Cloud(one.points)

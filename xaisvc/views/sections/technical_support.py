@@ -1,0 +1,250 @@
+"""Sections for data scientists about what the numbers rest on: the row among the background, and how firm they are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from xaisvc.types import Kind
+from xaisvc.types.supplements import Supplement
+from xaisvc.views.document import Cell, Column, Fact, Facts, Notice, Table
+from xaisvc.views.sections.technical_common import absent, note, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xaisvc.types import Feature, PlayerValue
+    from xaisvc.types.overview import Profile
+    from xaisvc.views.context import SectionContext
+    from xaisvc.views.document import Block
+
+_TAIL = 5
+_RARE = 0.05
+_SHOWN_QUANTILES = (5, 50, 95)
+_SURE = 2.0
+_REMARKABLE = frozenset({"missing", "below", "above", "new", "rare", "tail"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSupport:
+    """Where each value of the row lies among those of the background."""
+
+    type: ClassVar[str] = "input_support"
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.OVERVIEW})
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "absent": (),
+        "all_usual": ("features", "rows"),
+        "some_unusual": ("found", "features", "rows"),
+        "shows": (),
+        "shows_not": (),
+        "caption": ("rows",),
+        "feature": (),
+        "value": (),
+        "place": (),
+        "at": ("percent",),
+        "missing_share": (),
+        "verdict": (),
+        "quantile": ("percent",),
+        "same_level": ("percent",),
+        **{f"is.{word}": () for word in ("missing", "below", "above", "new", "rare", "tail", "usual")},
+    }
+    reasons: ClassVar[bool] = False
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """A sentence, and one line for each feature; the remarkable ones first."""
+        overview = context.view.supplements.overview
+        if overview is None:
+            return (absent(context),)
+        row = context.view.record.row
+        features = [one for one in context.view.description.features if one.id in row and one.id in overview.profiles]
+        places = {one.id: _place(overview.profiles[one.id], row[one.id]) for one in features}
+        found = [one for one in features if places[one.id][0] in _REMARKABLE]
+        verdict = Notice(
+            tone="care" if found else "info",
+            title=context.say(
+                "some_unusual" if found else "all_usual",
+                features=len(features),
+                rows=overview.background_rows,
+                **({"found": len(found)} if found else {}),
+            ),
+        )
+        columns = (
+            *(Column(label=context.say(key)) for key in ("feature", "value", "verdict")),
+            Column(label=context.say("place"), numeric=True),
+            *(Column(label=context.say("at", percent=percent), numeric=True) for percent in _SHOWN_QUANTILES),
+            Column(label=context.say("missing_share"), numeric=True),
+        )
+        ordered = [*found, *(one for one in features if places[one.id][0] not in _REMARKABLE)]
+        rows = tuple(_support_row(context, one, overview.profiles[one.id], *places[one.id]) for one in ordered)
+        table = Table(caption=context.say("caption", rows=overview.background_rows), columns=columns, rows=rows)
+        return (verdict, note(context), table)
+
+
+def _place(profile: Profile, value: float | str | None) -> tuple[str, float | None]:
+    """What is remarkable about a value, and its place: the share of the background below it, or with its level."""
+    if value is None:
+        return "missing", None
+    if profile.shares is not None:
+        share = profile.shares.get(str(value), 0.0)
+        return "new" if share == 0 else "rare" if share < _RARE else "usual", share
+    if not profile.quantiles or isinstance(value, str):
+        return "new", None
+    if value < profile.quantiles[0]:
+        return "below", 0.0
+    if value > profile.quantiles[-1]:
+        return "above", 1.0
+    steps = len(profile.quantiles) - 1
+    first, last = bisect_left(profile.quantiles, value), bisect_right(profile.quantiles, value) - 1
+    share = (first + last) / 2 / steps
+    outer = last < _TAIL or first > steps - _TAIL
+    return "tail" if outer else "usual", share
+
+
+def _support_row(
+    context: SectionContext, feature: Feature, profile: Profile, verdict: str, share: float | None
+) -> tuple[Cell, ...]:
+    language = context.view.language
+    place = ""
+    if share is not None:
+        place = context.say("quantile" if profile.shares is None else "same_level", percent=f"{100 * share:.3g}")
+    ends = [""] * len(_SHOWN_QUANTILES)
+    if profile.quantiles and feature.kind is Kind.DATE:
+        ends = [language.value(feature, profile.quantiles[at]) for at in _SHOWN_QUANTILES]
+    elif profile.quantiles:
+        ends = [f"{profile.quantiles[at]:.6g}" for at in _SHOWN_QUANTILES]
+    return (
+        Cell(text=feature.id),
+        Cell(text=language.value(feature, context.view.record.row[feature.id])),
+        Cell(text=context.say(f"is.{verdict}"), marked=verdict in _REMARKABLE),
+        Cell(text=place, number=share),
+        *(Cell(text=end) for end in ends),
+        Cell(text=f"{100 * profile.missing:.1f}%" if profile.missing else "0", number=profile.missing),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How firm each value is: its sampling error, its error from the draw of the background, its neighbours' ranks.
+
+    Attributes:
+        max_players: Most players in the table.
+    """
+
+    type: ClassVar[str] = "stability"
+    needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.OVERVIEW})
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "title": (),
+        "absent": (),
+        "exact": (),
+        "sampled": (),
+        "no_spread": (),
+        "signs": (),
+        "signs_value": ("sure", "players"),
+        "ranks": (),
+        "ranks_value": ("sure", "players"),
+        "largest": (),
+        "shows": (),
+        "shows_not": (),
+        "caption": ("space",),
+        "player": (),
+        "attribution": (),
+        "sampling": (),
+        "background": (),
+        "ratio": (),
+        "interplay": (),
+        "verdict": (),
+        **{f"is.{word}": () for word in ("firm", "sign", "rank")},
+    }
+    reasons: ClassVar[bool] = True
+
+    max_players: int = 15
+
+    def build(self, context: SectionContext) -> tuple[Block, ...]:
+        """A summary, and one line for each strong player."""
+        view = context.view
+        overview, found = view.supplements.overview, view.record.attribution
+        if overview is None and found.exact:
+            return (absent(context),)
+        spread = {} if overview is None else {name: one.background_error for name, one in overview.stability.items()}
+        errors = {p.player: math.hypot(p.standard_error, spread.get(p.player, 0.0)) for p in found.players}
+        used = [player for player in found.players if player.value]
+        ranked = sorted(used, key=lambda player: -abs(player.value))
+        unsure = {player.player for player in ranked if abs(player.value) < _SURE * errors[player.player]}
+        tied = _tied(ranked, errors)
+        facts = Facts(
+            rows=(
+                Fact(
+                    label=context.say("signs"),
+                    value=context.say("signs_value", sure=len(ranked) - len(unsure), players=len(ranked)),
+                ),
+                Fact(
+                    label=context.say("ranks"),
+                    value=context.say("ranks_value", sure=len(ranked) - len(tied), players=len(ranked)),
+                ),
+                Fact(label=context.say("largest"), value=f"{max(errors.values(), default=0.0):.3g}"),
+            )
+        )
+        sampling = Notice(tone="info", title=context.say("exact" if found.exact else "sampled"))
+        missing = () if spread else (Notice(tone="info", title=context.say("no_spread")),)
+        return (sampling, *missing, facts, note(context), self._table(context, ranked, errors, unsure, tied))
+
+    def _table(
+        self,
+        context: SectionContext,
+        ranked: list[PlayerValue],
+        errors: Mapping[str, float],
+        unsure: set[str],
+        tied: set[str],
+    ) -> Table:
+        overview = context.view.supplements.overview
+        stability = {} if overview is None else overview.stability
+        rows = []
+        words = {
+            verdict: Cell(text=context.say(f"is.{verdict}"), marked=verdict != "firm")
+            for verdict in ("firm", "sign", "rank")
+        }
+        for player in ranked[: self.max_players]:
+            name, known = player.player, stability.get(player.player)
+            error = errors[name]
+            verdict = "sign" if name in unsure else "rank" if name in tied else "firm"
+            rows.append(
+                (
+                    Cell(text=name),
+                    Cell(text=number(player.value, 4), number=player.value),
+                    Cell(text=f"{player.standard_error:.2g}", number=player.standard_error),
+                    Cell(
+                        text="" if known is None else f"{known.background_error:.2g}",
+                        number=None if known is None else known.background_error,
+                    ),
+                    Cell(text=f"{abs(player.value) / error:.1f}" if error else ""),
+                    Cell(
+                        text="" if known is None else f"{100 * known.interplay:.0f}%",
+                        number=None if known is None else known.interplay,
+                    ),
+                    words[verdict],
+                )
+            )
+        columns = (
+            Column(label=context.say("player")),
+            *(
+                Column(label=context.say(key), numeric=True)
+                for key in ("attribution", "sampling", "background", "ratio", "interplay")
+            ),
+            Column(label=context.say("verdict")),
+        )
+        caption = context.say("caption", space=context.view.record.attribution.space.value)
+        return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+
+def _tied(ranked: list[PlayerValue], errors: Mapping[str, float]) -> set[str]:
+    """Players whose size and that of the next or the previous one differ by less than two errors of the difference."""
+    found = set()
+    for one, other in itertools.pairwise(ranked):
+        gap = abs(one.value) - abs(other.value)
+        if gap < _SURE * math.hypot(errors[one.player], errors[other.player]):
+            found |= {one.player, other.player}
+    return found
