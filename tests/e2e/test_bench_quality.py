@@ -10,6 +10,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import xaisvc
 from xaisvc.bundles import load_bundle
 from xaisvc.cli import main
 from xaisvc.demo.cases import BUNDLES
@@ -90,10 +96,62 @@ def test_a_report_is_measured_written_compared_and_gated(tmp_path: Path) -> None
     bounds = tmp_path / "bounds.yaml"
     bounds.write_text("methods:\n  auto:\n    relative_error: {at_most: 0.001}\n", encoding="utf-8")
     assert bench("gate", out, bounds).returncode == 0
+    bounds.write_text("methods: {auto: {entropy: {over_random: 0.1}}}\n", encoding="utf-8")
+    senseless = bench("quality", BUNDLE, "--thresholds", bounds)
+    assert "over_random: has no meaning" in senseless.stderr
+    assert "[ 1/" not in senseless.stderr  # before anything was measured
     bounds.write_text("methods: {}\nsignal: strong\n", encoding="utf-8")
     kept = bench("gate", out, bounds)
     assert kept.returncode == 1
     assert "the model: signal is none, must be at least strong" in kept.stderr
+
+
+def test_a_function_of_ones_own_stands_beside_the_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_methods.py").write_text(
+        "import numpy as np\n"
+        "def to_the_mean(model, rows, budget, seed):\n"
+        "    gap = model(rows) - model(model.background).mean()\n"
+        "    return np.repeat(gap[:, None] / rows.shape[1], rows.shape[1], axis=1)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    few = ("--rows", "4", "--threads", "1", "--methods", "auto", "--also", "my_methods:to_the_mean")
+    done = bench("quality", BUNDLE, *few, "--output", "all", "--out", "a.json")
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    own = next(one for one in found["methods"] if one["name"] == "to_the_mean")
+    assert own["outcome"] == "measured"
+    assert own["measures"]["effective_factors"]["value"] == pytest.approx(16.0)
+
+    assert (
+        "there is no function 'my_methods:nothing'" in bench("quality", BUNDLE, "--also", "my_methods:nothing").stderr
+    )
+    assert "there is no function 'nowhere:f'" in bench("quality", BUNDLE, "--also", "nowhere:f").stderr
+
+
+def test_several_outputs_are_several_reports(tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.array([[1, 2], [3, 4], [5, -1]], dtype=np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "two",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 2])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    rows = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    xaisvc.create_bundle(model=model, background=pd.DataFrame(rows, columns=list("abc")), path=tmp_path / "two")
+    few = ("--rows", "4", "--threads", "1", "--methods", "auto")
+    done = bench("quality", tmp_path / "two", *few, "--output", "all", "--out", tmp_path / "a.json")
+
+    assert done.returncode == 0, done.stderr
+    found = [json.loads((tmp_path / f"a.score_{k}.json").read_text(encoding="utf-8")) for k in range(2)]
+    assert [one["output"] for one in found] == ["score_0", "score_1"]
+    assert not (tmp_path / "a.json").exists()
+    compared = bench("compare", tmp_path / "a.score_0.json", tmp_path / "a.score_1.json")
+    assert "the reports differ in: output" in compared.stdout
 
 
 def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path) -> None:
@@ -108,3 +166,10 @@ def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path) -> No
     done = bench("quality", BUNDLE, "--data", rows_file(tmp_path / "rows.csv", ["1"] * 3), "--labels", "y")
     assert done.returncode != 0
     assert "has no column 'y'" in done.stderr
+
+    data = rows_file(tmp_path / "rows.csv", ["1"] * 3)
+    lines = data.read_text(encoding="utf-8").splitlines()
+    data.write_text("\n".join([f"{lines[0]},branch", *(f"{line},7" for line in lines[1:])]), encoding="utf-8")
+    done = bench("quality", BUNDLE, "--data", data, "--labels", "outcome", "--methods", "anchors")
+    assert "not used, since the bundle has no such features: branch" in done.stderr
+    assert "unknown method 'anchors'" in done.stderr

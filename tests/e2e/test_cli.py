@@ -18,7 +18,7 @@ import xaisvc as library
 from tests.e2e.zoo import cases
 from xaisvc import bundles
 from xaisvc.cli import main
-from xaisvc.demo.cases import BUNDLES, load_cases
+from xaisvc.demo.cases import BUNDLES, CARD_MODEL, load_cases, load_payments
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,21 @@ def test_explain_writes_a_pdf(own: Path, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "row-0-customer.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_an_alert_shows_its_rating_to_whoever_judged_it_and_nothing_to_those_it_does_not_concern(
+    tmp_path: Path,
+) -> None:
+    bundle, rows = BUNDLES / CARD_MODEL, tmp_path / "rows.json"
+    rows.write_text(json.dumps([load_payments()[0].row]), encoding="utf-8")
+    ask = ("explain", bundle, rows, "--audience", "fraud_analyst", "--format", "text")
+    before, after = xaisvc(*ask), xaisvc(*ask, "--judged")
+    refused = xaisvc("explain", bundle, rows, "--audience", "customer")
+
+    assert ("Urgent alert" in before.stdout, "Urgent alert" in after.stdout) == (False, True)
+    assert "Your first judgement" in before.stdout
+    assert refused.returncode != 0
+    assert "model 'card-fraud' has no views for the audience 'customer', whatever the case" in refused.stderr
 
 
 def test_explain_reads_json_from_standard_input() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import xaisvc
 from xaisvc.demo.cases import CARDS, COMPARED_CASE, CREDIT, OTHER_MODEL, load_cases, load_payments
+from xaisvc.demo.reviews import AUDIENCE, BEFORE_IDS, LANGUAGES, N_JUDGED, NOW_IDS, REVIEWS
 from xaisvc.demo.service import running_service
 from xaisvc.errors import RuntimeUnavailableError
 from xaisvc.records import decode_record
@@ -56,7 +57,12 @@ def test_every_case_has_its_views_and_its_record(result: tuple[Path, str]) -> No
                 assert html.lstrip().lower().startswith("<!doctype html>")
                 assert (out / case.id / f"{audience}.txt").read_text(encoding="utf-8").strip()
             written = {path.stem for path in (out / case.id).glob("*.html")}
-            assert written == set(use.audiences)  # nobody else is told
+            assert written == {*use.audiences, "fraud_analyst-before"}  # nobody else is told
+            before, after = (
+                (out / case.id / f"{name}.txt").read_text(encoding="utf-8")
+                for name in ("fraud_analyst-before", "fraud_analyst")
+            )
+            assert ("The model's rating" in before, "The model's rating" in after) == (False, True)
     assert (out / COMPARED_CASE / OTHER_MODEL / "customer.html").is_file()
 
 
@@ -67,6 +73,22 @@ def test_views_speak_of_the_case_at_hand(result: tuple[Path, str]) -> None:
     assert "Overdrawn" in (out / declined.id / "data_scientist.txt").read_text(encoding="utf-8")
     texts = [(out / case.id / "customer.txt").read_text(encoding="utf-8") for case in (declined, approved)]
     assert texts[0] != texts[1]
+
+
+def test_whoever_answers_for_a_model_gets_a_review_of_it(result: tuple[Path, str]) -> None:
+    out, _ = result
+    for review in REVIEWS:
+        folder = out / review.folder
+        pages = {
+            language: (folder / f"{AUDIENCE}.{language}.html").read_text(encoding="utf-8") for language in LANGUAGES
+        }
+        assert "Model review" in pages["en"]
+        assert "Beoordeling van het model" in pages["nl"]
+        text = (folder / f"{AUDIENCE}.en.txt").read_text(encoding="utf-8")
+        assert f"  {N_JUDGED}  " in text.partition("People and the model")[2]  # made-up verdicts, counted
+        ids = [(folder / name).read_text(encoding="utf-8").split() for name in (NOW_IDS, BEFORE_IDS)]
+        assert min(len(ids[0]), len(ids[1])) > 200
+        assert not set(ids[0]) & set(ids[1])
 
 
 def test_index_links_only_files_that_exist(result: tuple[Path, str]) -> None:

@@ -48,6 +48,7 @@ GRANTS: dict[str, dict[str, Any]] = {
     "foreign": {"bundles": ALL, "audiences": ALL, "methods": ALL, "tenant": "other"},
     "slow": {"bundles": {MODEL}, "audiences": {"customer"}, "methods": set(), "rows_per_minute": 2},
     "sampler": {"bundles": {MODEL}, "audiences": {"customer"}, "methods": {"kernel"}},
+    "office": {"bundles": {MODEL}, "audiences": {"business_manager"}, "methods": set()},
     "brief": {"bundles": {MODEL}, "audiences": {"customer"}, "methods": set()},
 }
 
@@ -146,6 +147,7 @@ def every_request(row: dict[str, object], record_id: str, model: str) -> dict[st
         "GetExplanation": explanations_pb2.GetExplanationRequest(id=record_id),
         "CompareExplanations": explanations_pb2.CompareExplanationsRequest(ids=[record_id, "0-0"]),
         "RenderView": explanations_pb2.RenderViewRequest(id=record_id, audience="customer", format="text"),
+        "RenderCohort": explanations_pb2.RenderCohortRequest(model=model),
         "ListModels": models_pb2.ListModelsRequest(),
         "GetModel": models_pb2.GetModelRequest(name=model),
         "ListAudiences": audiences_pb2.ListAudiencesRequest(),
@@ -201,6 +203,46 @@ def test_a_forbidden_bundle_answers_byte_for_byte_as_an_absent_one(
     assert method == "ExplainStream" or forbidden[0] is grpc.StatusCode.NOT_FOUND
     assert (forbidden[0], forbidden[1].replace(OTHER, ABSENT)) == absent[:2]
     assert forbidden[2].replace(OTHER.encode(), ABSENT.encode()) == absent[2]
+
+
+def naming(model: str, *ids: str, **choices: Any) -> explanations_pb2.RenderCohortRequest:
+    selection = explanations_pb2.CohortSelection(ids=ids)
+    return explanations_pb2.RenderCohortRequest(model=model, selection=selection, format="text", **choices)
+
+
+def test_cohorts_are_for_who_has_the_audience_and_the_model(desk: Desk, row: dict[str, object]) -> None:
+    """For all others they answer byte for byte as what does not exist, also where explanations are named."""
+    for name, model, absent in (("office", OTHER, ABSENT), ("office", OTHER, "m" * len(OTHER))):
+        for ids in ((), ("x-0",)):
+            forbidden = desk.refusal("RenderCohort", naming(model, *ids), name)
+            missing = desk.refusal("RenderCohort", naming(absent, *ids), name)
+            assert forbidden[0] is grpc.StatusCode.NOT_FOUND
+            assert (forbidden[1].replace(model, absent), forbidden[2].replace(model.encode(), absent.encode())) == (
+                missing[1:]
+            )
+    code, text, _ = desk.refusal("RenderCohort", every_request(row, "", MODEL)["RenderCohort"], "portal")
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert text == "there is no audience 'business_manager'; known audiences: customer"
+    code, text, _ = desk.refusal("RenderCohort", every_request(row, "", MODEL)["RenderCohort"], "office")
+    assert code is grpc.StatusCode.INVALID_ARGUMENT  # it may ask; today is not over
+    assert "up to yesterday" in text
+
+
+def test_only_who_may_see_each_explanation_names_them(desk: Desk, applicants: list[dict[str, object]]) -> None:
+    rows = [{**applicants[i % len(applicants)], "amount_dm": 1000 + i} for i in range(30)]
+    results = desk.answer("Explain", ask(MODEL, rows), "lab").results
+    ids = [result.explanation.id for result in results]
+
+    assert "30 loan applications" in desk.answer("RenderCohort", naming(MODEL, *ids), "lab").view.content
+    refused = desk.refusal("RenderCohort", naming(MODEL, *ids), "office")
+    assert refused[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert refused[1] == (
+        "cohorts of named explanations are for callers with the audience 'data_scientist'; this token covers views "
+        "for: business_manager"
+    )
+    assert desk.refusal("RenderCohort", naming(MODEL, "0-0"), "office") == refused  # whatever is named
+    foreign = desk.refusal("RenderCohort", naming(MODEL, *ids), "foreign")
+    assert foreign[:2] == (grpc.StatusCode.NOT_FOUND, "ids[0]: there is no explanation with this id")
 
 
 def test_a_forbidden_audience_answers_byte_for_byte_as_an_absent_one(

@@ -51,6 +51,7 @@ def _valid(method: str, subject: Subject, rng: np.random.Generator) -> Message:
         "Explain": lambda: explain,
         "ExplainStream": lambda: explanations_pb2.ExplainStreamRequest(request=explain),
         "RenderView": lambda: explanations_pb2.RenderViewRequest(id=ident, audience="customer", format="text"),
+        "RenderCohort": lambda: explanations_pb2.RenderCohortRequest(model=subject.name, segment_by=["band"]),
         "GetExplanation": lambda: explanations_pb2.GetExplanationRequest(id=ident),
         "CompareExplanations": lambda: explanations_pb2.CompareExplanationsRequest(ids=[ident, "0" * 26 + "-1"]),
         "ListModels": models_pb2.ListModelsRequest,

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """The files alone: explaining real cases takes seconds, and has a test of its own."""
-    monkeypatch.setattr(cli_audience, "_golden", lambda: iter(()))
+    monkeypatch.setattr(cli_audience, "_golden", lambda _: ((), {}))
 
 
 def run(*arguments: str) -> Result:
@@ -49,7 +49,7 @@ def test_lint_of_what_comes_along_finds_nothing() -> None:
 
 
 def test_lint_reports_findings_and_exits_with_1(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr(cli_audience, "_golden", lambda: iter((CASE,)))
+    monkeypatch.setattr(cli_audience, "_golden", lambda _: ((CASE,), {}))
     done = run("lint", str(folder))
 
     assert done.exit_code == 1
@@ -87,7 +87,7 @@ def test_what_is_neither_a_folder_nor_an_audience_is_refused(folder: Path) -> No
 def test_show_prints_the_declaration() -> None:
     text = run("show", "customer").stdout
 
-    assert "audience       customer, version 2\n" in text
+    assert "audience       customer, version 3\n" in text
     assert "label (nl)     Klant\n" in text
     assert "reading (en)   words in a sentence at most 22, Flesch-Kincaid grade at most 7.5\n" in text
     assert "reading (nl)   words in a sentence at most 22, Flesch-Douma ease at least 60\n" in text

@@ -240,7 +240,8 @@ def make_studies() -> MakeStudies:
         )
         return Studies(
             association=_association(effects or {}, redundancies),
-            support=_support(replace(real, **(hybrids or {})), dense=dense),  # type: ignore[arg-type] # the test's own
+            support=_support(real, dense=dense),
+            hybrids=replace(real, **(hybrids or {})),  # type: ignore[arg-type] # the test's own
             units=_units(),
             adequacy=replace(enough, **(adequacy or {})),  # type: ignore[arg-type] # the test's own
             reliance=reliance,

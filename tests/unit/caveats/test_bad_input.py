@@ -80,9 +80,11 @@ def studied() -> tuple[BundleDescription, Studies, Players]:
     unknown = tuple(
         FeatureReliance(features=(name,), use=Use.CANNOT_TELL, hindrance=Hindrance.FEW_ROWS) for name in names
     )
+    support = study_support(background, description, np.random.default_rng(3))
     studies = Studies(
         association=association,
-        support=study_support(background, description, np.random.default_rng(3)),
+        support=support,
+        hybrids=support.hybrids,
         units=study_units(background),
         adequacy=study_adequacy(background, today=date(2026, 1, 1)),
         reliance=Reliance(features=unknown, groups=(), output_sd=1.0, noise=0.0),

@@ -309,3 +309,20 @@ def test_without_a_threshold_rules_tell_the_upper_half() -> None:
     assert found.rules.outcome in {"higher", "lower"}
     assert found.rules.fidelity > 80
     assert {condition.feature for rule in found.rules.rules for condition in rule.conditions} >= {"amount"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "told", "parts"),
+    [
+        ([1] * 190 + [0] * 10, "care", 0),
+        ([2] * 200, "unreliable", 0),
+        ([0] * 181 + [1] * 19, "normal", 0),
+        ([0] * 180 + [1] * 20, "", 2),
+        ([0] * 15 + [1] * 15 + [2] * 10, "", 0),
+    ],
+)
+def test_a_level_of_nearly_all_is_told_in_a_word(levels: list[int], told: str, parts: int) -> None:
+    own = columns(len(levels), levels=np.array(levels, dtype=np.int8))
+
+    found = summarise(own, question(), Wish())
+    assert (found.level, len(found.reliability)) == (told, parts)

@@ -1,0 +1,1 @@
+"""How fast views are made."""
