@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xaisvc.client import AsyncClient, Client
     from xaisvc.engine.authoring import create_bundle
     from xaisvc.engine.batch import Explanation, ExplanationBatch
+    from xaisvc.engine.cohort_views import cohort_view
     from xaisvc.engine.explainer import Explainer
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.progress import Progress
@@ -31,6 +32,7 @@ _HOME = {
     "ExplanationBatch": "xaisvc.engine.batch",
     "InteractionBatch": "xaisvc.engine.interactions",
     "Progress": "xaisvc.engine.progress",
+    "cohort_view": "xaisvc.engine.cohort_views",
     "create_bundle": "xaisvc.engine.authoring",
     "load_bundle": "xaisvc.bundles",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "ExplanationBatch",
     "InteractionBatch",
     "Progress",
+    "cohort_view",
     "create_bundle",
     "load_bundle",
 ]

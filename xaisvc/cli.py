@@ -11,6 +11,7 @@ import typer
 
 from xaisvc.cli_audience import audience_app
 from xaisvc.cli_bench import bench_app
+from xaisvc.cli_cohort import cohort
 from xaisvc.cli_health import health
 from xaisvc.cli_records import records_app
 from xaisvc.cli_replay import replay
@@ -34,6 +35,7 @@ app.add_typer(audience_app, name="audience")
 app.add_typer(bench_app, name="bench")
 app.add_typer(records_app, name="records")
 app.add_typer(token_app, name="token")
+app.command("cohort")(cohort)
 app.command("replay")(replay)
 app.command("health")(health)
 
@@ -162,18 +164,20 @@ def explain(  # noqa: PLR0913 - one parameter per option
     seed: Annotated[int, typer.Option(help="Seed of sampling methods.")] = 0,
     device: Annotated[DeviceName, typer.Option(help="Where to run the model.")] = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write one file per row here.")] = None,
+    judged: Annotated[bool, typer.Option("--judged", help="You judged the facts yourself: show the rating.")] = False,
 ) -> None:
     """Explain rows of a file to one audience."""
     from xaisvc.bundles import load_bundle, read_rows  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.cli_progress import progress_bar  # noqa: PLC0415 - loaded when used
     from xaisvc.engine.explainer import Explainer  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.engine.viewing import find_audience  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.viewing import check_concerned, find_audience  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.views import render_view  # noqa: PLC0415 - heavy: loaded when used
 
-    find_audience(audience)  # a typing error should not cost a computation
+    reader = find_audience(audience)  # a typing error should not cost a computation
     if form == "pdf" and out is None:
         raise InvalidRequestError.of("--format", "a PDF cannot be printed; say with --out where to write it")
     bundle = load_bundle(folder)
+    check_concerned(bundle.description, reader)
     table = read_rows(bundle.description, sys.stdin.buffer if str(rows) == "-" else rows)
     if row:
         wrong = [index for index in row if not 0 <= index < len(table)]
@@ -201,7 +205,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
             )
             batches = iter((both[method],))
         for place, explanation in enumerate(explanation for batch in batches for explanation in batch):
-            view = explanation.view(audience, language)
+            view = explanation.view(audience, language, judged=judged)
             content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
             if out is None:
                 typer.echo(content.decode())

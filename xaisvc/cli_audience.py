@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,16 +13,23 @@ import typer
 from xaisvc.errors import InvalidRequestError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from xaisvc.engine.explainer import Explainer
+    from xaisvc.types import ExplanationRecord
+    from xaisvc.types.association import Association
+    from xaisvc.types.supplements import Supplements
     from xaisvc.views.audience import Audience, SectionSpec
-    from xaisvc.views.lint import GoldenCase, LintReport
+    from xaisvc.views.lint import LintReport
+    from xaisvc.views.lint_cases import GoldenCase
 
 audience_app = typer.Typer(
     help="Check audiences against real cases, and show what one declares.", no_args_is_help=True, rich_markup_mode=None
 )
 
 _MOST_FINDINGS = 100
+_ROWS = 8
+"""Rows of a bundle's background that are shown: enough for both decisions and most bands, few enough to be quick."""
 _MEASURES = {"en": "Flesch-Kincaid grade at most", "nl": "Flesch-Douma ease at least"}
 
 Folder = Annotated[
@@ -44,11 +52,18 @@ def lint(
     ] = None,
     *,
     folder: Folder = None,
+    bundles: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--bundle", metavar="DIR", help="A bundle of your own to take cases from, instead of the demonstration's."
+        ),
+    ] = None,
 ) -> None:
-    """Check declarations, sentences and packs, and show the demonstration's cases to every audience.
+    """Check declarations, sentences and packs, and show real cases to every audience.
 
-    The cases are explained by the real models: applicants and card payments, as they are, held, unreliable, closed,
-    without a decision, and with every caveat. Prints what is wrong and exits with 1; with 0 if nothing is.
+    The cases are explained by real models: the demonstration's applicants and card payments, or rows of the background
+    of your own bundles; as they are, held, unreliable, closed, without a decision, not judged yet, and with every
+    caveat. Prints what is wrong and exits with 1; with 0 if nothing is.
     """
     from xaisvc.views.lint import lint_audiences  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.views.loader import audiences_folder  # noqa: PLC0415 - heavy: loaded when used
@@ -63,7 +78,8 @@ def lint(
     root = (folder or audiences_folder()).resolve()
     if only is not None and not (root / only[0] / "audience.yaml").is_file():
         raise NotFoundError(f"'{target}' is neither a folder nor an audience; known: {', '.join(_ids(root))}")
-    report = lint_audiences(root, tuple(_golden()), today=datetime.now(UTC).date(), only=only)
+    cases, associations = _golden(bundles or ())
+    report = lint_audiences(root, cases, today=datetime.now(UTC).date(), only=only, associations=associations)
     for line in _report(report):
         typer.echo(line)
     if report.findings:
@@ -86,12 +102,29 @@ def show(
         typer.echo(line)
 
 
+@audience_app.command("schema")
+def schema(
+    audience: Annotated[str, typer.Argument(metavar="ID", help="The audience.")],
+    *,
+    folder: Folder = None,
+    cohort: Annotated[bool, typer.Option("--cohort", help="Of its views of many cases.")] = False,
+) -> None:
+    """Print the JSON schema of what an audience is given as JSON, as its declaration stands now."""
+    from xaisvc.views import load_audiences  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.views.schema import view_schema  # noqa: PLC0415 - heavy: loaded when used
+
+    known = load_audiences(folder)
+    if audience not in known:
+        raise NotFoundError(f"there is no audience '{audience}'; known: {', '.join(known)}")
+    typer.echo(json.dumps(view_schema(known[audience], cohort=cohort), indent=2))
+
+
 def _ids(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/audience.yaml"))
 
 
-def _golden() -> Iterator[GoldenCase]:
-    """The demonstration's cases, explained by its models."""
+def _golden(bundles: Sequence[Path]) -> tuple[tuple[GoldenCase, ...], dict[str, Association]]:
+    """Cases of some bundles, or the demonstration's, explained by their models; and how their features go together."""
     from xaisvc.demo.cases import (  # noqa: PLC0415 - heavy: loaded when used
         BUNDLES,
         CARD_MODEL,
@@ -100,13 +133,47 @@ def _golden() -> Iterator[GoldenCase]:
         load_payments,
     )
     from xaisvc.engine.explainer import Explainer  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.views.lint import GoldenCase  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.views.lint_cases import GoldenCase as Case  # noqa: PLC0415 - heavy: loaded when used
 
-    for bundle, cases in ((MAIN_MODEL, load_cases()), (CARD_MODEL, load_payments())):
-        explainer = Explainer(BUNDLES / bundle, device="cpu")
-        batch = explainer.explain([case.row for case in cases])
-        for i, case in enumerate(cases):
-            yield GoldenCase(name=case.id, record=batch[i].record, description=explainer.bundle.description)
+    found: list[GoldenCase] = []
+    associations: dict[str, Association] = {}
+    own = [(folder, ()) for folder in bundles]
+    for folder, given in own or ((BUNDLES / MAIN_MODEL, load_cases()), (BUNDLES / CARD_MODEL, load_payments())):
+        explainer = Explainer(folder, device="cpu")
+        description = explainer.bundle.description
+        rows = {case.id: case.row for case in given} or _background_rows(explainer)
+        batch = explainer.explain(list(rows.values()))
+        for i, name in enumerate(rows):
+            record = batch[i].record
+            found.append(Case(name=name, record=record, description=description, supply=_supply(explainer, record)))
+        associations[description.name] = explainer.studies().association
+    return tuple(found), associations
+
+
+def _background_rows(explainer: Explainer) -> dict[str, Mapping[str, object]]:
+    """A few rows of the background, from the lowest prediction to the highest."""
+    table = explainer.bundle.background
+    outputs = explainer.explain_table(table).outputs
+    order = sorted(range(len(table)), key=lambda place: float(outputs[place]))
+    places = dict.fromkeys(order[round(step * (len(order) - 1) / (_ROWS - 1))] for step in range(_ROWS))
+    return {f"background row {place + 1}": table.row(place) for place in places}
+
+
+def _supply(explainer: Explainer, record: ExplanationRecord) -> Callable[[Audience], Supplements]:
+    """What is shown to an audience beside a record; computed once for each."""
+    from xaisvc.views import needed  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.views.selection import visible_features  # noqa: PLC0415 - heavy: loaded when used
+
+    description, kept = explainer.bundle.description, dict[str, "Supplements"]()
+
+    def supply(audience: Audience) -> Supplements:
+        if audience.id not in kept:
+            visible = tuple(feature.id for feature in visible_features(description, audience))
+            needs = needed(description, audience)
+            kept[audience.id] = explainer.supplier.supply([record], needs, visible=visible)[0]
+        return kept[audience.id]
+
+    return supply
 
 
 def _report(report: LintReport) -> Iterator[str]:

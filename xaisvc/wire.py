@@ -124,6 +124,7 @@ VIEW_STATUS_TO_WIRE: Mapping[str, explanations_pb2.ViewStatus.ValueType] = Mappi
         "complete": explanations_pb2.VIEW_STATUS_COMPLETE,
         "held_for_review": explanations_pb2.VIEW_STATUS_HELD_FOR_REVIEW,
         "not_available": explanations_pb2.VIEW_STATUS_NOT_AVAILABLE,
+        "judgement_first": explanations_pb2.VIEW_STATUS_JUDGEMENT_FIRST,
     }
 )
 VIEW_STATUS_FROM_WIRE = _inverse(VIEW_STATUS_TO_WIRE)

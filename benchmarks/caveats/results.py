@@ -145,7 +145,7 @@ def trade_off(totals: Sequence[Total]) -> list[dict[str, float]]:
     """Recall and false alarms of the value gap at each threshold of the curve, ascending."""
     found: dict[float, dict[str, float]] = {}
     for one in totals:
-        if one.figure.setting.startswith(CURVE):
+        if one.figure.setting.startswith(CURVE) and one.figure.count:
             at = float(one.figure.setting.removeprefix(CURVE))
             kind = one.figure.name.rsplit(", ", 1)[1].replace(" ", "_")
             found.setdefault(at, {"gap_share": at})[kind] = round(one.figure.value, DIGITS)

@@ -9,6 +9,7 @@ import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players, everywhere
 from xaisvc.types import Caveat, Severity
+from xaisvc.types.association import Power
 from xaisvc.types.support import Enough
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ class BackgroundSensitivity:
         """A finding for the bundle, or findings for rows; see `CaveatRule.find`."""
         found = context.studies.adequacy
         if found.enough is Enough.TOO_FEW:
+            unseen = _UNSEEN.get(context.studies.association.power, "")
             caveat = Caveat(
                 kind=self.kind,
                 severity=Severity.CARE,
                 message=(
                     f"the background has only {found.rows} rows ({found.distinct_rows} different ones); attributions "
-                    "are relative to it and would differ for another draw. Use at least 100, better 500"
+                    f"are relative to it and would differ for another draw. {unseen}Use at least 100, better 500"
                 ),
                 evidence={"background_rows": float(found.rows), "distinct_rows": float(found.distinct_rows)},
             )
@@ -69,6 +71,12 @@ class BackgroundSensitivity:
             return Figures({"largest_background_error": error, "largest_absolute_value": largest[rows]})
 
         return by_players(context, self.kind, np.asarray(chosen), words, figures, care.astype(np.intp))
+
+
+_UNSEEN = {
+    Power.CANNOT_TELL: "Nor can it be told which features go together, so that nothing is said of credit they share. ",
+    Power.STRONG_ONLY: "Of features that go together only strong links are seen; weaker ones share credit unsaid. ",
+}
 
 
 def _say(names: tuple[str, ...]) -> str:

@@ -20,15 +20,15 @@ class OffManifold:
     A value is a mean over hybrids, so that about this share of it rests on rows that nobody has, and on what the model
     makes of them. 0.05 is what the study may err by; up to there nothing is said. Implausible hybrids do not answer
     wrongly as such. If one in two does, a fifth of them moves a tenth of the total, which is what the other rules ask
-    care for; so 0.2 asks for care. Silent where no two players go together: grouped players mix what goes together
-    only as a whole, and the study is about single features.
+    care for; so 0.2 asks for care. The hybrids are those of the players: groups mix what goes
+    together only as a whole. Silent where no two players go together.
     """
 
     kind: str = "off_manifold"
 
     def find(self, context: CaveatContext) -> tuple[Finding, ...]:
         """The same caveat for every row, or none; see `CaveatRule.find`."""
-        found, limits = context.studies.support.hybrids, context.thresholds
+        found, limits = context.studies.hybrids, context.thresholds
         # NaN, where it cannot be told, is not above anything.
         if found.unreal is not True or not found.fraction >= limits.off_manifold_info or not context.facts.mixed:
             return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,11 @@ class Effort:
     def per_pair(self, axes: Sequence[Axis]) -> int:
         """Combinations of each pair of directions: a matter of the bundle, never of a row."""
         return max(self.floor, min(self.pair, self.pairs // max(_pairs_of(axes), 1)))
+
+    def for_part_of(self, axes: Sequence[Axis]) -> Effort:
+        """The effort with which only some of these axes are searched: as much for each pair as with all of them."""
+        each = self.per_pair(axes)
+        return replace(self, pair=each, pairs=each * max(_pairs_of(axes), 1))
 
     def per_row(self, axes: Sequence[Axis], max_changes: int) -> int:
         """Bound of the model rows for one row, without those that narrow a change down or cut a region."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import RowOutcome
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.singles import Single
-    from xaisvc.types import Caveat
+    from xaisvc.types import Caveat, ExplanationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,29 @@ class Answered:
     stored: Future[None]
     told: Callable[[], None]
     batch_caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A single row whose answer lay in memory: known before, but for who asked and when.
+
+    Attributes:
+        id: Id of the explanation.
+        created_at: Time of the answer, ISO 8601 in UTC.
+        name: Stands for everything else that the record says beside the answer: the row, and what was asked of it.
+        answer: The encoded answer. Explanations of the same name and answer differ in id and time alone.
+        record: Makes the record.
+        stored: Done when the record is durable, or could not be written.
+        told: To be called then.
+    """
+
+    id: str
+    created_at: str
+    name: bytes
+    answer: bytes
+    record: Callable[[], ExplanationRecord]
+    stored: Future[None]
+    told: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
+from xaisvc.engine.figures import bars_figure, waterfall_figure
 from xaisvc.engine.frames import make_record
 from xaisvc.engine.viewing import ExplanationView, find_audience, make_views
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import shap
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from xaisvc.engine.supplements import Supplier
@@ -184,13 +186,16 @@ class ExplanationBatch:
         """The explanations in the order of the rows."""
         return (Explanation(self, i) for i in range(len(self)))
 
-    def views(self, audience: str, language: str = "en", indices: Sequence[int] | None = None) -> list[ExplanationView]:
+    def views(
+        self, audience: str, language: str = "en", indices: Sequence[int] | None = None, *, judged: bool = False
+    ) -> list[ExplanationView]:
         """What one audience sees of these explanations: what they need beside the records is computed together.
 
         Args:
             audience: Id of the audience, for example `customer`.
             language: Language of the views.
             indices: Which rows; all of them in their order if None.
+            judged: Whether the reader has judged each case first; see `Explanation.view`.
 
         Raises:
             NotFoundError: If the audience is not known; the message lists the known ones.
@@ -203,6 +208,7 @@ class ExplanationBatch:
             source.description,
             find_audience(audience),
             language,
+            judged=judged,
             supplier=source.supplier,
             rows=self.rows if indices is None else self.rows.take(list(indices)),
         )
@@ -273,16 +279,40 @@ class Explanation:
         """Everything about this row, as it is stored and as views are made from."""
         return make_record(self.batch, self.index)
 
-    def view(self, audience: str, language: str = "en") -> ExplanationView:
+    def view(self, audience: str, language: str = "en", *, judged: bool = False) -> ExplanationView:
         """What one audience sees of this explanation.
 
         Args:
             audience: Id of the audience, for example `customer`.
             language: Language of the view.
+            judged: Whether the reader has judged the case from its facts first. An audience that is asked to, such as
+                `fraud_analyst`, reads the facts alone before, without any score, rating or reason.
 
         Raises:
             NotFoundError: If the audience is not known; the message lists the known ones.
             InvalidRequestError: If the audience has no texts in this language.
             ModelOutputError: If what a section shows beside the record cannot be computed.
         """
-        return self.batch.views(audience, language, [self.index])[0]
+        return self.batch.views(audience, language, [self.index], judged=judged)[0]
+
+    def plot_waterfall(self, *, max_players: int = 15) -> Figure:
+        """The way from the base value to the output, as a matplotlib figure.
+
+        Args:
+            max_players: Most players with a bar of their own; all others are one bar.
+
+        Raises:
+            InvalidRequestError: If `max_players` is less than 1.
+        """
+        return waterfall_figure(self.record, max_players=max_players)
+
+    def plot_bars(self, *, max_players: int = 15) -> Figure:
+        """The largest attributions with two standard errors and the portfolio's usual sizes, as a matplotlib figure.
+
+        Args:
+            max_players: Most players.
+
+        Raises:
+            InvalidRequestError: If `max_players` is less than 1.
+        """
+        return bars_figure(self.record, max_players=max_players)

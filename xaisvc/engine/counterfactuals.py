@@ -92,7 +92,8 @@ def find_counterfactuals(  # noqa: PLR0913 - what is asked, each by name
             "max_changes", f"must be 1 or {MOST_CHANGES}, got {max_changes!r}: nobody acts on a list of conditions"
         )
     check_positive("limit", limit)
-    axes = _offered(loaded.once(("counterfactual axes", target.id), lambda: _axes(loaded, target)), features)
+    listed = loaded.once(("counterfactual axes", target.id), lambda: _axes(loaded, target))
+    axes = _offered(listed, features)
     scoring = loaded.scoring(target, target.tensor_space)
     studied = loaded.studies.support()  # takes seconds once, and must not keep others from what is kept
     screen = loaded.once("screen", lambda: RowScreen.of(studied))
@@ -111,7 +112,7 @@ def find_counterfactuals(  # noqa: PLR0913 - what is asked, each by name
         support=support,
         max_changes=max_changes,
         limit=limit,
-        effort=effort or Effort(),
+        effort=(effort or Effort()).for_part_of(listed),
     )
     found = search(distinct, predictions, question, check)
     places = range(len(distinct)) if repeats is None else repeats[1].tolist()

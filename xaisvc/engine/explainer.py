@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from xaisvc.bundles import Bundle, RowReader, check_unchanged, load_bundle
 from xaisvc.engine.calls import Calls
-from xaisvc.engine.choices import Choices, check_positive
+from xaisvc.engine.choices import Choices, check_positive, parse_space
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
 from xaisvc.engine.comparison import check_methods, compared
 from xaisvc.engine.counterfactuals import find_counterfactuals
 from xaisvc.engine.interruption import Wanted
 from xaisvc.engine.loaded import LoadedBundle
+from xaisvc.engine.overview import make_overview
 from xaisvc.engine.surroundings import Surroundings, usable_cpus
 from xaisvc.errors import InvalidRequestError
 from xaisvc.runtimes import OrtRuntime
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.progress import Progress
     from xaisvc.engine.supplements import Supplier
     from xaisvc.types import AnswerFrame, Budget, Caveat, Device, Runtime, Space, Table
+    from xaisvc.types.overview import Overview
     from xaisvc.types.studies import Studies
 
     Rows = pd.DataFrame | Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | NDArray[np.generic] | Table
@@ -446,6 +448,18 @@ class Explainer:
             ModelOutputError: If the model's answers cannot be explained.
         """
         return self._calls.studies(output, players, space)
+
+    def overview(
+        self, output: str | None = None, *, players: PlayersChoice = "features", space: Space | str | None = None
+    ) -> Overview | None:
+        """The model over a sample of its background: importance, dependence, association; computed once and kept.
+
+        `xaisvc.engine.figures.beeswarm_figure` draws it. None for players of your own; see `studies` for the arguments
+        and errors.
+        """
+        target = self.bundle.description.output(output)
+        unit = parse_space(space) or target.space
+        return make_overview(self._loaded, target, unit, self._loaded.players(players))
 
     def exact_methods(self) -> tuple[str, ...]:
         """Names of the exact methods that work for the bundle's default output with features as players."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
+    from xaisvc.engine.cohort_request import CohortRequest, CohortSelection
     from xaisvc.engine.commands import RenderedView
     from xaisvc.engine.models import Framed, ServedModel
     from xaisvc.engine.surroundings import Surroundings
@@ -126,6 +127,30 @@ class Records:
             )
         )
 
+    def add_cohort_view(self, request: CohortRequest, view: RenderedView, caller: Caller, reader: str) -> Future[None]:
+        """Stores that a view of many explanations was rendered, and of which."""
+        cohort = {
+            "output": request.output,
+            "segment_by": list(request.segment_by),
+            "of": selection_facts(request.selection),
+            "against": None if request.against is None else selection_facts(request.against),
+        }
+        return self._store.append(
+            Event(
+                id=self._surroundings.new_id(),
+                kind=EventKind.VIEW,
+                at=self.now(),
+                bundle=request.model,
+                caller=caller.id,
+                head={
+                    "tenant": caller.tenant,
+                    **view_facts(view),
+                    "reader": reader_digest(reader, caller),
+                    "cohort": cohort,
+                },
+            )
+        )
+
     def record(self, block: Block, place: int) -> ExplanationRecord:
         """The record of one explanation of a block."""
         return record_of(
@@ -151,6 +176,13 @@ def view_facts(view: RenderedView) -> Mapping[str, str]:
         "status": view.status,
         "sha256": hashlib.sha256(view.content.encode()).hexdigest(),
     }
+
+
+def selection_facts(selection: CohortSelection) -> Mapping[str, str | int]:
+    """What a record keeps of a selection: its days, or how many explanations were named and the digest of their ids."""
+    if not selection.ids:
+        return {"since": selection.since, "until": selection.until}
+    return {"named": len(selection.ids), "sha256": hashlib.sha256("\n".join(selection.ids).encode()).hexdigest()}
 
 
 def reader_digest(reader: str, caller: Caller) -> str:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution import METHODS
-from xaisvc.engine.answered import Answered, Underway
+from xaisvc.engine.answered import Answered, Repeated, Underway
+from xaisvc.engine.cohort_views import CohortViews
 from xaisvc.engine.commands import AnswerBatch, AudienceInfo, ModelInfo, RowOutcome, ServiceLimits
 from xaisvc.engine.encoded import columns_of
-from xaisvc.engine.feedback import submit
+from xaisvc.engine.feedback import is_judged, submit
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import (
     check_numbers,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xaisvc.engine.answering import Answering, RowResult
+    from xaisvc.engine.cohort_request import CohortRequest
     from xaisvc.engine.commands import Comparison, ExplainCommand, Feedback, RenderedView, ViewRequest
     from xaisvc.engine.models import ServedModel, ServedModels
     from xaisvc.engine.reading import Prepared
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
     from xaisvc.records.usage import AudienceUsage
-    from xaisvc.types import Caller, Caveat, ExplanationRecord
+    from xaisvc.types import Caller, Caveat, ExplanationRecord, Table
 
 
 class ExplanationService:
@@ -92,6 +94,7 @@ class ExplanationService:
         self._clock = self._surroundings.clock
         self._requests = Requests(models, Rates(self._clock, processes), self._clock, self._stages)
         self._views = Views(audiences_dir, self.limits)
+        self._cohorts = CohortViews(source, audiences_dir, self._surroundings.now)
 
     def explain(
         self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
@@ -125,6 +128,7 @@ class ExplanationService:
         """Explains every row of a command and does not wait until the records are durable; else as `explain`."""
         prepared = self._requests.read(command, caller, self.limits)
         self._views.check_all(command.views, prepared.count, caller)
+        self._views.check_concerned(command.views, prepared.model.description)
         return self.begin_prepared(prepared, caller, interest or Interest())
 
     def begin_prepared(self, prepared: Prepared, caller: Caller, interest: Interest) -> Answered:
@@ -135,7 +139,7 @@ class ExplanationService:
 
     def begin_at_once(
         self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
-    ) -> Answered | Underway | None:
+    ) -> Answered | Repeated | Underway | None:
         """As `begin` for a usual request of a single row without views; None for every other request.
 
         Waits for nothing and takes less than a millisecond, so that the thread of an event loop may do it.
@@ -158,8 +162,24 @@ class ExplanationService:
             self.answering.check_room(question)
         self._requests.take(caller, prepared.count)
         if found is not None:
-            return self._answered(prepared, [found], caller, interest)
+            return self._repeated(prepared, key, found, caller, interest)
         return Underway(prepared, self.answering.begin(question, prepared.table, key))
+
+    def _repeated(self, prepared: Prepared, key: bytes, found: bytes, caller: Caller, interest: Interest) -> Repeated:
+        """Records an answer that is known already, which nobody needs to read for that."""
+        check_wanted(interest)
+        block = self._new_block(prepared, prepared.table, [found], prepared.command.subjects)
+        began = self._clock()
+        stored = self._records.add(block, prepared.model, caller)
+        return Repeated(
+            id=block.ids[0],
+            created_at=block.created_at,
+            name=key,
+            answer=found,
+            record=lambda: self._records.record(block, 0),
+            stored=stored,
+            told=lambda: self._spent(Stage.RECORD, prepared, began, self._clock()),
+        )
 
     def end(self, underway: Underway, caller: Caller, interest: Interest) -> Answered | None:
         """The answer of a row that was begun, once it is there; None if `begin_prepared` is to wait for it.
@@ -274,14 +294,18 @@ class ExplanationService:
         if not good:
             return None, []
         table, subjects = prepared.table.take(part), prepared.command.subjects
-        block = self._records.new_block(
-            prepared.framed,
+        block = self._new_block(
+            prepared,
             table if len(good) == len(table) else table.take(good),
             [answer for answer in found if isinstance(answer, bytes)],
-            subjects=[subjects[places[i]] for i in good] if subjects else (),
-            method=prepared.command.method,
+            [subjects[places[i]] for i in good] if subjects else (),
         )
         return block, [places[i] for i in good]
+
+    def _new_block(self, prepared: Prepared, rows: Table, answers: Sequence[bytes], subjects: Sequence[str]) -> Block:
+        return self._records.new_block(
+            prepared.framed, rows, answers, subjects=subjects, method=prepared.command.method
+        )
 
     def get_explanation(self, record_id: str, caller: Caller = LOCAL) -> ExplanationRecord:
         """The record with this id, exactly as it was answered.
@@ -309,18 +333,45 @@ class ExplanationService:
     ) -> RenderedView:
         """A view of a stored record, made from the record and the bundle as it was described then.
 
-        That it was rendered is stored before it is answered.
+        That it was rendered is stored before it is answered. An audience that is asked for its own judgement first
+        reads the facts alone until `submit_feedback` has stored one of this reader, or of anybody if none is named.
 
         Raises:
             NotFoundError: If the record or the audience is not known to this caller.
-            InvalidRequestError: If the audience does not have this format or language.
+            InvalidRequestError: If the audience does not have this format or language, or the bundle has no views for
+                it, whatever the case.
         """
         self._views.check(view, caller)
         stored = self._stored.get(record_id, caller)
         served = self.models.served(stored.record.bundle)
         supplier = None if served is None else served.explainer.supplier
-        rendered = self._views.render([stored.record], stored.description, view, supplier=supplier)[0]
+        self._views.check_concerned([view], stored.description)
+        judged = not self._views.asks_first(view) or is_judged(
+            self._source, record_id, audience=view.audience, reader=reader, caller=caller
+        )
+        rendered = self._views.render([stored.record], stored.description, view, supplier=supplier, judged=judged)[0]
         self._records.add_view(stored.record, rendered, caller, reader).result()
+        return rendered
+
+    def render_cohort(
+        self, request: CohortRequest, view: ViewRequest, caller: Caller = LOCAL, *, reader: str = ""
+    ) -> RenderedView:
+        """A view of many stored explanations of a model together; see `CohortViews`.
+
+        That it was rendered, and of which explanations, is stored before it is answered.
+
+        Raises:
+            NotFoundError: If the model, the audience or an explanation is not known to this caller.
+            NotAllowedError: If the caller names explanations and may not see each of them in full.
+            InvalidRequestError: If the audience does not have such views, this format or language; if the request
+                contradicts itself; or if the cohort is too small or too close to an earlier one of the same tenant.
+            LimitExceededError: If the explanations are too many.
+        """
+        self._views.check(view, caller)
+        self._views.check_concerned([view], self.models.find(request.model, caller).description)
+        request = replace(request, audience=view.audience)
+        rendered = self._cohorts.render(request, view.format, view.language, caller)
+        self._records.add_cohort_view(request, rendered, caller, reader).result()
         return rendered
 
     def submit_feedback(self, feedback: Feedback, caller: Caller = LOCAL) -> tuple[str, str]:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from xaisvc.types.outcomes import SimilarCases
 
 
-def similar_cases(
+def similar_cases(  # noqa: PLR0913 - what is near, to what, and by which features, each by name
     loaded: LoadedBundle,
     table: Table,
     *,
     k: int = 3,
     values: NDArray[np.float64] | None = None,
     players: Players | None = None,
+    features: tuple[str, ...] | None = None,
 ) -> SimilarCases | None:
     """Finds the k nearest closed cases of either outcome for each row; `CaseIndex` says what near means.
 
@@ -34,21 +35,37 @@ def similar_cases(
             size of its attribution, so that the cases found are alike in what moved the model; without them all
             features count the same.
         players: Whose attributions these are; a group's share is split evenly among its features.
+        features: Ids of the features that count, in the order of the schema: those that a reader may see. A group that
+            holds others too counts for none of them. All features if None.
 
     Returns:
-        What was found; None if the bundle brings no closed cases.
+        What was found, with parts and weights of the features that count; None if the bundle brings no closed cases, or
+        no feature counts.
 
     Raises:
         InvalidRequestError: If `k` is out of bounds.
         InvalidInputError: If `values` does not fit the rows.
     """
     bundle = loaded.bundle
-    if bundle.cases is None:
+    names = bundle.description.feature_ids if features is None else features
+    if bundle.cases is None or not names:
         return None
     cases = bundle.cases
-    index = loaded.once(("similar_cases",), lambda: CaseIndex(bundle.description, cases))
-    weights = None if values is None else feature_weights(bundle.description.feature_ids, values, players)
+    index = loaded.once(("similar_cases", names), lambda: CaseIndex(bundle.description, cases, names))
+    weights = None
+    if values is not None:
+        weights = feature_weights(bundle.description.feature_ids, _known(values, players, names), players)
+        places = [bundle.description.feature_ids.index(name) for name in names]
+        weights = np.ascontiguousarray(weights[:, places])  # sums must not depend on how the numbers lie in memory
     return index.nearest(table, k=k, weights=weights)
+
+
+def _known(values: NDArray[np.float64], players: Players | None, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """The attributions, without those of groups that hold a feature that does not count."""
+    if players is None:
+        return values
+    counting = set(names)
+    return values * np.array([counting.issuperset(members) for members in players.members], dtype=np.float64)
 
 
 def feature_weights(

@@ -15,7 +15,7 @@ from xaisvc.types.association import Association
 from xaisvc.types.reliance import Manipulation, Reliance
 from xaisvc.types.second_opinion import OpinionPlan
 from xaisvc.types.studies import PlayerSpread, Studies
-from xaisvc.types.support import Support
+from xaisvc.types.support import Hybrids, Support
 from xaisvc.types.units import Units
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class BundleStudies:
         self._loaded = loaded
         self._background = loaded.bundle.background
         self._description = loaded.bundle.description
-        self._known: dict[tuple[str, Space, str, date], Studies] = {}
+        self._known: dict[tuple[str, Space, tuple[tuple[str, ...], ...], date], Studies] = {}
         self._kept_facts = Kept()
 
     def association(self) -> Association:
@@ -78,6 +78,23 @@ class BundleStudies:
         from xaisvc.structure.support import study_support  # noqa: PLC0415 - heavy: loaded when used
 
         return self._kept(Support, "support", lambda rng: study_support(self._background, self._description, rng))
+
+    def hybrids(self, players: Players) -> Hybrids:
+        """Whether rows that mix two background rows player by player could be real.
+
+        Not told of groups that a caller makes up: it takes seconds, and every request could bring others.
+        """
+        from xaisvc.structure.player_hybrids import study_player_hybrids  # noqa: PLC0415 - heavy: loaded when used
+
+        if all(len(members) == 1 for members in players.members):
+            return self.support().hybrids
+        if players.kind == "custom":
+            return Hybrids.unknown()
+        return self._kept(
+            Hybrids,
+            f"hybrids of {players.members}",
+            lambda rng: study_player_hybrids(self._background, players.members, rng),
+        )
 
     def units(self) -> Units:
         """What is known of the features' units."""
@@ -195,9 +212,9 @@ class BundleStudies:
     def of(self, output: Output, space: Space, players: Players, today: date) -> Studies:
         """Everything for an output in a space and some players; players that a caller made up get no second opinion.
 
-        The same object for the same bundle, output, space, kind of players and day.
+        The same object for the same bundle, output, space, players and day.
         """
-        key = (output.id, space, players.kind, today)
+        key = (output.id, space, players.members, today)
         known = self._known.get(key)
         if known is not None:
             return known
@@ -205,6 +222,7 @@ class BundleStudies:
         made = Studies(
             association=self.association(),
             support=self.support(),
+            hybrids=self.hybrids(players),
             units=self.units(),
             adequacy=self.adequacy(output, space, today),
             reliance=self.reliance(output, space),

@@ -25,11 +25,13 @@ _MOST_PROXIES = 5
 _LEAST_JOINED = 0.2
 
 _POWER = {
-    Power.FULL: "",
-    Power.REDUCED: "fewer than 500: weak links may be missed",
-    Power.STRONG_ONLY: "fewer than 150: only strong links are seen",
-    Power.CANNOT_TELL: "fewer than 50: nothing can be told about links",
+    Power.FULL: (FULL_ROWS, ""),
+    Power.REDUCED: (FULL_ROWS, "weak links may be missed"),
+    Power.STRONG_ONLY: (STRONG_ONLY_ROWS, "only strong links are seen"),
+    Power.CANNOT_TELL: (FEWEST_ROWS, "nothing can be told about links"),
 }
+"""Rows that a table has fewer of, and what follows from it."""
+
 _ENOUGH = {
     Enough.ENOUGH: "",
     Enough.REDUCED: "fewer than 500: weak dependence is missed",
@@ -77,9 +79,12 @@ def _background(studies: Studies) -> Iterator[str]:
 
 
 def _links(found: Association) -> Iterator[str]:
-    note = _POWER[found.power]
+    least, note = _POWER[found.power]
     power = f"correlations from {found.detectable:.2f} on are found" if found.detectable < 1 else "no link can be found"
-    yield from _entry("power", f"{found.n_rows:,} rows; {note or power}")
+    if note:
+        # Rows without one of the values say nothing about a pair, so there may be rows enough and yet too few.
+        power = f"{'most pairs have ' if found.n_rows >= least else ''}fewer than {least}: {note}"
+    yield from _entry("power", f"{found.n_rows:,} rows; {power}")
     f = len(found.features)
     pairs = [(float(found.effect[i, j]), i, j) for i in range(f) for j in range(i + 1, f) if found.linked[i, j]]
     pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
@@ -98,21 +103,25 @@ def _links(found: Association) -> Iterator[str]:
 
 
 def _dendrogram(found: Association) -> Iterator[str]:
-    """Average linkage from the strongest merge down, each set named by its features."""
-    sets: list[tuple[str, ...]] = [(name,) for name in found.features]
+    """Average linkage from the strongest merge down, each set named by its features.
+
+    Of many features by chance some always seem to join, so only what joins sets with a link between them is shown.
+    """
+    sets: list[tuple[int, ...]] = [(place,) for place in range(len(found.features))]
     shown = 0
     for one, other, distance, _ in found.merges:
         left, right = sets[int(one)], sets[int(other)]
         sets.append((*left, *right))
-        if 1 - distance < _LEAST_JOINED or shown == _MOST_PAIRS:
+        if 1 - distance < _LEAST_JOINED or shown == _MOST_PAIRS or not found.linked[np.ix_(left, right)].any():
             continue
         shown += 1
-        yield from _entry(f"{1 - distance:.2f}", f"{_named(left)} + {_named(right)}")
+        names = [[found.features[place] for place in one_set] for one_set in (left, right)]
+        yield from _entry(f"{1 - distance:.2f}", " + ".join(map(_named, names)))
     if not shown:
-        yield from _entry("", f"nothing joins at {_LEAST_JOINED} or more")
+        yield from _entry("", f"nothing joins at {_LEAST_JOINED} or more by a link that is no chance")
 
 
-def _named(features: tuple[str, ...]) -> str:
+def _named(features: Sequence[str]) -> str:
     return features[0] if len(features) == 1 else f"({', '.join(features)})"
 
 
@@ -123,7 +132,7 @@ def _hybrids(studies: Studies) -> Iterator[str]:
     elif found.unreal:
         yield from _entry(
             "plausible",
-            f"{found.fraction:.0%} of them (+- {found.fraction_error:.0%}) are unlike any real row; "
+            f"not all of them: {found.fraction:.0%} (+- {found.fraction_error:.0%}) are unlike any real row; "
             f"area {found.area:.2f}",
         )
     else:
@@ -151,7 +160,11 @@ def _opinion(studies: Studies) -> Iterator[str]:
     if plan is None:
         yield from _entry("players", "there is none for players that a caller names")
         return
-    if not plan.sets and not plan.unstudied:
+    if studies.association.power is Power.CANNOT_TELL:
+        yield from _entry("players", "cannot tell: too few rows to see which of them depend on each other")
+    elif not plan.sets and not plan.unstudied and studies.association.power is Power.STRONG_ONLY:
+        yield from _entry("players", "none was seen to depend on another; with so few rows only strong links are")
+    elif not plan.sets and not plan.unstudied:
         yield from _entry("players", "none depend on each other, so conditional values are the same")
     for one in plan.sets:
         yield from _entry("set", f"{len(one.players)} players that depend on each other, {one.studied:,} cuts studied")

@@ -9,7 +9,10 @@ import numpy as np
 
 from xaisvc.bundles import parse_rows
 from xaisvc.engine.counterfactuals import find_counterfactuals
+from xaisvc.engine.overview import make_overview
+from xaisvc.engine.second_look import record_players, row_interactions, second_methods
 from xaisvc.engine.similar_cases import similar_cases
+from xaisvc.structure.standing import Standings, far_outside
 from xaisvc.types import Players, keep_going
 from xaisvc.types.supplements import NO_SUPPLEMENTS, NearCase, NearCases, Supplement, Supplements
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.loaded import LoadedBundle
     from xaisvc.types import ExplanationRecord, RowCounterfactuals, Table
     from xaisvc.types.outcomes import ClosedCases, Neighbours, SimilarCases
+    from xaisvc.types.overview import Overview
 
 NEAREST = 3
 """Closed cases of either outcome."""
@@ -45,6 +49,7 @@ class Supplier:
         records: Sequence[ExplanationRecord],
         needs: Collection[Supplement],
         *,
+        visible: tuple[str, ...] | None = None,
         rows: Table | None = None,
         check: Callable[[], None] | None = None,
     ) -> list[Supplements]:
@@ -53,6 +58,8 @@ class Supplier:
         Args:
             records: Records of one output and method, made with this bundle.
             needs: What the views need; see `views.needed`.
+            visible: Ids of the features that the reader may see: nothing else decides which cases are near. All of them
+                if None.
             rows: The rows of the records, if they are at hand as a table.
             check: Called between pieces of work; raises AbandonedError once nobody waits. Not called if None.
 
@@ -68,13 +75,26 @@ class Supplier:
         if Supplement.COUNTERFACTUALS in needs:
             changes = self._counterfactuals(records, table, check or keep_going)
         if Supplement.SIMILAR_CASES in needs:
-            near = self._near_cases(records, table)
+            near = self._near_cases(records, table, visible)
         bands = bundle.bands.get(output) if Supplement.BANDS in needs else None
+        unused = self._unused(records[0]) if Supplement.UNUSED in needs else None
+        ranks = self._standings() if Supplement.STANDING in needs else None
+        overview = self._overview(records[0]) if Supplement.OVERVIEW in needs else None
+        others = pairs = None
+        if Supplement.SECOND_METHOD in needs:
+            others = second_methods(self.loaded, records, table, check=check or keep_going)
+        if Supplement.INTERACTIONS in needs:
+            pairs = row_interactions(self.loaded, records, table, check=check or keep_going)
         return [
             Supplements(
                 counterfactuals=None if changes is None else changes[i],
                 similar_cases=None if near is None else near[i],
                 bands=bands,
+                unused=unused,
+                standing=None if ranks is None else ranks.of(records[i].row),
+                overview=overview,
+                second_method=None if others is None else others[i],
+                interactions=None if pairs is None else pairs[i],
             )
             for i in range(len(records))
         ]
@@ -87,7 +107,20 @@ class Supplier:
             return None
         return find_counterfactuals(self.loaded, table, output=output.id, check=check).rows
 
-    def _near_cases(self, records: Sequence[ExplanationRecord], table: Table) -> list[NearCases] | None:
+    def _unused(self, record: ExplanationRecord) -> frozenset[str]:
+        output = self.loaded.bundle.description.output(record.output.id)
+        return self.loaded.inert(output, record.attribution.space)
+
+    def _overview(self, record: ExplanationRecord) -> Overview | None:
+        output = self.loaded.bundle.description.output(record.output.id)
+        return make_overview(self.loaded, output, record.attribution.space, record_players(record))
+
+    def _standings(self) -> Standings:
+        return self.loaded.once(("standings",), lambda: Standings(self.loaded.bundle.background))
+
+    def _near_cases(
+        self, records: Sequence[ExplanationRecord], table: Table, visible: tuple[str, ...] | None
+    ) -> list[NearCases] | None:
         cases = self.loaded.bundle.cases
         if cases is None:
             return None
@@ -97,33 +130,40 @@ class Supplier:
             members=tuple(one.features for one in first.players),
         )
         values = np.array([[one.value for one in record.attribution.players] for record in records])
-        found = similar_cases(self.loaded, table, k=NEAREST, values=values, players=players)
-        return None if found is None else list(_by_row(cases, found))
+        names = self.loaded.bundle.description.feature_ids if visible is None else visible
+        found = similar_cases(self.loaded, table, k=NEAREST, values=values, players=players, features=names)
+        if found is None:
+            return None
+        beyond = [tuple(name for name in far_outside(cases.rows, one.row) if name in names) for one in records]
+        return list(_by_row(cases, found, names, beyond))
 
 
-def _by_row(cases: ClosedCases, found: SimilarCases) -> Iterator[NearCases]:
+def _by_row(
+    cases: ClosedCases, found: SimilarCases, names: tuple[str, ...], beyond: Sequence[tuple[str, ...]]
+) -> Iterator[NearCases]:
     on_file = int(cases.confirmed.sum()), int((~cases.confirmed).sum())
     for i, remote in enumerate(found.remote.tolist()):
         yield NearCases(
-            confirmed=_nearest(cases, found.confirmed, i),
-            cleared=_nearest(cases, found.cleared, i),
+            confirmed=_nearest(cases, found.confirmed, i, names),
+            cleared=_nearest(cases, found.cleared, i, names),
             remote=remote,
             on_file=on_file,
+            beyond=beyond[i],
         )
 
 
-def _nearest(cases: ClosedCases, neighbours: Neighbours, row: int) -> tuple[NearCase, ...]:
+def _nearest(cases: ClosedCases, neighbours: Neighbours, row: int, names: tuple[str, ...]) -> tuple[NearCase, ...]:
     places: NDArray[np.intp] = neighbours.places[row]
-    names = cases.rows.feature_ids
     return tuple(
         NearCase(
             confirmed=bool(cases.confirmed[place]),
             closed=int(cases.closed[place]),
-            row=cases.rows.row(place),
+            row={name: value for name, value in cases.rows.row(place).items() if name in names},
             distance=float(neighbours.distances[row, rank]),
             parts=dict(zip(names, neighbours.parts[row, rank].tolist(), strict=True)),
             reference=cases.references[place],
             finding=cases.findings[place],
+            findings={language: texts[place] for language, texts in cases.findings_in.items()},
         )
         for rank, place in enumerate(places.tolist())
     )

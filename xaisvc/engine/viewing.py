@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 from xaisvc.engine.permissions import no_such_audience
-from xaisvc.types.supplements import NO_SUPPLEMENTS
+from xaisvc.engine.reader_rights import reader_rights
+from xaisvc.errors import InvalidRequestError
+from xaisvc.types.supplements import NO_SUPPLEMENTS, Supplement
 from xaisvc.views import build_view, load_audiences, needed, render_view, to_pdf
+from xaisvc.views.selection import visible_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +45,14 @@ class ExplanationView:
         """The sections as JSON."""
         return render_view(self.document, "json")
 
+    def to_csv(self) -> str:
+        """The table for other programs, with numbers in full.
+
+        Raises:
+            InvalidRequestError: If the audience is not served as CSV.
+        """
+        return render_view(self.document, "csv")
+
     def to_pdf(self) -> bytes:
         """A PDF document.
 
@@ -72,15 +83,33 @@ def find_audience(audience: str, folder: Path | None = None) -> Audience:
     return known[audience]
 
 
+def check_concerned(description: BundleDescription, audience: Audience) -> None:
+    """Refuses views for an audience that a bundle's decisions do not concern, before anything of a case is looked at.
+
+    Raises:
+        InvalidRequestError: If the bundle names its audiences and this is none of them. The words are the same for
+            every case, so that neither having nor lacking a view tells anything.
+    """
+    if not description.concerns(audience.id):
+        raise InvalidRequestError.of(
+            "audience",
+            f"model '{description.name}' has no views for the audience '{audience.id}', whatever the case; bundle.yaml "
+            "names those that its decisions concern under 'audiences'",
+            reason="NOT_CONCERNED",
+        )
+
+
 def make_views(  # noqa: PLR0913 - what is shown, to whom, and from what, each by name
     records: Sequence[ExplanationRecord],
     description: BundleDescription,
     audience: Audience,
     language: str = "en",
     *,
+    judged: bool = False,
     supplier: Supplier | None = None,
     rows: Table | None = None,
     check: Callable[[], None] | None = None,
+    everybody: Callable[[], Mapping[str, Audience]] | None = None,
 ) -> list[ExplanationView]:
     """Makes the views of records of one request for one audience; see `Explanation.view`.
 
@@ -89,15 +118,28 @@ def make_views(  # noqa: PLR0913 - what is shown, to whom, and from what, each b
         description: The bundle that they were made with.
         audience: The reader.
         language: Language of the views.
+        judged: Whether the reader's own first judgement of each is known; see `build_view`.
         supplier: Computes what is shown beside the records, if it is still that bundle; nobody if None.
         rows: The rows of the records, if they are at hand as a table.
         check: Called between pieces of work; raises AbandonedError once nobody waits.
+        everybody: All audiences, for readers who are told what others get; those that come with xaisvc if None.
+
+    Raises:
+        InvalidRequestError: If the bundle has no views for this audience, whatever the case.
     """
-    needs = needed(description, audience)
+    check_concerned(description, audience)
+    needs = needed(description, audience, judged=judged)
     supplements = [NO_SUPPLEMENTS] * len(records)
     if needs and records and supplier is not None and supplier.made(records[0]):
-        supplements = supplier.supply(records, needs, rows=rows, check=check)
+        visible = tuple(feature.id for feature in visible_features(description, audience))
+        supplements = supplier.supply(records, needs, visible=visible, rows=rows, check=check)
+    if Supplement.READERS in needs:
+        others = {name: one for name, one in (everybody or audiences)().items() if name != audience.id}
+        supplements = [
+            replace(beside, readers=reader_rights(record, description, others))
+            for record, beside in zip(records, supplements, strict=True)
+        ]
     return [
-        ExplanationView(build_view(record, description, audience, language, beside))
+        ExplanationView(build_view(record, description, audience, language, beside, judged=judged))
         for record, beside in zip(records, supplements, strict=True)
     ]

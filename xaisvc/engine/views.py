@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from xaisvc.engine.commands import AudienceInfo, RenderedView
 from xaisvc.engine.interruption import check_wanted
 from xaisvc.engine.permissions import permitted_audience, visible_audiences
-from xaisvc.engine.viewing import audiences, make_views
+from xaisvc.engine.viewing import audiences, check_concerned, make_views
 from xaisvc.errors import InvalidRequestError, LimitExceededError
-from xaisvc.views import FORMATS, media_type, render_view
+from xaisvc.views import EXPORTS, FORMATS, media_type, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from xaisvc.engine.commands import ServiceLimits, ViewRequest
@@ -50,7 +50,7 @@ class Views:
                 purpose=audience.purpose,
                 languages=tuple(audience.languages),
                 # PDF is made by the library only.
-                formats=tuple(name for name in audience.formats if name in FORMATS),
+                formats=tuple(name for name in audience.formats if name in {*FORMATS, *EXPORTS}),
             )
             for audience in visible_audiences(self.audiences(), caller).values()
         )
@@ -85,13 +85,23 @@ class Views:
                 "language", f"audience '{audience.id}' has no language {view.language!r}; it has {known}"
             )
 
-    def render(
+    def check_concerned(self, views: Iterable[ViewRequest], description: BundleDescription) -> None:
+        """Refuses views of a bundle whose decisions do not concern an audience; see `viewing.check_concerned`."""
+        for view in views:
+            check_concerned(description, self.audiences()[view.audience])
+
+    def asks_first(self, view: ViewRequest) -> bool:
+        """Whether the audience of a view is asked for its own judgement before it sees the model's."""
+        return bool(self.audiences()[view.audience].before)
+
+    def render(  # noqa: PLR0913 - which records, for whom, and from what
         self,
         records: Sequence[ExplanationRecord],
         description: BundleDescription,
         view: ViewRequest,
         *,
         supplier: Supplier | None,
+        judged: bool = False,
         interest: Interest | None = None,
     ) -> list[RenderedView]:
         """One view of each record of a request.
@@ -101,11 +111,21 @@ class Views:
             description: The bundle that they were made with.
             view: Which view.
             supplier: Of the bundle that is served under this name now, if any is.
+            judged: Whether the reader's own first judgement of each is stored.
             interest: Once the caller has left, the work stops.
         """
         audience = self.audiences()[view.audience]
         check = None if interest is None else lambda: check_wanted(interest)
-        made = make_views(records, description, audience, view.language, supplier=supplier, check=check)
+        made = make_views(
+            records,
+            description,
+            audience,
+            view.language,
+            judged=judged,
+            supplier=supplier,
+            check=check,
+            everybody=self.audiences,
+        )
         return [
             RenderedView(
                 audience=view.audience,
