@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from xaisvc.bundles import Bundle, RowReader, check_unchanged, load_bundle
 from xaisvc.engine.calls import Calls
-from xaisvc.engine.choices import Choices, check_positive, parse_space
+from xaisvc.engine.choices import Choices, check_positive
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
 from xaisvc.engine.comparison import check_methods, compared
 from xaisvc.engine.counterfactuals import find_counterfactuals
+from xaisvc.engine.inspector import Inspector
 from xaisvc.engine.interruption import Wanted
 from xaisvc.engine.loaded import LoadedBundle
-from xaisvc.engine.overview import make_overview
 from xaisvc.engine.surroundings import Surroundings, usable_cpus
 from xaisvc.errors import InvalidRequestError
 from xaisvc.runtimes import OrtRuntime
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.counterfactuals import CounterfactualBatch
     from xaisvc.engine.interactions import InteractionBatch
     from xaisvc.engine.progress import Progress
-    from xaisvc.engine.supplements import Supplier
-    from xaisvc.types import AnswerFrame, Budget, Caveat, Device, Runtime, Space, Table
-    from xaisvc.types.overview import Overview
-    from xaisvc.types.studies import Studies
+    from xaisvc.types import Budget, Device, Runtime, Space, Table
 
     Rows = pd.DataFrame | Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | NDArray[np.generic] | Table
     PlayersChoice = str | Mapping[str, Sequence[str]]
@@ -42,7 +39,7 @@ __all__ = ["DEVICES", "Explainer", "Surroundings"]
 DEVICES = ("auto", "cpu", "cuda")
 
 
-class Explainer:
+class Explainer(Inspector):
     """Explains the decisions of one bundle on one device. Safe to use from several threads.
 
     Example:
@@ -92,26 +89,17 @@ class Explainer:
         check_positive("memory_limit_bytes", memory_limit_bytes)
         loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         threads = threads or usable_cpus()
-        self._loaded = LoadedBundle(loaded, runtime or OrtRuntime(), device, threads=threads)
-        self._rows = RowReader(loaded.description)
-        self._watch = watch
-        self._calls = Calls(
-            self._loaded,
+        on_device = LoadedBundle(loaded, runtime or OrtRuntime(), device, threads=threads)
+        calls = Calls(
+            on_device,
             surroundings or Surroundings(),
             threads=threads,
             memory_limit_bytes=memory_limit_bytes,
             watch=watch,
         )
-
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle being explained."""
-        return self._loaded.bundle
-
-    @property
-    def device(self) -> str:
-        """What the model really runs on: `cpu` or `cuda`."""
-        return self._loaded.device
+        super().__init__(on_device, calls)
+        self._rows = RowReader(loaded.description)
+        self._watch = watch
 
     def explain(  # noqa: PLR0913 - the public interface: every choice a caller has, all but rows by name
         self,
@@ -386,89 +374,6 @@ class Explainer:
             limit=limit,
             check=Wanted(cancel),
         )
-
-    @property
-    def supplier(self) -> Supplier:
-        """Computes what views show beside records of this bundle."""
-        return self._calls.supplier
-
-    def plans_exact(
-        self,
-        *,
-        method: str = "auto",
-        output: str | None = None,
-        players: PlayersChoice = "features",
-        budget: Budget | None = None,
-        space: Space | str | None = None,
-    ) -> bool:
-        """Whether these choices lead to an exact method, which needs no budget; raises as `explain` does."""
-        choices = Choices(method=method, players=players, budget=budget, seed=0, space=space)
-        return self._calls.prepare(output, choices)[2].method.exact
-
-    def frame(  # noqa: PLR0913 - as `explain`
-        self,
-        *,
-        method: str = "auto",
-        output: str | None = None,
-        players: PlayersChoice = "features",
-        budget: Budget | None = None,
-        seed: int = 0,
-        space: Space | str | None = None,
-    ) -> tuple[AnswerFrame, int]:
-        """What all answers to these choices share, before any is computed, and the most model rows that one can cost.
-
-        Raises as `explain` does.
-        """
-        choices = Choices(method=method, players=players, budget=budget, seed=seed, space=space)
-        return self._calls.frame(output, choices)
-
-    def batch_caveats(self, rows: Table) -> tuple[Caveat, ...]:
-        """What is the matter with rows together, for example values in another unit; seen in 16 rows or more.
-
-        Args:
-            rows: Rows that were validated before.
-        """
-        return self._calls.batch_caveats(rows)
-
-    def studies(
-        self, output: str | None = None, *, players: PlayersChoice = "features", space: Space | str | None = None
-    ) -> Studies:
-        """What was studied once for an output and some players; studied now if nobody has asked for it before.
-
-        Takes seconds to minutes the first time, and is kept in the cache folder.
-
-        Args:
-            output: See `explain`.
-            players: See `explain`; players of your own get no second opinion.
-            space: See `explain`.
-
-        Raises:
-            InvalidRequestError: If an argument does not fit; names it.
-            NotFoundError: If there is no such output.
-            ModelOutputError: If the model's answers cannot be explained.
-        """
-        return self._calls.studies(output, players, space)
-
-    def overview(
-        self, output: str | None = None, *, players: PlayersChoice = "features", space: Space | str | None = None
-    ) -> Overview | None:
-        """The model over a sample of its background: importance, dependence, association; computed once and kept.
-
-        `xaisvc.engine.figures.beeswarm_figure` draws it. None for players of your own; see `studies` for the arguments
-        and errors.
-        """
-        target = self.bundle.description.output(output)
-        unit = parse_space(space) or target.space
-        return make_overview(self._loaded, target, unit, self._loaded.players(players))
-
-    def exact_methods(self) -> tuple[str, ...]:
-        """Names of the exact methods that work for the bundle's default output with features as players."""
-        return self._loaded.exact_methods(self.bundle.description.outputs[0], self._loaded.players("features"))
-
-    def predict(self, rows: Table, output: str | None = None) -> NDArray[np.float64]:
-        """The output tensor for rows, in the tensor's own unit; float64, (n,)."""
-        target = self.bundle.description.output(output)
-        return self._loaded.scoring(target, target.tensor_space)(rows)
 
     def _parse(self, rows: Rows) -> Table:
         return self._rows.all(rows)

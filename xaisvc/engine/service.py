@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xaisvc.attribution import METHODS
 from xaisvc.engine.answered import Answered, Repeated, Underway
-from xaisvc.engine.cohort_views import CohortViews
 from xaisvc.engine.commands import AnswerBatch, AudienceInfo, ModelInfo, RowOutcome, ServiceLimits
 from xaisvc.engine.encoded import columns_of
-from xaisvc.engine.feedback import is_judged, submit
 from xaisvc.engine.interruption import check_wanted
-from xaisvc.engine.permissions import (
-    check_numbers,
-    is_of_tenant,
-    permitted_audience,
-    safe_error,
-    visible_model,
-)
+from xaisvc.engine.model_infos import model_info, studied_model_info
+from xaisvc.engine.permissions import check_numbers, safe_error
 from xaisvc.engine.question import Question
 from xaisvc.engine.reading import Requests
-from xaisvc.engine.recorded import Records
 from xaisvc.engine.stages import NoStages, Stage
-from xaisvc.engine.stored import StoredExplanations
-from xaisvc.engine.stored_comparison import compare_stored
-from xaisvc.engine.studies_text import describe_studies
+from xaisvc.engine.stored_service import StoredService
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.engine.views import Views
 from xaisvc.errors import ModelOutputError
-from xaisvc.records.usage import USAGE_KINDS, usage
 from xaisvc.rights import Rates
 from xaisvc.types import LOCAL, Interest
 
@@ -39,19 +26,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xaisvc.engine.answering import Answering, RowResult
-    from xaisvc.engine.cohort_request import CohortRequest
-    from xaisvc.engine.commands import Comparison, ExplainCommand, Feedback, RenderedView, ViewRequest
-    from xaisvc.engine.models import ServedModel, ServedModels
+    from xaisvc.engine.commands import ExplainCommand
+    from xaisvc.engine.models import ServedModels
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.recorded import Block
     from xaisvc.engine.stages import Stages
     from xaisvc.engine.stored import RecordSource
     from xaisvc.records import RecordStore
-    from xaisvc.records.usage import AudienceUsage
-    from xaisvc.types import Caller, Caveat, ExplanationRecord, Table
+    from xaisvc.types import Caller, Caveat, Table
 
 
-class ExplanationService:
+class ExplanationService(StoredService):
     """Explains rows of several bundles and keeps a durable record of every answer.
 
     Args:
@@ -82,19 +67,19 @@ class ExplanationService:
         stages: Stages | None = None,
         processes: int = 1,
     ) -> None:
-        self.models = models
         self.answering = answering
-        self._store = store
-        self._source = source
-        self._surroundings = surroundings or Surroundings()
-        self._records = Records(store, self._surroundings)
-        self._stored = StoredExplanations(source)
         self.limits = limits or ServiceLimits()
+        super().__init__(
+            models,
+            store=store,
+            source=source,
+            views=Views(audiences_dir, self.limits),
+            audiences_dir=audiences_dir,
+            surroundings=surroundings or Surroundings(),
+        )
         self._stages = stages or NoStages()
         self._clock = self._surroundings.clock
         self._requests = Requests(models, Rates(self._clock, processes), self._clock, self._stages)
-        self._views = Views(audiences_dir, self.limits)
-        self._cohorts = CohortViews(source, audiences_dir, self._surroundings.now)
 
     def explain(
         self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
@@ -307,102 +292,9 @@ class ExplanationService:
             prepared.framed, rows, answers, subjects=subjects, method=prepared.command.method
         )
 
-    def get_explanation(self, record_id: str, caller: Caller = LOCAL) -> ExplanationRecord:
-        """The record with this id, exactly as it was answered.
-
-        Raises:
-            NotFoundError: If there is none for this caller, or its content was erased.
-            NotAllowedError: If the caller may not see attributions.
-        """
-        check_numbers(caller)
-        return self._stored.get(record_id, caller).record
-
-    def compare_explanations(self, ids: Sequence[str], caller: Caller = LOCAL) -> Comparison:
-        """Where stored explanations of one row by several methods disagree; see `compare_stored`. Stores nothing.
-
-        Raises:
-            NotFoundError: If one of them is none for this caller, or its content was erased; names its place.
-            NotAllowedError: If the caller may not see attributions.
-            InvalidRequestError: If they cannot be compared; says which and why.
-        """
-        check_numbers(caller)
-        return compare_stored(ids, lambda record_id: self._stored.get(record_id, caller).record)
-
-    def render_view(
-        self, record_id: str, view: ViewRequest, caller: Caller = LOCAL, *, reader: str = ""
-    ) -> RenderedView:
-        """A view of a stored record, made from the record and the bundle as it was described then.
-
-        That it was rendered is stored before it is answered. An audience that is asked for its own judgement first
-        reads the facts alone until `submit_feedback` has stored one of this reader, or of anybody if none is named.
-
-        Raises:
-            NotFoundError: If the record or the audience is not known to this caller.
-            InvalidRequestError: If the audience does not have this format or language, or the bundle has no views for
-                it, whatever the case.
-        """
-        self._views.check(view, caller)
-        stored = self._stored.get(record_id, caller)
-        served = self.models.served(stored.record.bundle)
-        supplier = None if served is None else served.explainer.supplier
-        self._views.check_concerned([view], stored.description)
-        judged = not self._views.asks_first(view) or is_judged(
-            self._source, record_id, audience=view.audience, reader=reader, caller=caller
-        )
-        rendered = self._views.render([stored.record], stored.description, view, supplier=supplier, judged=judged)[0]
-        self._records.add_view(stored.record, rendered, caller, reader).result()
-        return rendered
-
-    def render_cohort(
-        self, request: CohortRequest, view: ViewRequest, caller: Caller = LOCAL, *, reader: str = ""
-    ) -> RenderedView:
-        """A view of many stored explanations of a model together; see `CohortViews`.
-
-        That it was rendered, and of which explanations, is stored before it is answered.
-
-        Raises:
-            NotFoundError: If the model, the audience or an explanation is not known to this caller.
-            NotAllowedError: If the caller names explanations and may not see each of them in full.
-            InvalidRequestError: If the audience does not have such views, this format or language; if the request
-                contradicts itself; or if the cohort is too small or too close to an earlier one of the same tenant.
-            LimitExceededError: If the explanations are too many.
-        """
-        self._views.check(view, caller)
-        self._views.check_concerned([view], self.models.find(request.model, caller).description)
-        request = replace(request, audience=view.audience)
-        rendered = self._cohorts.render(request, view.format, view.language, caller)
-        self._records.add_cohort_view(request, rendered, caller, reader).result()
-        return rendered
-
-    def submit_feedback(self, feedback: Feedback, caller: Caller = LOCAL) -> tuple[str, str]:
-        """Stores what a reader made of an explanation; see `feedback.submit`."""
-        if feedback.audience:
-            permitted_audience(self._views.audiences(), feedback.audience, caller)
-        return submit(feedback, caller, store=self._store, stored=self._stored, surroundings=self._surroundings)
-
-    def usage(
-        self, model: str, caller: Caller = LOCAL, *, since: str = "", until: str = ""
-    ) -> tuple[AudienceUsage, ...]:
-        """How much the explanations of a model are used, audience by audience.
-
-        Args:
-            model: Name of the model.
-            caller: Who asks.
-            since: Beginning of the period, ISO 8601 in UTC; empty for the first record.
-            until: End of the period, not included; empty for now.
-
-        Raises:
-            NotFoundError: If there is no such model for this caller.
-        """
-        self.models.find(model, caller)
-        events = self._source.events(kinds=USAGE_KINDS, bundle=model, with_parts=False)
-        visible = (event for event in events if is_of_tenant(caller, str(event.head.get("tenant", ""))))
-        found = usage(visible, since=since, until=until)
-        return tuple(one for one in found if caller.may_read_as(one.audience))
-
     def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:
         """Every bundle that exists for this caller, in the order of their names."""
-        return tuple(self._info(model, caller) for model in self.models if caller.may_use_bundle(model.name))
+        return tuple(model_info(model, caller) for model in self.models if caller.may_use_bundle(model.name))
 
     def get_model(self, name: str, caller: Caller = LOCAL) -> ModelInfo:
         """One bundle by name.
@@ -410,24 +302,7 @@ class ExplanationService:
         Raises:
             NotFoundError: If there is none for this caller.
         """
-        model = self.models.find(name, caller)
-        info = self._info(model, caller)
-        if not caller.sees_numbers:
-            return info
-        found = [(output, model.explainer.studies(output.id)) for output in model.description.outputs]
-        return replace(info, studies=describe_studies(found))
-
-    def _info(self, model: ServedModel, caller: Caller) -> ModelInfo:
-        explainer = model.explainer
-        info = ModelInfo(
-            description=model.description,
-            digests=explainer.bundle.digests,
-            device=explainer.device,
-            methods=tuple(METHODS),
-            exact_methods=explainer.exact_methods(),
-            background_rows=len(explainer.bundle.background),
-        )
-        return visible_model(info, caller)
+        return studied_model_info(self.models.find(name, caller), caller)
 
     def list_audiences(self, caller: Caller = LOCAL) -> tuple[AudienceInfo, ...]:
         """Every audience that this caller may have views of."""

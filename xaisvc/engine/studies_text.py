@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.structure.association import FULL_ROWS, STRONG_ONLY_ROWS
+from xaisvc.structure.association_pairs import FEWEST_ROWS
 from xaisvc.types.association import Power
 from xaisvc.types.reliance import Use
 from xaisvc.types.support import Enough
@@ -107,12 +109,15 @@ def _dendrogram(found: Association) -> Iterator[str]:
 
     Of many features by chance some always seem to join, so only what joins sets with a link between them is shown.
     """
+    joined = found.linked.copy()
+    for redundancy in found.redundancies:
+        joined[redundancy.feature, redundancy.predictors] = joined[redundancy.predictors, redundancy.feature] = True
     sets: list[tuple[int, ...]] = [(place,) for place in range(len(found.features))]
     shown = 0
     for one, other, distance, _ in found.merges:
         left, right = sets[int(one)], sets[int(other)]
         sets.append((*left, *right))
-        if 1 - distance < _LEAST_JOINED or shown == _MOST_PAIRS or not found.linked[np.ix_(left, right)].any():
+        if 1 - distance < _LEAST_JOINED or shown == _MOST_PAIRS or not joined[np.ix_(left, right)].any():
             continue
         shown += 1
         names = [[found.features[place] for place in one_set] for one_set in (left, right)]

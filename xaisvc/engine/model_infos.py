@@ -1,0 +1,38 @@
+"""What a caller is told of the models that are served."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xaisvc.attribution import METHODS
+from xaisvc.engine.commands import ModelInfo
+from xaisvc.engine.permissions import visible_model
+from xaisvc.engine.studies_text import describe_studies
+
+if TYPE_CHECKING:
+    from xaisvc.engine.models import ServedModel
+    from xaisvc.types import Caller
+
+
+def model_info(model: ServedModel, caller: Caller) -> ModelInfo:
+    """What this caller may know of a model at once."""
+    explainer = model.explainer
+    info = ModelInfo(
+        description=model.description,
+        digests=explainer.bundle.digests,
+        device=explainer.device,
+        methods=tuple(METHODS),
+        exact_methods=explainer.exact_methods(),
+        background_rows=len(explainer.bundle.background),
+    )
+    return visible_model(info, caller)
+
+
+def studied_model_info(model: ServedModel, caller: Caller) -> ModelInfo:
+    """As `model_info`, with what was studied of it for callers who see numbers; studies it if nobody has yet."""
+    info = model_info(model, caller)
+    if not caller.sees_numbers:
+        return info
+    found = [(output, model.explainer.studies(output.id)) for output in model.description.outputs]
+    return replace(info, studies=describe_studies(found))
