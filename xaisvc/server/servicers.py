@@ -11,7 +11,7 @@ from xaisvc.engine.answered import Repeated, Underway
 from xaisvc.errors import InvalidRequestError
 from xaisvc.server import convert, convert_batches, convert_cohort, convert_comparison, convert_feedback, convert_models
 from xaisvc.server.calls import current
-from xaisvc.server.templates import Templates
+from xaisvc.server.convert_templates import Templates
 from xaisvc.v1 import (
     audiences_pb2,
     audiences_pb2_grpc,

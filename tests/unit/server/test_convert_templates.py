@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.unit.server.conftest import a_record
 from xaisvc.engine.answered import Repeated
 from xaisvc.server import convert
-from xaisvc.server.templates import Templates
+from xaisvc.server.convert_templates import Templates
 from xaisvc.types import LOCAL, Caller, Caveat, RobustNumber, Severity
 
 if TYPE_CHECKING:
