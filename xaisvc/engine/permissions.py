@@ -168,9 +168,9 @@ def visible_model(info: ModelInfo, caller: Caller) -> ModelInfo:
     """What a caller may know of a model that exists for them.
 
     Everybody gets what it takes to send rows: ids, kinds, units, categories, whether a value may be missing, labels,
-    outputs. Only callers who see numbers get the rest: sensitivity and what stands for it, origins, concepts, ways to change, tensors,
-    observed ranges, thresholds, bands, notes, studies, the number of background rows, and the digests (one of a file with a single
-    unknown threshold would tell the threshold to whoever tries them all).
+    outputs. Only callers who see numbers get the rest: sensitivity and what stands for it, origins, concepts, ways to
+    change, tensors, observed ranges, thresholds, bands, notes, studies, the number of background rows, and the digests
+    (one of a file with a single unknown threshold would tell the threshold to whoever tries them all).
     """
     if caller.methods is not None:
         info = replace(
