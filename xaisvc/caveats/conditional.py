@@ -37,7 +37,7 @@ from xaisvc.types.second_opinion import Gaps, SecondOpinion, Thresholds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xaisvc.types.second_opinion import LinkedPlan, OpinionPlan
+    from xaisvc.types.second_opinion import ComparedColumn, LinkedPlan, OpinionPlan
     from xaisvc.types.table import Table
 
     Floats = NDArray[np.float64]
@@ -75,12 +75,29 @@ class _Codes(dict[object, float]):
         return 0.0 if level is None else -1.0
 
 
+class _Knots(dict[object, float]):
+    """Levels on a scale to the knots that the kernel finds their scores at, as if they were numbers; else NaN."""
+
+    def __missing__(self, level: object) -> float:
+        return float("nan")
+
+
+def _places(column: ComparedColumn) -> _Codes | _Knots:
+    if len(column.scores):
+        return _Knots({level: float(knot) for knot, level in enumerate(column.levels)})
+    return _Codes({level: code for code, level in enumerate(column.levels, start=1)})
+
+
+def _knots(column: ComparedColumn) -> Floats:
+    return column.knots if column.is_number else np.arange(len(column.scores), dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class _Set:
     """One studied set, with everything that its kernel reads side by side; see `set_gaps`."""
 
     features: tuple[str, ...]
-    places: tuple[_Codes | None, ...]
+    places: tuple[_Codes | _Knots | None, ...]
     columns: tuple[NDArray[np.bool_], NDArray[np.int64], Floats, Floats, Singles, NDArray[np.int64], NDArray[np.bool_]]
     centres: tuple[Singles, Singles]
     cuts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Singles, bool]
@@ -101,14 +118,11 @@ class _Set:
         counts = np.bincount(cut * m + function, minlength=a * m)
         return cls(
             features=tuple(column.feature for column in one.columns),
-            places=tuple(
-                None if column.is_number else _Codes({level: code for code, level in enumerate(column.levels, start=1)})
-                for column in one.columns
-            ),
+            places=tuple(None if column.is_number else _places(column) for column in one.columns),
             columns=(
-                np.array([column.is_number for column in one.columns], dtype=np.bool_),
-                np.cumsum([0, *(len(column.knots) for column in one.columns)], dtype=np.int64),
-                np.concatenate([column.knots for column in one.columns], dtype=np.float64),
+                np.array([column.is_number or len(column.scores) > 0 for column in one.columns], dtype=np.bool_),
+                np.cumsum([0, *(len(column.scores) for column in one.columns)], dtype=np.int64),
+                np.concatenate([_knots(column) for column in one.columns], dtype=np.float64),
                 np.concatenate([column.scores for column in one.columns], dtype=np.float64),
                 np.array([column.by_level for column in one.columns], dtype=np.float32),
                 units[one.owner],

@@ -33,6 +33,18 @@ GRID_BONUS = 20.0
 WITHIN = 0.005
 """A single converted value fits between this quantile and its mirror."""
 
+FACTORS = np.array([one.factor for one in CONVERSIONS])
+OFFSETS = np.array([one.offset for one in CONVERSIONS])
+"""Of the conversions; float64, (conversions,) each."""
+_LOG_WEIGHTS = np.log([one.weight for one in CONVERSIONS])
+
+_SCALES = {
+    "degrees Celsius": ("celsius", "°c", "degc"),
+    "degrees Fahrenheit": ("fahrenheit", "°f", "degf"),
+    "kelvins": ("kelvin",),
+}
+"""Words in the units of features by which a scale of temperatures is known; "K" alone is kelvins too."""
+
 
 def unit_change(units: Units, rows: Table) -> UnitChanges:
     """Single values, and features of a batch, that a change of unit may explain.
@@ -181,16 +193,60 @@ class _Scale:
 
 def _singles(scale: _Scale, values: NDArray[np.float64]) -> NDArray[np.int16]:
     """The conversion that best explains each suspicious value by itself; -1 for none; int16, (k,)."""
-    best, found = np.full(len(values), -np.inf), np.full(len(values), -1, dtype=np.int16)
-    low, high = np.interp([WITHIN, 1 - WITHIN], scale.probabilities, scale.quantiles)
-    for place, conversion in enumerate(CONVERSIONS):
-        undone = (values - conversion.offset) / conversion.factor
-        merit = float(np.log(conversion.weight)) - 0.5 * scale.score(undone) ** 2
-        if not scale.positive:
-            merit -= float(np.log(abs(conversion.factor)))
-        better = (low <= undone) & (undone <= high) & (merit > best)
-        best[better], found[better] = merit[better], place
-    return found
+    merits = _merits(scale, values, WITHIN)
+    best = merits.argmax(axis=1)
+    return np.where(np.isfinite(merits.max(axis=1)), best, -1).astype(np.int16)
+
+
+def _merits(scale: _Scale, values: NDArray[np.float64], within: float) -> NDArray[np.float64]:
+    """Log likelihood of values under conversions, -inf beyond a quantile or its mirror; float64, (k, conversions)."""
+    low, high = np.interp([within, 1 - within], scale.probabilities, scale.quantiles)
+    undone = (values[:, None] - OFFSETS) / FACTORS
+    merits = _LOG_WEIGHTS - 0.5 * scale.score(undone) ** 2
+    if not scale.positive:
+        merits -= np.log(np.abs(FACTORS))
+    return np.asarray(np.where((low <= undone) & (undone <= high), merits, -np.inf))
+
+
+def likelihoods(
+    units: Units, feature: int, values: NDArray[np.float64], possible: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """How likely conversions are by one value each: weight times density of the converted value, of all that fit.
+
+    One value fits several conversions as a rule: with a spread of a factor of 20, whatever lies a thousandfold too high
+    fits 365 and 3,600 too. Only the shares say whether one of them stands out. Those that bring it no further than to
+    the background's ends count as well: that they are rare is in their likelihood.
+
+    Args:
+        units: What is known of the background's units.
+        feature: Place of a judged feature.
+        values: Suspicious values of it; float64, (k,).
+        possible: Conversions that the feature can go through, as `possible_conversions`; bool, (conversions,).
+
+    Returns:
+        Shares that add up to 1; all 0 for a value that no possible conversion fits; float64, (k, conversions).
+    """
+    scale = _Scale.of(units, feature)
+    fits = (possible & np.isfinite(_merits(scale, values, WITHIN))).any(axis=1, keepdims=True)
+    merits = np.where(possible & fits, _merits(scale, values, 0.0), -np.inf)
+    most = merits.max(axis=1, keepdims=True)
+    shares = np.exp(merits - np.where(fits, most, 0.0))
+    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0))
+
+
+def possible_conversions(unit: str | None) -> NDArray[np.bool_]:
+    """Conversions that a feature can go through: those of temperatures only from the scale that its unit names.
+
+    Args:
+        unit: Unit of the feature, as readers see it; None for none.
+
+    Returns:
+        bool, (conversions,).
+    """
+    words = (unit or "").casefold()
+    scales = {scale for scale, names in _SCALES.items() if any(name in words for name in names)}
+    scales |= {"kelvins"} if (unit or "").strip() == "K" else set()
+    return np.array([one.offset == 0 or one.name.split(" to ")[0] in scales for one in CONVERSIONS], dtype=np.bool_)
 
 
 @lru_cache(maxsize=4)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from xaisvc.structure.opinion_columns import compared_column
+from xaisvc.structure.opinion_columns import compared_columns, uneven
 from xaisvc.structure.opinion_cuts import MOST_ENUMERATED, Cuts, Line, cuts_of, linear_orders, order_error
 from xaisvc.structure.opinion_fit import Regression, column_parts, likeliest, mixed, regress
 from xaisvc.types.sampling import CoalitionDesign
@@ -63,6 +63,12 @@ MOST_LEARNT = 600
 
 MOST_PLAYERS = 60
 """Players of a set up to which something is told."""
+
+MOST_UNEVEN = 0.05
+"""Share of the outputs' deviation that rare levels may leave to the error of a player's gap, as `uneven` has it: with
+more, errors would hide whatever there is to tell."""
+
+UNEVEN = "the model tells rare levels that stand for nearly the same number too far apart for a second opinion"
 
 N_GROUPS = 8
 """Groups of rows that are left out in turn."""
@@ -119,20 +125,28 @@ def study_second_opinion(
     """
     b, p = len(background), len(members)
     wanted = [tuple(sorted(int(i) for i in one)) for one in linked if len(one) > 1]
-    too_few = b < FEWEST_ROWS
-    studied = [] if too_few else [one for one in wanted if len(one) <= MOST_PLAYERS]
-    reason = ""
-    if too_few and wanted:
-        reason = f"{b} background rows are fewer than the {FEWEST_ROWS} that a second opinion needs"
-    elif len(studied) < len(wanted):
-        reason = f"a set of more than {MOST_PLAYERS} dependent players is too large for a second opinion"
-    sets = [_study(background, members, one, games, rng) for one in studied]
+    reasons: dict[str, None] = {}
+    sets, unstudied = [], []
+    for one in wanted:
+        names = [name for place in one for name in members[place]]
+        columns: tuple[ComparedColumn, ...] = ()
+        reason = ""
+        if b < FEWEST_ROWS:
+            reason = f"{b} background rows are fewer than the {FEWEST_ROWS} that a second opinion needs"
+        elif len(one) > MOST_PLAYERS:
+            reason = f"a set of more than {MOST_PLAYERS} dependent players is too large for a second opinion"
+        else:
+            columns, unread = compared_columns({name: background.columns[name] for name in names})
+            if unread:
+                reason = f"too many rows hold rare levels of {', '.join(unread)} for a second opinion"
+        made = None if reason else _study(background, members, one, columns, games, rng)
+        if made is None:
+            reasons[reason or UNEVEN] = None
+            unstudied.append(one)
+        else:
+            sets.append(made)
     return OpinionPlan(
-        n_players=p,
-        sets=tuple(sets),
-        unstudied=tuple(one for one in wanted if one not in studied),
-        reason=reason,
-        n_background=b,
+        n_players=p, sets=tuple(sets), unstudied=tuple(unstudied), reason="; ".join(reasons), n_background=b
     )
 
 
@@ -222,13 +236,14 @@ class _Rows:
         )
 
 
-def _study(
+def _study(  # noqa: PLR0913, PLR0917 - what is studied of one set
     background: Table,
     members: Sequence[Sequence[str]],
     players: tuple[int, ...],
+    columns: tuple[ComparedColumn, ...],
     games: BackgroundGames,
     rng: np.random.Generator,
-) -> LinkedPlan:
+) -> LinkedPlan | None:
     b, c = len(background), len(players)
     large, learns = int(c > MOST_ENUMERATED), c > MOST_KEPT
     picked = rng.permutation(b)[: max(MOST_ROWS[large], MOST_LEARNT if learns else 0)]
@@ -236,9 +251,7 @@ def _study(
     drawn = rng.permutation(len(picked) if large else b)[: MOST_STAND_INS[large]] if b > MOST_STAND_INS[large] else None
     stand_ins = None if drawn is None else np.sort(picked[drawn] if large else drawn)
     evaluate = _Evaluated(games, background.take(picked[:fitted]), stand_ins, len(members))
-    named = [(name, k) for k, place in enumerate(players) for name in members[place]]
-    columns = tuple(compared_column(name, background.columns[name]) for name, _ in named)
-    owner = np.array([k for _, k in named], dtype=np.int64)
+    owner = np.array([k for k, place in enumerate(players) for _ in members[place]], dtype=np.int64)
     rows = background.take(picked)
     both = [column.compare(rows.columns[column.feature]) for column in columns]
     scores, codes = np.stack([s for s, _ in both]), np.stack([c for _, c in both])
@@ -253,6 +266,15 @@ def _study(
         off = added.mean(axis=1) - added[:, drawn].mean(axis=1)
         responses -= (~cuts.held @ off)[:, None, None]
     scale = max(float(ends[1].std()), 1e-300)
+    one_by_one = added
+    if one_by_one is None:
+        one_by_one = first[
+            [int(np.flatnonzero((cuts.held == own).all(axis=1))[0]) for own in np.eye(c, dtype=np.bool_)]
+        ]
+    n = one_by_one.shape[1]
+    rough = uneven(columns, owner, scores[:, :n], codes[:, :n], one_by_one)
+    if rough.max() > MOST_UNEVEN * scale:
+        return None
     # What players outside the set do to the difference: nothing where both responses are the same.
     change = responses[:, 1] - responses[:, 0]
     bend = cuts.weights[:, :, 1] @ change
@@ -280,7 +302,7 @@ def _study(
         slopes=made.slopes.astype(np.float32),
         intercepts=made.intercepts,
         weights=np.eye(c)[:, None] if learns else cuts.weights,
-        floor=made.floor,
+        floor=np.hypot(made.floor, rough),
         interplay=np.sqrt((bend**2).mean(axis=1)),
         outside=float(np.sqrt((bend.sum(axis=0) ** 2).mean())),
         studied=len(cuts.held),

@@ -26,16 +26,18 @@ MISMATCH: Final = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedColumn:
-    """How a column's values are compared: ranks of numbers as normal scores, categories by equality.
+    """How a column's values are compared: ranks of numbers as normal scores, categories by equality or on a scale.
 
     Attributes:
         feature: Its id.
         knots: Distinct numbers of the background, ascending; float64, (u,), empty for a category.
-        scores: Normal scores of the knots' middle ranks; float64, (u,).
-        levels: Levels of a category that have a code, from 1; all others share code -1, missing is 0.
+        scores: Normal scores of the knots' middle ranks; float64, (u,). Of a category, where each level stands on the
+            scale of the number that levels stand for; float64, (levels,), empty if levels are compared by equality.
+        levels: Levels of a category that have a code, from 1; all others share code -1, missing is 0. On a scale all
+            levels have code 1, and others are like missing ones.
         is_number: Whether it is a number.
-        by_level: What equality adds to the linear part of the kernel: 1 for categories and for numbers that can be
-            missing, else 0.
+        by_level: What equality adds to the linear part of the kernel: 1 for categories compared by equality and for
+            what else can be missing, else 0.
     """
 
     feature: str
@@ -53,7 +55,11 @@ class ComparedColumn:
         if not self.is_number:
             place = {level: code for code, level in enumerate(self.levels, start=1)}
             found = [0 if value is None else place.get(str(value), -1) for value in values]
-            return np.zeros(len(values)), np.array(found, dtype=np.int64)
+            codes = np.array(found, dtype=np.int64)
+            if not len(self.scores):
+                return np.zeros(len(values)), codes
+            known = codes > 0
+            return np.where(known, self.scores[codes - 1], 0.0), known.astype(np.int64)
         numbers = np.asarray(values, dtype=np.float64)
         missing = np.isnan(numbers)
         if not len(self.knots):
@@ -129,7 +135,8 @@ class OpinionPlan:
     Attributes:
         n_players: Players p.
         sets: The sets of dependent players that were studied.
-        unstudied: Sets of dependent players of which nothing can be told, by places; too many players, too few rows.
+        unstudied: Sets of dependent players of which nothing can be told, by places; too many players, too few rows,
+            rare levels.
         reason: Why not, one clause; empty if all were studied.
         n_background: Background rows that the plan rests on.
     """

@@ -266,7 +266,7 @@ def _awkward(n: int) -> Table:
             "missing": np.full(n, np.nan),
             "a": a,
             "copy": a.copy(),
-            "levels": np.array([f"{k:04d}" for k in rng.integers(0, 1000, n)], dtype=object),
+            "levels": np.array([f"{k:04d}" for k in rng.integers(0, 4, n)], dtype=object),
             "none": np.array([None] * n, dtype=object),
         }
     )

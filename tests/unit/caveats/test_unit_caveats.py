@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.caveats.spoken import said
 from xaisvc.caveats import batch_changes
+from xaisvc.caveats.unit_change import likelihoods, possible_conversions
 from xaisvc.structure.units import study_units
 from xaisvc.types import Gate, Players, Severity, Table
 from xaisvc.types.units import CONVERSIONS
@@ -25,11 +26,78 @@ def test_a_single_value_may_be_in_another_unit(make_context: MakeContext) -> Non
     assert caveat.severity is Severity.CARE
     assert caveat.players == ("age",)
     assert caveat.gates == (Gate.NO_REASONS,)
-    assert caveat.evidence == {"value": 45_000.0, "converted": 45.0}
+    # What else fits lies near the ends of the range: weight times density of all that is 2 % of the whole.
+    assert caveat.evidence == {"value": 45_000.0, "converted": 45.0, "likelihood": pytest.approx(0.977, abs=0.001)}
     assert caveat.message == (
         "age is far outside its range and may be in another unit than the background: times a thousand (for example "
         "seconds and milliseconds, euros and thousands of euros); check the input"
     )
+
+
+def test_a_single_value_that_several_units_explain_lists_them(make_context: MakeContext) -> None:
+    # 12,000 is 12 thousandfold, 33 in days for years, 120 a hundredfold: the range ends at 100.
+    (caveat,) = said(make_context(row={"age": 12_000.0}), KIND)
+
+    assert caveat.players == ("age",)
+    assert caveat.message.startswith(
+        "age is far outside its range and may be in another unit than the background; one value does not tell which, "
+        "the likeliest first: times "
+    )
+    assert "times a thousand (" in caveat.message
+    assert "times 365 (years and days)" in caveat.message
+    assert caveat.message.count(";") <= 4  # three names at the most
+    assert 1 / 3 < caveat.evidence["likelihood"] < 20 / 21
+
+
+def test_a_second_of_a_duration_is_not_named_with_false_precision() -> None:
+    rng = np.random.default_rng(0)
+    background = Table({"duration_s": np.round(np.exp(rng.normal(7, 0.6, 500)), 1)})
+    units, possible = study_units(background), possible_conversions(None)
+    value = np.array([477.0])
+
+    for slip, meant in ((1000.0, 1000.0), (1 / 60, 1 / 60)):
+        (shares,) = likelihoods(units, 0, slip * value, possible)
+        first, second, third = np.argsort(-shares)[:3]
+
+        assert shares[first] < 20 * shares[second]  # no name by itself
+        assert meant in {CONVERSIONS[place].factor for place in (first, second, third)}
+
+
+@pytest.mark.parametrize(
+    ("unit", "named"),
+    [
+        (None, ()),
+        ("years", ()),
+        ("degrees of an angle", ()),
+        ("thousands (k)", ()),
+        ("degrees Celsius", ("degrees Celsius to Fahrenheit", "degrees Celsius to kelvins")),
+        ("°F", ("degrees Fahrenheit to Celsius",)),
+        ("K", ("kelvins to degrees Celsius",)),
+    ],
+)
+def test_temperatures_are_named_only_of_temperatures(unit: str | None, named: tuple[str, ...]) -> None:
+    possible = possible_conversions(unit)
+
+    assert tuple(one.name for one, is_it in zip(CONVERSIONS, possible, strict=True) if is_it and one.offset) == named
+    assert possible[[one.offset == 0 for one in CONVERSIONS]].all()
+
+
+def test_an_age_below_zero_is_no_temperature(make_context: MakeContext) -> None:
+    # Fahrenheit to Celsius undone, -1 is 30.2, which no unit of an age can mean.
+    context = make_context(row={"age": -1.0})
+
+    assert (context.units.row_conversions[0] >= 0).any()
+    assert said(context, KIND) == []
+
+
+def test_likelihoods_add_up_and_leave_out_what_does_not_fit() -> None:
+    rng = np.random.default_rng(3)
+    units = study_units(Table({"amount": rng.lognormal(4.0, 0.5, 500)}))
+
+    shares = likelihoods(units, 0, np.array([6e4, 1e30]), possible_conversions(None))
+
+    np.testing.assert_allclose(shares.sum(axis=1), [1.0, 0.0])
+    assert (shares >= 0).all()
 
 
 def test_each_feature_has_its_own(make_context: MakeContext) -> None:
