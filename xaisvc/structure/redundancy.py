@@ -3,7 +3,8 @@
 Three routes, each judged on rows that it did not see or by a test that counts everything it tried:
 
 - linear: least squares on normal scores and on raw values, all features at once from one inverse, each row's prediction
-  with the row left out;
+  with the row left out; and on all levels of one category, however many, where the inverse sees well filled ones only
+  (so a category whose levels are all rare can be what a feature follows from, not what follows);
 - product: correlation with the product of two centred ranks, all pairs;
 - trees: out-of-bag prediction of extremely randomised trees, only for features that the other routes left open.
 
@@ -101,7 +102,7 @@ def find_redundancies(
     if n < _FEWEST_ROWS or len(np.unique(encoded.owner)) <= 2:  # noqa: PLR2004 - a pair is not a matter of several
         return ()
     found: dict[int, Redundancy] = {}
-    for one in (*_linear(encoded, p_value, f), *_products(variables)):
+    for one in (*_linear(encoded, p_value, f), *_levels(variables, encoded, p_value), *_products(variables)):
         if one.feature not in found or one.r_squared > found[one.feature].r_squared:
             found[one.feature] = one
     seeds = rng.integers(2**31, size=f)
@@ -161,6 +162,50 @@ def _linear(encoded: Encoded, p_value: Numbers, f: int) -> Iterator[Redundancy]:
                     yield Redundancy(
                         feature=feature, predictors=predictors, r_squared=r_squared, p_value=p, route=Route.LINEAR
                     )
+
+
+def _levels(variables: Sequence[Variable], encoded: Encoded, p_value: Numbers) -> Iterator[Redundancy]:
+    """Features that follow from one category: the mean of the other rows of the same level.
+
+    How a prediction goes with the truth is no test here, for two rows of a level predict each other. The pair's own
+    test is, corrected for all pairs.
+    """
+    f = len(variables)
+    corrected = np.nan_to_num(p_value, nan=1.0) * (f * (f - 1) / 2 * _ROUTES)
+    for place, category in enumerate(variables):
+        if category.kind != "levels":
+            continue
+        columns = np.flatnonzero((corrected[place][encoded.owner] <= CHANCE) & (encoded.owner != place))
+        truth = encoded.scores[:, columns]
+        guess = others_of_level(category.codes, truth)
+        for feature in np.unique(encoded.owner[columns]).tolist():
+            own = encoded.owner[columns] == feature
+            left = float(((truth[:, own] - guess[:, own]) ** 2).sum())
+            r_squared = 1.0 - left / max(float((truth[:, own] ** 2).sum()), _SMALLEST)
+            if r_squared >= LEAST_R_SQUARED:
+                p = float(corrected[place, feature])
+                yield Redundancy(
+                    feature=feature, predictors=(place,), r_squared=r_squared, p_value=p, route=Route.LINEAR
+                )
+
+
+def others_of_level(codes: Places, columns: Numbers) -> Numbers:
+    """Mean of each column over the other rows of a row's level; 0 without others or a level; float64, (n, q).
+
+    Args:
+        codes: Level of each row, -1 where missing; intp, (n,).
+        columns: float64, (n, q).
+    """
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    found = np.zeros_like(columns)
+    if not len(order):
+        return found
+    _, starts, at, counts = np.unique(codes[order], return_index=True, return_inverse=True, return_counts=True)
+    sums = np.add.reduceat(columns[order], starts, axis=0)
+    others = (counts - 1)[at][:, None]
+    found[order] = np.where(others > 0, (sums[at] - columns[order]) / np.maximum(others, 1), 0.0)
+    return found
 
 
 def judged(truth: Numbers, guess: Numbers, n: int) -> tuple[float, float]:

@@ -27,6 +27,10 @@ CAUTION = 0.75
 RANGE_LEVEL, UNKNOWN_LEVEL, JOINT_LEVEL = 0.001, 0.002, 0.0015
 """Share of fresh rows of the background's law that may be out of range, hold unknown levels, be jointly implausible."""
 
+LEAST_DISCORD = 0.7
+"""A row is not implausible if it is still half as likely (log 2) as if its features had nothing to do with each other:
+where next to nothing goes together, the limit would follow rounding and errors of fit."""
+
 
 def study_support(table: Table, description: BundleDescription, rng: np.random.Generator) -> Support:
     """Which rows are like the background's, and whether mixtures of its rows are.
@@ -68,7 +72,8 @@ def study_support(table: Table, description: BundleDescription, rng: np.random.G
         if few.values.shape[1] == 1:
             mixed = Mixed(mixed.fold, mixed.partner, mixed.own[:, :, :1])
         scored = score_by_density(few, form, mixed)
-        limit, bulk = upper_quantile(scored.discord, JOINT_LEVEL), rare_quantile(scored.real)
+        limit = max(upper_quantile(scored.discord, JOINT_LEVEL), LEAST_DISCORD)
+        bulk = rare_quantile(scored.real)
         margins, density = fit_density(few, form, limit=limit, bulk=bulk)
         if varies.sum() > 1:
             hybrids = compare(scored, score_by_classifier(few, mixed, rng), rng)
@@ -91,20 +96,7 @@ def study_support(table: Table, description: BundleDescription, rng: np.random.G
 
 def _cannot_tell(rows: int, varying: int) -> Hybrids:
     """Too few rows to tell; or so few features that every hybrid is a real row."""
-    if rows >= MIN_ROWS and varying <= 1:
-        return Hybrids(
-            unreal=False,
-            area=0.5,
-            area_error=0.0,
-            fraction=0.0,
-            fraction_error=0.0,
-            by_density=0.0,
-            by_classifier=0.0,
-        )
-    nan = float("nan")
-    return Hybrids(
-        unreal=None, area=nan, area_error=nan, fraction=nan, fraction_error=nan, by_density=nan, by_classifier=nan
-    )
+    return Hybrids.none() if rows >= MIN_ROWS and varying <= 1 else Hybrids.unknown()
 
 
 def _ranges(places: Places) -> tuple[NDArray[np.float64], ...]:

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.structure.copula import CELLS, Places, cells_of, choose_weight, fit_margins, precision_of, scores_of
-from xaisvc.structure.support_equations import find_equations, fit_equations
+from xaisvc.structure.copula import (
+    CELLS,
+    Places,
+    Shrinkage,
+    cells_of,
+    choose_shrinkage,
+    fit_margins,
+    precision_of,
+    scores_of,
+)
+from xaisvc.structure.support_equations import Chosen, find_equations, fit_equations
 from xaisvc.structure.support_pairs import Cells, find_pairs, pair_table
 from xaisvc.structure.support_student import (
     Block,
@@ -32,18 +41,18 @@ class Form:
     """What a density of a table consists of, chosen once and then fitted to any part of the rows.
 
     Attributes:
-        equations: Features with an equation, and whether it holds for logarithms.
+        equations: Features with an equation.
         pairs: Pairs with a table of their own; intp, (e, 2).
         widths: Width of the kernel of each; float64, (e,).
         blocks: Sets of features under a Student copula.
-        weight: How much covariances are shrunk.
+        shrinkage: How far covariances of normal scores are shrunk.
     """
 
-    equations: tuple[tuple[int, bool], ...]
+    equations: Chosen
     pairs: NDArray[np.intp]
     widths: NDArray[np.float64]
     blocks: tuple[Block, ...]
-    weight: float
+    shrinkage: Shrinkage
 
 
 def choose_form(places: Places) -> Form:
@@ -54,16 +63,15 @@ def choose_form(places: Places) -> Form:
     """
     margins = fit_margins(places)
     scores = scores_of(margins, places.values)
-    varies = scores.std(axis=0) > 0
-    weight = choose_weight(scores[:, varies]) if varies.any() else 1.0
-    equations = find_equations(places.values, scores, ~places.categories, weight)
+    shrinkage = choose_shrinkage(scores)
+    equations = find_equations(places.values, scores, ~places.categories, shrinkage)
     barred = np.zeros(scores.shape[1], dtype=bool)
-    barred[[j for j, _ in equations]] = True
-    blocks = find_blocks(scores, margins.reach, ~barred & ~margins.discrete, weight)
+    barred[[j for j, _ in equations.features]] = True
+    blocks = find_blocks(scores, margins.reach, ~barred & ~margins.discrete)
     for block in blocks:
         barred[block.members] = True
     pairs, widths = find_pairs(_cells(margins, places.values, scores), barred)
-    return Form(equations, pairs, widths, blocks, weight)
+    return Form(equations, pairs, widths, blocks, shrinkage)
 
 
 def fit_density(places: Places, form: Form, *, limit: float = np.inf, bulk: float = np.inf) -> tuple[Margins, Density]:
@@ -84,13 +92,16 @@ def fit_density(places: Places, form: Form, *, limit: float = np.inf, bulk: floa
     blocks = []
     for block in form.blocks:
         use[block.members] = False
-        precision, _ = correlation_precision(scores[:, block.members], form.weight)
+        precision, _ = correlation_precision(scores[:, block.members], block.shrinkage)
         grid = student_grid(block.freedom, margins.reach)
         blocks.append(Student(members=block.members, freedom=block.freedom, precision=precision, grid=grid))
-    tables = [pair_table(cells, int(a), int(b), float(w)) for (a, b), w in zip(form.pairs, form.widths, strict=True)]
+    tables = []
+    for pair, width in zip(form.pairs, form.widths.tolist(), strict=True):
+        kept = float(form.shrinkage.mask(pair)[0, 1])
+        tables.append(pair_table(cells, int(pair[0]), int(pair[1]), width, kept))
     size = CELLS + 1
     return margins, Density(
-        precision=precision_of(scores, use, form.weight),
+        precision=_precision(scores, use, form.shrinkage),
         targets=equations.targets,
         logs=equations.logs,
         weights=equations.weights,
@@ -103,6 +114,21 @@ def fit_density(places: Places, form: Form, *, limit: float = np.inf, bulk: floa
         limit=limit,
         bulk=bulk,
     )
+
+
+def _precision(scores: NDArray[np.float64], use: NDArray[np.bool_], shrinkage: Shrinkage) -> NDArray[np.float64]:
+    """As `precision_of`, with the Gaussian's margins put in place of those of normal scores.
+
+    Scores of flags, of features with few values and of those with missing ones have variances below 1. What a feature
+    is by itself is no matter of this density, so 1 - 1 / v_j is added to the diagonal, and a feature without any
+    covariance has no discord.
+    """
+    found = precision_of(scores, use, shrinkage)
+    there = np.flatnonzero(np.diag(found))
+    found[there, there] += 1.0 - 1.0 / (scores[:, there] ** 2).mean(axis=0)
+    alone = there[(shrinkage.mask(there) > 0).sum(axis=1) == 1]
+    found[alone, alone] = 1.0
+    return found
 
 
 def surprise(margins: Margins, density: Density, values: NDArray[np.float64]) -> NDArray[np.float64]:

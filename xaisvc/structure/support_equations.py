@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.structure.copula import choose_weight, precision_of
+from xaisvc.structure.copula import Shrinkage, choose_shrinkage, precision_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +19,19 @@ BETTER = 0.4
 """It leaves at most this share of what the Gaussian copula leaves."""
 FINEST = 1e-5
 """Smallest standard deviation of what is left, in standard deviations of the feature: float32 data hold no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which features have an equation.
+
+    Attributes:
+        features: Each feature and whether its equation holds for logarithms, in the order in which they were found.
+        shrinkages: How far covariances of values, and those of logarithms, are shrunk.
+    """
+
+    features: tuple[tuple[int, bool], ...]
+    shrinkages: tuple[Shrinkage, Shrinkage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +54,8 @@ class Equations:
 
 
 def find_equations(
-    values: NDArray[np.float64], scores: NDArray[np.float64], numbers: NDArray[np.bool_], weight: float
-) -> tuple[tuple[int, bool], ...]:
+    values: NDArray[np.float64], scores: NDArray[np.float64], numbers: NDArray[np.bool_], shrinkage: Shrinkage
+) -> Chosen:
     """Features with an equation, and whether it holds for logarithms.
 
     One feature after the other, always the one of which an equation leaves least, compared with the Gaussian copula,
@@ -52,57 +65,52 @@ def find_equations(
         values: n rows; float64, (n, p).
         scores: Their normal scores; float64, (n, p).
         numbers: Which features are numbers; bool, (p,).
-        weight: How much the scores' covariances are shrunk.
+        shrinkage: How far the scores' covariances are shrunk.
     """
     n, p = values.shape
     found: list[tuple[int, bool]] = []
-    spaces = [space for space in (_space(values, numbers, logs=logs) for logs in (False, True)) if space[1].any()]
+    spaces = [_space(values, numbers, logs=logs) for logs in (False, True)]
     half = np.arange(n) % 2 == 0
-    own = [choose_weight(space[:, use]) for space, use in spaces]
+    shrinkages = tuple(
+        choose_shrinkage(np.where(use, space, 0.0)) if use.any() else Shrinkage.plain(p, 1.0) for space, use in spaces
+    )
     while len(found) < MAX_EQUATIONS:
         taken = np.zeros(p, dtype=bool)
         taken[[j for j, _ in found]] = True
-        copula = _left(scores, precision_of(scores[half], ~taken, weight), half)
+        copula = _left(scores, precision_of(scores[half], ~taken, shrinkage), half)
         best: tuple[float, int, bool] | None = None
-        for logs, ((space, use), shrink) in enumerate(zip(spaces, own, strict=True)):
-            left = _left(space, precision_of(space[half], use & ~taken, shrink), half)
+        for logs, ((space, use), own) in enumerate(zip(spaces, shrinkages, strict=True)):
+            left = _left(space, precision_of(space[half], use & ~taken, own), half)
             score = np.where(use & ~taken & (left < LEFT), left / np.maximum(copula, 1e-12), np.inf)
             j = int(np.argmin(score))
             if score[j] < BETTER and (best is None or score[j] < best[0]):
-                best = (float(score[j]), j, len(spaces) == 2 and logs == 1)  # noqa: PLR2004 - values and logarithms
+                best = (float(score[j]), j, logs == 1)
         if best is None:
-            return tuple(found)
+            break
         found.append((best[1], best[2]))
-    return tuple(found)
+    return Chosen(tuple(found), (shrinkages[0], shrinkages[1]))
 
 
-def fit_equations(
-    values: NDArray[np.float64], numbers: NDArray[np.bool_], chosen: tuple[tuple[int, bool], ...]
-) -> Equations:
+def fit_equations(values: NDArray[np.float64], numbers: NDArray[np.bool_], chosen: Chosen) -> Equations:
     """The equations of chosen features.
 
     Args:
         values: n rows; float64, (n, p).
         numbers: Which features are numbers; bool, (p,).
-        chosen: Features and whether the equation holds for logarithms, in the order in which they were found.
+        chosen: Which features.
     """
     p = values.shape[1]
-    if not chosen:
+    if not chosen.features:
         return Equations.none(p)
     taken = np.zeros(p, dtype=bool)
-    weights = {
-        logs: choose_weight(space[:, use])
-        for logs in {logs for _, logs in chosen}
-        for space, use in [_space(values, numbers, logs=logs)]
-    }
     rows: list[tuple[NDArray[np.float64], float, float, NDArray[np.float64]]] = []
-    for j, logs in chosen:
+    for j, logs in chosen.features:
         raw, use = _raw(values, numbers, logs=logs)
         centre = np.where(use, np.nan_to_num(np.nanmean(np.where(use, raw, 0.0), axis=0)), 0.0)
         filled = np.where(np.isnan(raw), centre, raw)
         spread = filled.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
-        precision = precision_of((filled - centre) / scale, use & ~taken, weights[logs])
+        precision = precision_of((filled - centre) / scale, use & ~taken, chosen.shrinkages[logs])
         weight = np.zeros(p)
         if precision[j, j] > 0:
             weight = precision[j] / precision[j, j] / scale * scale[j]
@@ -112,8 +120,8 @@ def fit_equations(
         rows.append((weight, offset, max(float(left.std()), FINEST * float(scale[j])), centre))
         taken[j] = True
     return Equations(
-        targets=np.array([j for j, _ in chosen], dtype=np.intp),
-        logs=np.array([logs for _, logs in chosen], dtype=bool),
+        targets=np.array([j for j, _ in chosen.features], dtype=np.intp),
+        logs=np.array([logs for _, logs in chosen.features], dtype=bool),
         weights=np.array([row[0] for row in rows]),
         offsets=np.array([row[1] for row in rows]),
         spreads=np.array([row[2] for row in rows]),

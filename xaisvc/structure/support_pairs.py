@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.structure.copula import CELLS
+from xaisvc.structure.copula import CELLS, chance_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,8 @@ COARSE = 6
 CANDIDATE = 4.0
 """Standard deviations of the chi-squared statistic from which a pair is looked at."""
 GAIN_ERRORS, MIN_GAIN = 3.5, 0.01
-"""A pair is kept if the held-out log density gains so many standard errors, and so many nats per row."""
+"""A pair is kept if the held-out log density gains so many standard errors, more where so many pairs are tried that
+chance would, and so many nats per row."""
 _ALL = CELLS + 1
 
 
@@ -63,10 +64,11 @@ def find_pairs(cells: Cells, barred: NDArray[np.bool_]) -> tuple[NDArray[np.intp
         The pairs, intp, (e, 2), and the width of the kernel of each, float64, (e,).
     """
     gains: list[tuple[float, float, int, int]] = []
+    errors = max(GAIN_ERRORS, chance_errors(cells.codes.shape[1]))
     half = np.arange(len(cells.codes)) % 2 == 0
     parts = (cells.take(half), cells.take(~half))
     for a, b in _candidates(cells, barred):
-        best = max((*_gain(parts, a, b, width), width) for width in _widths(cells, a, b))
+        best = max((*_gain(parts, a, b, width, errors), width) for width in _widths(cells, a, b))
         mean, low, width = best
         if low > 0 and mean > MIN_GAIN:
             gains.append((mean, width, a, b))
@@ -121,18 +123,18 @@ def _coarse(cells: Cells) -> NDArray[np.intp]:
     return found
 
 
-def _gain(parts: tuple[Cells, Cells], a: int, b: int, width: float) -> tuple[float, float]:
-    """Held-out gain in log density per row over the Gaussian copula: mean, and mean less 3.5 standard errors."""
+def _gain(parts: tuple[Cells, Cells], a: int, b: int, width: float, errors: float) -> tuple[float, float]:
+    """Held-out gain in log density per row over the Gaussian copula: mean, and mean less some standard errors."""
     gains = []
     for fit, test in (parts, parts[::-1]):
         table = pair_table(fit, a, b, width)
         gains.append(-table[test.codes[:, a], test.codes[:, b]])
     gain = np.concatenate(gains)
     mean = float(gain.mean())
-    return mean, mean - GAIN_ERRORS * float(gain.std()) / np.sqrt(len(gain))
+    return mean, mean - errors * float(gain.std()) / np.sqrt(len(gain))
 
 
-def pair_table(cells: Cells, a: int, b: int, width: float) -> NDArray[np.float64]:
+def pair_table(cells: Cells, a: int, b: int, width: float, kept: float = 1.0) -> NDArray[np.float64]:
     """How much less likely the cells of a pair are than under the Gaussian copula of the pair; float64, (c, c).
 
     log(Gaussian copula density at the cells' mean scores) - log(smoothed count x n / (smoothed counts of the margins)).
@@ -142,6 +144,7 @@ def pair_table(cells: Cells, a: int, b: int, width: float) -> NDArray[np.float64
         a: The first feature.
         b: The second feature.
         width: Standard deviation of the smoothing kernel on the scale of normal scores.
+        kept: What the density's Gaussian copula has of the pair's correlation, in [0, 1].
     """
     n = len(cells.codes)
     one, other = cells.codes[:, a], cells.codes[:, b]
@@ -153,7 +156,7 @@ def pair_table(cells: Cells, a: int, b: int, width: float) -> NDArray[np.float64
     tiny = 1e-12
     ratio = (joint + PRIOR * (independent / n + tiny)) / ((1 + PRIOR / n) * independent + PRIOR * tiny)
     za, zb = _cell_scores(cells, a), _cell_scores(cells, b)
-    return np.asarray(_gaussian_pair(cells.scores[:, a], cells.scores[:, b], za, zb) - np.log(ratio))
+    return np.asarray(_gaussian_pair(cells.scores[:, a], cells.scores[:, b], za, zb, kept) - np.log(ratio))
 
 
 def _kernel(cells: Cells, width: float) -> NDArray[np.float64]:
@@ -179,11 +182,11 @@ def _cell_scores(cells: Cells, j: int) -> NDArray[np.float64]:
 
 
 def _gaussian_pair(
-    x: NDArray[np.float64], y: NDArray[np.float64], za: NDArray[np.float64], zb: NDArray[np.float64]
+    x: NDArray[np.float64], y: NDArray[np.float64], za: NDArray[np.float64], zb: NDArray[np.float64], kept: float
 ) -> NDArray[np.float64]:
-    """Log density of the Gaussian copula with the correlation of x and y, at every two scores; float64, (c, c)."""
+    """Log density of the Gaussian copula with `kept` of the correlation of x and y, at every two scores."""
     size = np.sqrt(float(x @ x) * float(y @ y))
-    r = float(np.clip(x @ y / size, -0.999, 0.999)) if size > 0 else 0.0
+    r = kept * float(np.clip(x @ y / size, -0.999, 0.999)) if size > 0 else 0.0
     left = 1 - r**2
     u, v = za[:, None], zb[None, :]
     return np.asarray(-0.5 * np.log(left) - (r**2 * (u**2 + v**2) - 2 * r * u * v) / (2 * left))

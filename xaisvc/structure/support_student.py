@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.structure.copula import Shrinkage, choose_shrinkage, link_threshold
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FREEDOMS = (2.0, 3.0, 4.0, 6.0, 9.0, 15.0)
 LINKED, LINK_ERRORS = 0.25, 4.0
-"""Features are looked at together if a correlation reaches this, and so many of its standard errors without any."""
+"""Features are looked at together if a correlation reaches this, and so many of its standard errors without any, and
+is no chance among so many features."""
 SMALLEST, LARGEST = 2, 32
 MIN_GAIN = 7.0
 """Nats of log likelihood over all rows: one parameter gains so much in 1 of 5,000 Gaussian tables."""
 GRID = 129
+SINGULAR = 1e-4
+"""Smallest eigenvalue of a correlation from which there is something left by which tails can be told: copies have heavy
+ones as well as light ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +32,12 @@ class Block:
     Attributes:
         members: Their places; intp, (q,).
         freedom: Degrees of freedom.
+        shrinkage: How far their correlations are shrunk.
     """
 
     members: NDArray[np.intp]
     freedom: float
+    shrinkage: Shrinkage
 
 
 def student_grid(freedom: float, reach: float) -> NDArray[np.float64]:
@@ -66,17 +74,14 @@ def student_surprise(
     return np.asarray(joint - margins + 0.5 * (normal**2).sum(axis=1))
 
 
-def correlation_precision(scores: NDArray[np.float64], weight: float) -> tuple[NDArray[np.float64], float]:
-    """Inverse and log determinant of the correlation of normal scores, shrunk by `weight`."""
+def correlation_precision(scores: NDArray[np.float64], shrinkage: Shrinkage) -> tuple[NDArray[np.float64], float]:
+    """Inverse and log determinant of the shrunk correlation of normal scores of q features."""
     q = scores.shape[1]
-    correlation = np.corrcoef(scores.T)
-    correlation = (1 - weight) * correlation + (weight + 1e-6) * np.eye(q)
+    correlation = np.corrcoef(scores.T) * shrinkage.mask(np.arange(q)) + 1e-6 * np.eye(q)
     return np.asarray(np.linalg.inv(correlation), dtype=np.float64), float(np.linalg.slogdet(correlation)[1])
 
 
-def find_blocks(
-    scores: NDArray[np.float64], reach: float, smooth: NDArray[np.bool_], weight: float
-) -> tuple[Block, ...]:
+def find_blocks(scores: NDArray[np.float64], reach: float, smooth: NDArray[np.bool_]) -> tuple[Block, ...]:
     """Sets of linked features that a Student copula describes better than a Gaussian one.
 
     Linked is whoever a chain of correlations leads to. The degrees of freedom have the largest likelihood on a grid.
@@ -85,21 +90,22 @@ def find_blocks(
         scores: Normal scores of n rows; float64, (n, p).
         reach: Largest absolute normal score.
         smooth: Which features may take part: numbers with many values and no equation; bool, (p,).
-        weight: How much correlations are shrunk.
     """
     n = len(scores)
     places = np.flatnonzero(smooth & (scores.std(axis=0) > 0))
     if len(places) < SMALLEST:
         return ()
-    linked = np.abs(np.corrcoef(scores[:, places].T)) >= max(LINKED, LINK_ERRORS / np.sqrt(n))
+    least = max(LINKED, LINK_ERRORS / np.sqrt(n), link_threshold(n, len(places)))
+    linked = np.abs(np.corrcoef(scores[:, places].T)) >= least
     blocks = []
     for members in _components(linked):
         if not SMALLEST <= len(members) <= LARGEST:
             continue
         own = places[members]
-        freedom = _freedom(scores[:, own], reach, weight)
+        shrinkage = choose_shrinkage(scores[:, own])
+        freedom = _freedom(scores[:, own], reach, shrinkage)
         if freedom is not None:
-            blocks.append(Block(own, freedom))
+            blocks.append(Block(own, freedom, shrinkage))
     return tuple(blocks)
 
 
@@ -111,12 +117,14 @@ def _components(linked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(label == mark) for mark in range(count)]
 
 
-def _freedom(scores: NDArray[np.float64], reach: float, weight: float) -> float | None:
-    """Degrees of freedom of a block; None if the Gaussian copula does as well."""
+def _freedom(scores: NDArray[np.float64], reach: float, shrinkage: Shrinkage) -> float | None:
+    """Degrees of freedom of a block; None if the Gaussian copula does as well, or its features are copies."""
     from scipy.special import gammaln  # noqa: PLC0415 - heavy: loaded when used
 
     n, q = scores.shape
-    precision, log_det = correlation_precision(scores, weight)
+    if np.linalg.eigvalsh(np.corrcoef(scores.T))[0] < SINGULAR:
+        return None
+    precision, log_det = correlation_precision(scores, shrinkage)
     gaussian = -0.5 * (np.einsum("ij,ij->i", scores @ precision, scores) - (scores**2).sum(axis=1)) - 0.5 * log_det
     best: tuple[float, float] | None = None
     for nu in FREEDOMS:

@@ -7,9 +7,12 @@ from scipy.special import ndtri
 from xaisvc.structure.copula import (
     CELLS,
     Places,
+    Shrinkage,
     cells_of,
-    choose_weight,
+    chance_errors,
+    choose_shrinkage,
     fit_margins,
+    link_threshold,
     placed,
     precision_of,
     scores_of,
@@ -87,14 +90,16 @@ def test_columns_without_information_have_score_zero() -> None:
     scores = scores_of(fit_margins(places), places.values)
 
     np.testing.assert_array_equal(scores, np.zeros((60, 3)))
-    np.testing.assert_array_equal(precision_of(scores, np.ones(3, dtype=bool), 0.0), np.zeros((3, 3)))
+    np.testing.assert_array_equal(
+        precision_of(scores, np.ones(3, dtype=bool), Shrinkage.plain(3, 0.0)), np.zeros((3, 3))
+    )
 
 
 def test_shrinking_keeps_the_variances() -> None:
     scores = np.random.default_rng(0).standard_normal((50, 3)) @ np.array([[1, 1, 0], [0, 1, 0], [0, 0, 2.0]])
     sample = scores.T @ scores / 50
 
-    found = shrunk_covariance(scores, 0.25)
+    found = shrunk_covariance(scores, Shrinkage.plain(3, 0.25).mask(np.arange(3)))
 
     np.testing.assert_allclose(np.diag(found), np.diag(sample))
     np.testing.assert_allclose(found[0, 1], 0.75 * sample[0, 1])
@@ -104,8 +109,49 @@ def test_the_weight_follows_what_the_data_hold() -> None:
     rng = np.random.default_rng(0)
     common = rng.standard_normal((400, 1))
 
-    assert choose_weight(rng.standard_normal((60, 30))) >= 0.4
-    assert choose_weight(common + 0.3 * rng.standard_normal((400, 4))) <= 0.01
+    assert choose_shrinkage(rng.standard_normal((60, 30))).weight >= 0.4
+    assert choose_shrinkage(common + 0.3 * rng.standard_normal((400, 4))).weight <= 0.01
+
+
+def test_covariances_are_kept_within_near_sets_and_none_are_left_between_wide_ones() -> None:
+    shrinkage = Shrinkage(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2]), 0.25)
+
+    # The first two columns are near each other, the third is in their wide set, the last in none.
+    expected = [[1, 1, 0.75, 0], [1, 1, 0.75, 0], [0.75, 0.75, 1, 0], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(shrinkage.mask(np.arange(4)), expected)
+    np.testing.assert_array_equal(shrinkage.mask(np.array([2, 0])), [[1, 0.75], [0.75, 1]])
+
+
+@pytest.mark.parametrize("common", [0.0, 0.6], ids=["independent", "one factor"])
+@pytest.mark.parametrize("q", [80, 150, 300])
+def test_copies_stay_copies_in_wide_tables(q: int, common: float) -> None:
+    rng = np.random.default_rng(q)
+    scores = common * rng.standard_normal((500, 1)) + np.sqrt(1 - common**2) * rng.standard_normal((500, q))
+    scores[:, 1] = scores[:, 0]
+    scores[:, 3] = scores[:, 2] + 0.1 * rng.standard_normal(500)
+
+    precision = precision_of(scores, np.ones(q, dtype=bool), choose_shrinkage(scores))
+
+    # What two features that are 1 and -1 add, 1/2 z P z: half of 4 / (2 RIDGE) for copies, of 4 / 0.01 for a noise of
+    # .1 (a little less where the others say something of it).
+    apart = np.array([1.0, -1.0])
+    assert 0.5 * apart @ precision[:2, :2] @ apart > 1e5
+    assert 0.5 * apart @ precision[2:4, 2:4] @ apart > 100
+
+
+@pytest.mark.parametrize("q", [8, 80])
+def test_few_tables_of_independent_columns_have_a_linked_pair(q: int) -> None:
+    rng = np.random.default_rng(q)
+    least, above = link_threshold(200, q), np.triu_indices(q, 1)
+
+    found = sum(bool((np.abs(np.corrcoef(rng.standard_normal((200, q)).T))[above] > least).any()) for _ in range(100))
+
+    assert found <= 5  # 1 expected; 6 or more would happen by chance once in 1,900
+
+
+def test_more_columns_need_more_errors() -> None:
+    assert chance_errors(2) == pytest.approx(ndtri(0.995))
+    assert chance_errors(300) == pytest.approx(ndtri(1 - 0.005 / 44_850))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
@@ -113,9 +159,9 @@ def test_precision_is_the_inverse_on_the_columns_in_use(weight: float) -> None:
     scores = np.random.default_rng(1).standard_normal((80, 4))
     use = np.array([True, False, True, True])
 
-    found = precision_of(scores, use, weight)
+    found = precision_of(scores, use, Shrinkage.plain(4, weight))
 
-    inverse = np.linalg.inv(shrunk_covariance(scores[:, use], weight))
+    inverse = np.linalg.inv(shrunk_covariance(scores[:, use], Shrinkage.plain(3, weight).mask(np.arange(3))))
     np.testing.assert_allclose(found[np.ix_(use, use)], inverse, rtol=1e-4)  # the ridge is a millionth
     assert not found[1].any()
     assert not found[:, 1].any()

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xaisvc.structure.association import study_association
 from xaisvc.structure.ranks import variables_of
-from xaisvc.structure.redundancy import encode, find_redundancies, judged
+from xaisvc.structure.redundancy import encode, find_redundancies, judged, others_of_level
 from xaisvc.structure.redundancy_linear import RIDGE, left_out, strongest_predictors
 from xaisvc.types.association import Redundancy, Route
 from xaisvc.types.table import Table
@@ -130,6 +131,57 @@ def test_a_category_can_follow_from_numbers() -> None:
 
     assert set(found[3].predictors) == {0, 1}
     assert found[3].r_squared > 0.4
+
+
+def test_the_mean_of_the_other_rows_of_a_level() -> None:
+    codes = np.array([1, 0, 1, -1, 1, 2])
+    columns = np.array([[3.0], [9.0], [5.0], [7.0], [1.0], [2.0]])
+
+    assert others_of_level(codes, columns).tolist() == [[3.0], [0.0], [2.0], [0.0], [4.0], [0.0]]
+    assert not others_of_level(np.full(6, -1), columns).any()
+
+
+def _studied(columns: dict[str, np.ndarray]) -> dict[int, Redundancy]:
+    found = study_association(Table(columns), tuple(columns), np.random.default_rng(0))
+    return {one.feature: one for one in found.redundancies}
+
+
+@pytest.mark.parametrize("cities", [12, 100])
+def test_a_region_follows_from_its_many_cities(cities: int) -> None:
+    rng = np.random.default_rng(11)
+    city = rng.integers(0, cities, 500)
+    columns = {
+        "city": np.array([f"c{k}" for k in city], dtype=object),
+        "region": np.array(["north", "south", "east", "west"], dtype=object)[city % 4],
+        **_named(rng.standard_normal((500, 3))),
+    }
+
+    found = _studied(columns)
+
+    assert found[1].predictors == (0,)
+    assert found[1].route is Route.LINEAR
+    assert found[1].r_squared > (0.999 if cities == 12 else 0.9)  # of 100 cities a few have one row
+    assert set(found) <= {0, 1}
+
+
+def test_a_number_follows_from_its_rounded_copy_written_as_text() -> None:
+    rng = np.random.default_rng(12)
+    a = rng.standard_normal(1500)
+    rounded = np.array([f"L{round(100 * value)}" for value in a], dtype=object)
+
+    found = _studied({"a": a, "rounded": rounded, **_named(rng.standard_normal((1500, 3)))})
+
+    assert found[0].predictors == (1,)
+    assert found[0].r_squared > 0.6  # far out a level has one row, which says nothing about it
+
+
+def test_many_levels_alone_make_nothing_redundant() -> None:
+    rng = np.random.default_rng(13)
+    for levels in (12, 150, 400):
+        names = np.array([f"c{k}" for k in range(levels)], dtype=object)
+        columns = {"one": names[rng.integers(0, levels, 500)], "other": names[rng.integers(0, levels, 500)]}
+
+        assert _studied(columns | _named(rng.standard_normal((500, 4)))) == {}
 
 
 def test_independent_features_are_not_redundant() -> None:

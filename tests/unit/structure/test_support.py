@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,10 +9,10 @@ from scipy.special import ndtri
 from scipy.stats import multivariate_normal, multivariate_t, t
 
 from xaisvc.errors import InvalidInputError
-from xaisvc.structure.copula import CELLS, Places, scores_of
-from xaisvc.structure.support import study_support
-from xaisvc.structure.support_density import choose_form, fit_density, surprise
-from xaisvc.structure.support_hybrids import Mixed, Scored, compare
+from xaisvc.structure.copula import CELLS, Places, Shrinkage, cells_of, fit_margins, scores_of
+from xaisvc.structure.support import JOINT_LEVEL, LEAST_DISCORD, study_support
+from xaisvc.structure.support_density import choose_form, discord, fit_density, surprise
+from xaisvc.structure.support_hybrids import Mixed, Scored, compare, score_by_density
 from xaisvc.structure.support_pairs import Cells, pair_table
 from xaisvc.structure.support_student import student_grid, student_scores, student_surprise
 from xaisvc.structure.support_tails import VALUES, rare_quantile, upper_quantile
@@ -122,9 +123,9 @@ def test_a_sum_is_found_as_an_equation_and_a_product_as_one_of_logarithms() -> N
     plain = np.column_stack([parts, parts.sum(axis=1) + 0.05 * rng.standard_normal(600)])
     product = np.column_stack([parts[:, :2], parts[:, 0] * parts[:, 1] * np.exp(0.02 * rng.standard_normal(600))])
 
-    [(feature, logs)] = choose_form(Places.of(_table(plain))).equations
+    [(feature, logs)] = choose_form(Places.of(_table(plain))).equations.features
     assert (feature, logs) == (3, False)
-    [(_, logs)] = choose_form(Places.of(_table(product))).equations
+    [(_, logs)] = choose_form(Places.of(_table(product))).equations.features
     assert logs
 
 
@@ -169,6 +170,14 @@ def test_heavy_joint_tails_are_seen_and_normal_ones_are_not() -> None:
     assert choose_form(Places.of(_table(light))).blocks == ()
 
 
+def test_copies_are_no_block_with_heavy_tails() -> None:
+    for seed in range(5):
+        x = np.random.default_rng(seed).standard_normal((500, 4))
+        x[:, 1] = x[:, 0]
+
+        assert choose_form(Places.of(_table(x))).blocks == ()
+
+
 def test_a_ring_is_found_as_a_pair_and_its_middle_is_unlikely() -> None:
     rng = np.random.default_rng(0)
     angle, radius = rng.uniform(0, 2 * np.pi, 1000), 1 + 0.1 * rng.standard_normal(1000)
@@ -180,6 +189,55 @@ def test_a_ring_is_found_as_a_pair_and_its_middle_is_unlikely() -> None:
     np.testing.assert_array_equal(form.pairs, [[0, 1]])
     middle, edge = surprise(margins, density, np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
     assert middle > edge + 5
+
+
+def test_independent_features_of_a_wide_table_have_no_discord_at_all() -> None:
+    x = np.random.default_rng(0).standard_normal((600, 150))
+    x[:, 0] = x[:, 0] > 1.0  # a flag's scores have not variance 1
+    x[::5, 1] = np.nan
+    places = Places.of(_table(x[:400]))
+    form = choose_form(places)
+    margins, density = fit_density(places, form)
+
+    assert len(form.pairs) == 0
+    # Two sums of 150 squares in different orders.
+    np.testing.assert_allclose(discord(margins, density, x[400:]), 0.0, atol=1e-10)
+
+
+def test_rare_flags_that_go_together_have_the_discord_of_their_correlation_only() -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.random((2000, 3)) < 0.05).astype(float)
+    x[:, 1] = np.where(rng.random(2000) < 0.9, x[:, 0], x[:, 1])
+    places = Places.of(_table(x))
+    plain = Shrinkage.plain(3, 0.0)
+    form = replace(choose_form(places), pairs=np.zeros((0, 2), dtype=np.intp), widths=np.zeros(0), shrinkage=plain)
+    margins, density = fit_density(places, form)
+
+    found = discord(margins, density, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+
+    # Scores u and v, standardised with their own variance: (r^2 (u^2 + v^2) - 2 r u v) / (2 (1 - r^2)).
+    scores = scores_of(margins, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+    own = scores_of(margins, places.values)
+    r = float(own[:, 0] @ own[:, 1] / np.sqrt((own[:, 0] @ own[:, 0]) * (own[:, 1] @ own[:, 1])))
+    u, v = scores[:, 0] / np.sqrt((own[:, 0] ** 2).mean()), scores[:, 1] / np.sqrt((own[:, 1] ** 2).mean())
+    expected = (r**2 * (u**2 + v**2) - 2 * r * u * v) / (2 * (1 - r**2))
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.5)  # the third flag goes with them by chance
+    assert found[2] > found[1] + 5
+
+
+def test_a_table_of_a_pair_without_covariance_counts_all_of_its_dependence() -> None:
+    x = _gaussian(1000, 0.6)[:, :2]
+    places = Places.of(_table(x))
+    margins = fit_margins(places)
+    scores = scores_of(margins, places.values)
+    cells = Cells(cells_of(margins, places.values, scores), scores, ~margins.discrete, margins.reach)
+
+    own, kept = pair_table(cells, 0, 1, 0.25, kept=0.0), pair_table(cells, 0, 1, 0.25)
+
+    # Without the copula the table is the log ratio itself: large where both are large with different signs.
+    low, high = 12, 36  # scores of about -1.5 and 1.5
+    assert own[low, high] - own[low, low] > 1.5
+    assert abs(kept[low, high] - kept[low, low]) < 1.0
 
 
 def test_a_gaussian_pair_needs_no_table() -> None:
@@ -237,6 +295,32 @@ def test_correlated_rows_mix_to_unreal_ones_and_independent_rows_do_not() -> Non
     assert (real.unreal, real.fraction) == (False, 0.0)
 
 
+@pytest.mark.parametrize("width", [80, 300])
+def test_copies_in_wide_tables_are_seen(width: int) -> None:
+    x = np.random.default_rng(width).standard_normal((900, width))
+    x[:, 1] = x[:, 0]
+    x[:, 3] = x[:, 2] + 0.1 * np.random.default_rng(0).standard_normal(900)
+    background, fresh = x[:500], x[500:]
+    form = choose_form(Places.of(_table(background)))
+    mixed = Mixed.draw(500, width, np.random.default_rng(0))
+    scored = score_by_density(Places.of(_table(background)), form, mixed)
+    found = compare(scored, None, np.random.default_rng(0))
+    margins, density = fit_density(Places.of(_table(background)), form)
+    limit = upper_quantile(scored.discord, JOINT_LEVEL)
+
+    assert found.unreal
+    # A third of the hybrids have f0 and f1 from different rows: 2,000 hybrids of 500 rows, three standard errors.
+    assert found.fraction > 0.27
+    broken = fresh.copy()
+    broken[:, 0], broken[:, 1] = 2.5, -2.5
+    assert (discord(margins, density, broken) > limit).all()
+    broken = fresh.copy()
+    broken[:, 2], broken[:, 3] = 1.5, -1.5
+    assert (discord(margins, density, broken) > limit).all()
+    # 0.6 of 400 are expected; 5 or more would happen by chance once in 2,500.
+    assert (discord(margins, density, fresh) > limit).sum() <= 4
+
+
 def test_the_classifier_sees_what_no_pair_shows() -> None:
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1.0], (800, 2))
@@ -274,6 +358,15 @@ def test_the_same_seed_gives_the_same_support() -> None:
     assert other.density is not None
     assert one.density.limit == other.density.limit
     np.testing.assert_array_equal(one.density.precision, other.density.precision)
+
+
+def test_a_row_that_is_half_as_likely_is_not_implausible() -> None:
+    table = _table(_gaussian(400, 0.0))
+
+    density = study_support(table, _describe(table), np.random.default_rng(0)).density
+
+    assert density is not None
+    assert density.limit == LEAST_DISCORD
 
 
 def test_few_rows_cannot_tell() -> None:
