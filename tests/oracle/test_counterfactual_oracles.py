@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 THRESHOLD = 0.3
 MODELS = ("german-credit-boosting", "german-credit-logistic")
 LISTS: dict[str, list[Any]] = {
-    "duration_months": [float(months) for months in range(6, 61, 3)],
-    "amount_dm": [float(amount) for amount in range(500, 15001, 100)],
+    "checking_account": ["from_200"],
+    "duration_months": [float(months) for months in range(12, 61, 3)],
+    "amount_dm": [float(amount) for amount in range(1000, 15001, 100)],
     "other_instalment_plans": ["no_other"],
     "other_debtors": ["co_applicant", "guarantor"],
 }
 ONLY_DOWN = ("duration_months", "amount_dm")
-ROUNDING = 1e-9  # sums of two quotients in float64
+ROUNDING = 1e-9  # sums of two quotients, and of some hundred terms of size 1, in float64
 
 
 class Enumeration:
@@ -88,7 +89,7 @@ class Enumeration:
             for j in range(len(table.columns)):
                 fine &= bool(own.out_of_range[0, j] or not found.out_of_range[i, j])  # all only go down: no further out
                 fine &= bool(own.unknown[0, j] or not found.unknown[i, j])
-            fine &= not found.implausible[i] or bool(found.discord[i] <= own.discord[0])
+            fine &= not found.implausible[i] or bool(found.discord[i] <= own.discord[0] + ROUNDING)
             if fine:
                 kept.add(value)
         return kept

@@ -150,7 +150,7 @@ class Judge:
         found, own = self._support(table), _taken(self._own, origins)
         worse = (found.out_of_range & ~own.out_of_range).any(axis=1)
         worse |= (found.unknown & ~own.unknown).any(axis=1)
-        worse |= found.implausible & ~(found.discord <= own.discord)
+        worse |= found.implausible & ~(found.discord <= own.discord + _ROUNDING)
         for axis in self._axes:
             now, before = table.columns[axis.feature], self._rows.columns[axis.feature][origins]
             changed = np.asarray(now != before)
@@ -160,6 +160,10 @@ class Judge:
                 gap_before = np.abs(cast("NDArray[np.float64]", before) - axis.centre)
                 worse |= changed & found.out_of_range[:, axis.place] & (gap > gap_before)
         return np.asarray(~worse)
+
+
+_ROUNDING = 1e-9
+"""Discords are sums of some hundred terms of size 1: those that differ by less are the same, summed otherwise."""
 
 
 def _taken(support: RowSupport, places: NDArray[np.intp]) -> RowSupport:
