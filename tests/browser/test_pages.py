@@ -44,7 +44,7 @@ SWITCHES = (
 # A headless window has a least width, so the page is put into a frame of the width wanted. The frame's document is of
 # the same origin as this one, which may therefore measure it, while the page's own policy stays in force.
 PROBE = """<!DOCTYPE html><meta charset="utf-8"><body>
-<iframe id="f" style="width:{width}px;height:9000px;border:0" srcdoc="{page}"></iframe><pre id="out"></pre>
+<iframe id="f" style="width:{width}px;height:30000px;border:0" srcdoc="{page}"></iframe><pre id="out"></pre>
 <script>
 const frame = document.getElementById("f");
 frame.onload = () => {{

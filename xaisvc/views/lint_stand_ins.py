@@ -30,7 +30,7 @@ def lint_stand_ins(
         audiences: The audiences.
     """
     for audience in audiences:
-        if is_closed(description, audience):
+        if is_closed(description, audience) or not description.concerns(audience.id):
             continue
         shown = [one for one in description.features if audience.action(one) is Action.SHOW]
         withheld = [one for one in description.features if audience.action(one) is not Action.SHOW]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,3 +58,9 @@ def test_a_stand_in_is_found_for_those_who_may_not_see_the_other(
     )
     for what in told:
         assert "sees 'existing_credits', which stands in for the withheld 'age_years' (association 0.95)" in what
+
+
+def test_an_audience_that_a_bundle_has_no_views_for_sees_nothing(audiences: Mapping[str, Audience]) -> None:
+    description = replace(make_description(), audiences=("data_scientist",))
+
+    assert list(lint_stand_ins(description, _association(0.95), audiences.values())) == []
