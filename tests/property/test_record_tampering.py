@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.records.events import LATER, MASTER, add, make_event, open_store, verify
+from xaisvc.errors import StoreError
 from xaisvc.records import Event, EventKind, MasterKey, RecordFolder, StoreKeys, VerifyReport
 from xaisvc.records.reader import LINK_COLUMNS, link_of_row
 
@@ -327,6 +328,23 @@ def test_an_older_copy_is_found_by_checkpoints_that_were_kept_elsewhere(tmp_path
     )
 
 
+@pytest.mark.parametrize("column", ["caller", "head", "about"])
+def test_text_that_is_no_text_is_found_and_never_read(original: Original, column: str) -> None:
+    """A flipped bit can leave bytes that no text has."""
+    path = original.copy()
+    with tampering(path) as connection:
+        connection.execute(f"UPDATE events SET {column} = CAST(x'41f8' AS TEXT) WHERE seq = 12")
+
+    report = original.verify()
+
+    assert not report.ok
+    assert report.problems[0].what == "the file is damaged, so that it cannot be read to its end"
+    with closing(RecordFolder(path.parent, StoreKeys.load(path.parent, master=original.master).envelope)) as reader:
+        with pytest.raises(StoreError) as caught:
+            list(reader.events())
+        assert "utf" not in str(caught.value)
+
+
 @TAMPER
 @given(data=st.data())
 def test_flipped_bits_are_found_or_harm_nothing(original: Original, data: st.DataObject) -> None:
@@ -336,8 +354,6 @@ def test_flipped_bits_are_found_or_harm_nothing(original: Original, data: st.Dat
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(content)
-
-    from xaisvc.errors import StoreError
 
     try:
         report = original.verify()

@@ -175,6 +175,8 @@ def errors_explained() -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise StoreError(explain(error)) from error
+    except UnicodeDecodeError as error:  # a flipped bit leaves text that is none
+        raise StoreError(_REASONS[apsw.CorruptError]) from error
 
 
 @contextmanager

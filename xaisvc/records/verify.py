@@ -63,7 +63,7 @@ def verify_store(
                 return _Verification(connection, path, verifier, tags, envelope).run(kept)
         finally:
             connection.close()
-    except apsw.CorruptError:
+    except (apsw.CorruptError, UnicodeDecodeError):  # a flipped bit leaves text that is none
         damage = Problem(first=0, last=0, what="the file is damaged, so that it cannot be read to its end")
         return VerifyReport(file=str(path), problems=(damage,))
     except apsw.Error as error:
