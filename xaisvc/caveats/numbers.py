@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from xaisvc.types.second_opinion import SecondOpinion
 
 
-def numbers_of(
-    context: CaveatContext, opinion: SecondOpinion, part: StudiedPart, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """The sum of some studied players in some rows, and the interval that is to hold it under both value functions.
+def numbers_of(context: CaveatContext, opinion: SecondOpinion, part: StudiedPart) -> NDArray[np.float64]:
+    """The sum of some studied players in every row, and the interval that is to hold it under both value functions.
 
     For a whole set it is the one that was studied. For a part of one it is the sum of its players' intervals, which is
     wider than need be: it holds the sum where they hold their values.
@@ -26,33 +24,27 @@ def numbers_of(
         context: The rows.
         opinion: Their second opinion.
         part: The players.
-        rows: Indices of r rows; intp, (r,).
 
     Returns:
-        Value, low and high of each row; float64, (r, 3).
+        Value, low and high of each row; float64, (n, 3).
     """
+    found = np.empty((len(opinion.conditional), 3))
     if part.whole:
-        sources = (opinion.set_values, opinion.set_low, opinion.set_high)
-        return np.stack([one[rows, part.place] for one in sources], axis=1)
-    columns = (rows[:, None], np.array(part.players.places))
-    return np.stack(
-        [one[columns].sum(axis=1) for one in (context.attribution.values, opinion.low, opinion.high)], axis=1
-    )
+        for place, one in enumerate((opinion.set_values, opinion.set_low, opinion.set_high)):
+            found[:, place] = one[:, part.place]
+    else:
+        for place, one in enumerate((context.attribution.values, opinion.low, opinion.high)):
+            found[:, place] = one.take(part.players.places, axis=1).sum(axis=1)
+    return found
 
 
 def sums_of_parts(context: CaveatContext, opinion: SecondOpinion) -> NDArray[np.float64]:
     """`numbers_of` every part in every row, by the number of the part; float64, (n, k + 1, 3), NaN at number 0."""
-    n, parts = len(opinion.conditional), context.facts.parts
-    found = np.empty((n, len(parts) + 1, 3))
+    parts = context.facts.parts
+    found = np.empty((len(opinion.conditional), len(parts) + 1, 3))
     found[:, 0] = np.nan
-    every = np.arange(n)
     for number, part in enumerate(parts, start=1):
-        if part.whole:
-            found[:, number, 0] = opinion.set_values[:, part.place]
-            found[:, number, 1] = opinion.set_low[:, part.place]
-            found[:, number, 2] = opinion.set_high[:, part.place]
-        else:
-            found[:, number] = numbers_of(context, opinion, part, every)
+        found[:, number] = numbers_of(context, opinion, part)
     return found
 
 

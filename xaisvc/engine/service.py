@@ -186,12 +186,9 @@ class ExplanationService(StoredService):
         records = [self._records.record(block, i) for i in range(len(places))]
         began = self._clock()
         model = prepared.model
-        supplier = model.explainer.supplier
-        made = [
-            self._views.render(records, model.description, view, supplier=supplier, interest=interest)
-            for view in command.views
-        ]
-        views = [tuple(own) for own in zip(*made, strict=True)] if made else [()] * len(records)
+        views = self._views.render(
+            records, model.description, command.views, supplier=model.explainer.supplier, interest=interest
+        )
         rendered = self._clock()
         if command.views:
             self._spent(Stage.RENDER, prepared, began, rendered)

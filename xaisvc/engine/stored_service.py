@@ -102,7 +102,9 @@ class StoredService:
         judged = not self._views.asks_first(view) or is_judged(
             self._source, record_id, audience=view.audience, reader=reader, caller=caller
         )
-        rendered = self._views.render([stored.record], stored.description, view, supplier=supplier, judged=judged)[0]
+        ((rendered,),) = self._views.render(
+            [stored.record], stored.description, [view], supplier=supplier, judged=judged
+        )
         self._records.add_view(stored.record, rendered, caller, reader).result()
         return rendered
 

@@ -13,7 +13,7 @@ from xaisvc.engine.overview import make_overview
 from xaisvc.engine.second_look import record_players, row_interactions, second_methods
 from xaisvc.engine.similar_cases import similar_cases
 from xaisvc.structure.standing import Standings, far_outside
-from xaisvc.types import Players, keep_going
+from xaisvc.types import keep_going
 from xaisvc.types.supplements import NO_SUPPLEMENTS, NearCase, NearCases, Supplement, Supplements
 
 if TYPE_CHECKING:
@@ -124,14 +124,11 @@ class Supplier:
         cases = self.loaded.bundle.cases
         if cases is None:
             return None
-        first = records[0].attribution
-        players = Players(
-            names=tuple(one.player for one in first.players),
-            members=tuple(one.features for one in first.players),
-        )
         values = np.array([[one.value for one in record.attribution.players] for record in records])
         names = self.loaded.bundle.description.feature_ids if visible is None else visible
-        found = similar_cases(self.loaded, table, k=NEAREST, values=values, players=players, features=names)
+        found = similar_cases(
+            self.loaded, table, k=NEAREST, values=values, players=record_players(records[0]), features=names
+        )
         if found is None:
             return None
         beyond = [tuple(name for name in far_outside(cases.rows, one.row) if name in names) for one in records]

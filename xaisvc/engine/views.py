@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.commands import ServiceLimits, ViewRequest
     from xaisvc.engine.supplements import Supplier
     from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Interest
-    from xaisvc.views import Audience
+    from xaisvc.views import Audience, View
 
 
 class Views:
@@ -98,42 +98,49 @@ class Views:
         self,
         records: Sequence[ExplanationRecord],
         description: BundleDescription,
-        view: ViewRequest,
+        views: Sequence[ViewRequest],
         *,
         supplier: Supplier | None,
         judged: bool = False,
         interest: Interest | None = None,
-    ) -> list[RenderedView]:
-        """One view of each record of a request.
+    ) -> list[tuple[RenderedView, ...]]:
+        """The views of each record of a request; what an audience reads is made once, however many formats it is in.
 
         Args:
             records: The records, all of one output and method.
             description: The bundle that they were made with.
-            view: Which view.
+            views: Which views.
             supplier: Of the bundle that is served under this name now, if any is.
             judged: Whether the reader's own first judgement of each is stored.
             interest: Once the caller has left, the work stops.
         """
-        audience = self.audiences()[view.audience]
+        known = self.audiences()
         check = None if interest is None else lambda: check_wanted(interest)
-        made = make_views(
-            records,
-            description,
-            audience,
-            view.language,
-            judged=judged,
-            supplier=supplier,
-            check=check,
-            everybody=self.audiences,
-        )
-        return [
-            RenderedView(
-                audience=view.audience,
-                format=view.format,
-                language=view.language,
-                media_type=media_type(view.format),
-                content=render_view(one.document, view.format),
-                status=one.document.status,
+        made = {
+            (audience, language): make_views(
+                records,
+                description,
+                known[audience],
+                language,
+                judged=judged,
+                supplier=supplier,
+                check=check,
+                everybody=self.audiences,
             )
-            for one in made
+            for audience, language in dict.fromkeys((view.audience, view.language) for view in views)
+        }
+        return [
+            tuple(_rendered(view, made[view.audience, view.language][i].document) for view in views)
+            for i in range(len(records))
         ]
+
+
+def _rendered(view: ViewRequest, document: View) -> RenderedView:
+    return RenderedView(
+        audience=view.audience,
+        format=view.format,
+        language=view.language,
+        media_type=media_type(view.format),
+        content=render_view(document, view.format),
+        status=document.status,
+    )

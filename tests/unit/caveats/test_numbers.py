@@ -21,11 +21,10 @@ def test_the_number_of_a_part_is_the_sum_of_its_players_intervals(make_context: 
     (whole,) = context.facts.parts
     both = StudiedPart(players=whole.players, place=0, whole=False)
     income = LinkedPlayers(places=(1,), names=("income",), association=0.0)
-    first = np.zeros(1, dtype=np.intp)
-    one = numbers_of(context, opinion, StudiedPart(players=income, place=0, whole=False), first)
+    one = numbers_of(context, opinion, StudiedPart(players=income, place=0, whole=False))[:1]
 
     assert one == pytest.approx(np.array([[context.attribution.values[0, 1], opinion.low[0, 1], opinion.high[0, 1]]]))
-    (studied,), (summed,) = (numbers_of(context, opinion, part, first).tolist() for part in (whole, both))
+    (studied,), (summed,) = (numbers_of(context, opinion, part)[:1].tolist() for part in (whole, both))
     assert summed[0] == pytest.approx(studied[0])
     # The gaps of the two cancel, which a sum cannot know.
     assert summed[1] < studied[1] < studied[2] < summed[2]
@@ -40,5 +39,5 @@ def test_a_player_is_spoken_of_with_its_part(make_context: MakeContext) -> None:
     around = numbers_around(context, players, rows)
 
     assert [players_of(context, number) for number in numbers.tolist()] == [("age", "income"), None]
-    assert around[0].tolist() == numbers_of(context, opinion, context.facts.parts[0], rows[:1])[0].tolist()
+    assert around[0].tolist() == numbers_of(context, opinion, context.facts.parts[0])[0].tolist()
     assert np.isnan(around[1]).all()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.engine.conftest import frozen_surroundings
+from xaisvc.engine import views
 from xaisvc.engine.commands import ExplainCommand, ServiceLimits, ViewRequest
 from xaisvc.engine.loading import build_service
 from xaisvc.errors import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.service import ExplanationService
     from xaisvc.records import Event
     from xaisvc.types import Budget
+    from xaisvc.views import Audience
 
 GOOD = {"a": 1.5, "b": 0.5}
 
@@ -217,3 +219,24 @@ def test_what_is_served_can_be_listed(service: ExplanationService) -> None:
         "fraud_analyst",
         "relationship_manager",
     }
+
+
+def test_what_an_audience_reads_is_made_once_for_all_formats(
+    service: ExplanationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = views.make_views
+
+    def counted(records: object, description: object, audience: Audience, language: str, **more: object) -> object:
+        made.append(audience.id)
+        return make(records, description, audience, language, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(views, "make_views", counted)
+    asked = tuple(ViewRequest(audience="customer", format=name) for name in ("text", "json"))
+    (outcome,) = service.explain(command(GOOD, views=asked))
+
+    assert made == ["customer"]
+    assert [view.format for view in outcome.views] == ["text", "json"]
+    assert outcome.record is not None
+    again = [service.render_view(outcome.record.id, one) for one in asked]
+    assert again == list(outcome.views)
