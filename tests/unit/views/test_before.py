@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,6 @@ from tests.unit.views.cases import make_description, make_record
 from xaisvc.errors import AudienceError
 from xaisvc.types.supplements import Supplement
 from xaisvc.views import ViewStatus, build_view, load_audiences, needed
-from xaisvc.views.loader import audiences_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +23,6 @@ version: 1
 label: {en: Junior, nl: Junior}
 purpose: {en: "Judge.", nl: "Oordelen."}
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(audiences_folder(), tmp_path / "audiences")
 
 
 def change(folder: Path, old: str, new: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -50,11 +49,6 @@ def _named() -> BundleDescription:
 
 NAMED = _named()
 CASE = GoldenCase(name="adverse", record=make_record(description=NAMED), description=NAMED)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(audiences_folder(), tmp_path / "audiences")
 
 
 def _replace(path: Path, old: str, new: str) -> None:

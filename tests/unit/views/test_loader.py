@@ -9,16 +9,10 @@ from tests.unit.views.cases import make_description, make_record
 from xaisvc.errors import AudienceError
 from xaisvc.views import Audience, build_view, load_audiences, render_view
 from xaisvc.views.audience import Action
-from xaisvc.views.loader import audiences_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(audiences_folder(), tmp_path / "audiences")
 
 
 def _replace(path: Path, old: str, new: str) -> None:

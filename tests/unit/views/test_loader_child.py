@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,6 @@ from xaisvc.errors import AudienceError
 from xaisvc.types import Sensitivity
 from xaisvc.views import build_view, load_audiences, render_view
 from xaisvc.views.audience import Action, OnUnreliable
-from xaisvc.views.loader import audiences_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +36,6 @@ ROW = """
     unclassified: hide
 """
 CLEARANCE = "clearance: [public, customer_own]\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(audiences_folder(), tmp_path / "audiences")
 
 
 def _add(folder: Path, text: str = CHILD + CLEARANCE, row: str = ROW) -> Path:

@@ -31,11 +31,6 @@ AUTOMATED = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return shutil.copytree(audiences_folder(), tmp_path / "audiences")
-
-
 def _replace(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text

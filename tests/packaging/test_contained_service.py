@@ -1,8 +1,7 @@
-"""The container images, read without a container engine, and run as they would run: same settings, user and rights."""
+"""The service as the compose file runs it: same settings, secrets, user and rights, without a container engine."""
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import os
 import re
@@ -15,246 +14,28 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 import xaisvc
-from xaisvc.config import PREFIX, Settings
+from tests.packaging.containers import (
+    DOCKER,
+    ROOT,
+    START_S,
+    STOP_S,
+    USER,
+    compose,
+    image_environment,
+    last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xaisvc.client import Client
-
-ROOT = Path(__file__).parents[2]
-DOCKER = ROOT / "docker"
-KINDS = ("cpu", "gpu")
-USER = 10001
-START_S = 120.0  # compiling its kernels takes the service ten seconds; this bounds a machine that is busy
-STOP_S = 30.0
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """One instruction of a Dockerfile, its continued lines joined."""
-
-    word: str
-    text: str
-
-    @property
-    def options(self) -> list[str]:
-        return [part for part in self.text.split() if part.startswith("--")]
-
-    @property
-    def arguments(self) -> list[str]:
-        return [part for part in self.text.split() if not part.startswith("--")]
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return dict(re.findall(r'(\S+?)=("[^"]*"|\S+)', self.text))
-
-
-def read_dockerfile(text: str) -> list[Instruction]:
-    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")).replace("\\\n", " ")
-    words = (line.split(maxsplit=1) for line in lines.splitlines() if line.strip())
-    return [Instruction(word, rest.strip()) for word, rest in words]
-
-
-def instructions(kind: str) -> list[Instruction]:
-    return read_dockerfile((DOCKER / f"Dockerfile.{kind}").read_text(encoding="utf-8"))
-
-
-def last_stage(kind: str) -> list[Instruction]:
-    found = instructions(kind)
-    start = max(index for index, one in enumerate(found) if one.word == "FROM")
-    return found[start:]
-
-
-def last(kind: str, word: str) -> Instruction:
-    return [one for one in last_stage(kind) if one.word == word][-1]
-
-
-def image_environment(kind: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in last_stage(kind):
-        if one.word == "ENV":
-            found |= one.variables
-    return found
-
-
-def compose(name: str = "compose.yaml") -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((DOCKER / name).read_text(encoding="utf-8"))
-    return found
-
-
-def reaches_the_builder(path: str) -> bool:
-    """Whether .dockerignore lets a file of the repository through; the last pattern that fits decides."""
-    ignored = False
-    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
-        pattern = line.removeprefix("!")
-        if not line or line.startswith("#"):
-            continue
-        above = [path, *map(str, Path(path).parents)]
-        names = above if "**" not in pattern else [f"x/{part}" for part in above]
-        if any(fnmatch.fnmatchcase(name, pattern.replace("**/", "*/")) for name in names):
-            ignored = not line.startswith("!")
-    return not ignored
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_image_is_built_from_named_versions(kind: str) -> None:
-    (base,) = [one for one in instructions(kind) if one.word == "ARG"]
-    name, _, image = base.text.partition("=")
-
-    assert name == "BASE"
-    assert re.fullmatch(r"python:3\.1[1-9]-slim-[a-z]+", image)
-    assert [one.arguments[0] for one in instructions(kind) if one.word == "FROM"] == ["${BASE}", "${BASE}"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_fetched_but_hashed_requirements(kind: str) -> None:
-    found = instructions(kind)
-    commands = [part for one in found if one.word == "RUN" for part in one.text.split("&&")]
-    installs = [part for part in commands if "pip install" in part]
-
-    assert len(installs) == 3
-    assert [
-        part for part in installs if "--require-hashes" not in part and not part.rstrip().endswith("--no-deps .")
-    ] == []
-    for part in installs:
-        for name in re.findall(r"requirements/\S+", part):
-            assert "--hash=sha256:" in (ROOT / name).read_text(encoding="utf-8")
-    assert [one for one in found if one.word == "ADD"] == []
-    assert re.findall(r"https?://|curl|wget|apt-get|index-url", "\n".join(one.text for one in found)) == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_copied_exists_and_reaches_the_builder(kind: str) -> None:
-    copied = [one for one in instructions(kind) if one.word == "COPY" and not one.text.startswith("--from")]
-    sources = [source for one in copied for source in one.arguments[:-1]]
-
-    assert f"requirements/{kind}.txt" in sources
-    for source in sources:
-        assert (ROOT / source).exists()
-        inside = [path for path in (ROOT / source).rglob("*.py") if (ROOT / source).is_dir()][:1]
-        assert all(reaches_the_builder(path.relative_to(ROOT).as_posix()) for path in inside or [ROOT / source])
-
-
-def test_nothing_else_reaches_the_builder() -> None:
-    for path in ("docker/secrets/ca.key", ".git/config", "xaisvc/__pycache__/cli.pyc", "tests/conftest.py", ".venv/x"):
-        assert not reaches_the_builder(path)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_process_is_no_root_and_gets_its_signals(kind: str) -> None:
-    stage = last_stage(kind)
-    words = [one.word for one in stage]
-
-    assert [one.text for one in stage if one.word == "USER"] == [f"{USER}:{USER}"]
-    assert words.index("USER") > max(index for index, word in enumerate(words) if word == "COPY")
-    assert "RUN" not in words  # so that the stage holds what was built, and nothing that was made on the way
-    assert json.loads(last(kind, "ENTRYPOINT").text) == ["xaisvc"]
-    assert json.loads(last(kind, "CMD").text) == ["serve"]
-    assert last(kind, "STOPSIGNAL").text == "SIGTERM"
-    assert json.loads(last(kind, "HEALTHCHECK").text.partition("CMD")[2]) == ["xaisvc", "health"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_the_process_writes_has_a_place_that_is_its_own(kind: str) -> None:
-    environment = image_environment(kind)
-    own = [
-        one.arguments[-1] for one in last_stage(kind) if one.word == "COPY" and f"--chown={USER}:{USER}" in one.options
-    ]
-
-    assert sorted(own) == ["/data", "/var/cache/xaisvc"]
-    assert environment["XAISVC_DATA_DIR"] == "/data"
-    for name in ("NUMBA_CACHE_DIR", "XAISVC_CACHE_DIR", "MPLCONFIGDIR"):
-        assert Path(environment[name]).is_relative_to("/var/cache/xaisvc")
-    built = [one.variables for one in instructions(kind) if one.word == "ENV" and "NUMBA_CACHE_DIR" in one.text]
-    assert {one["NUMBA_CACHE_DIR"] for one in built} == {environment["NUMBA_CACHE_DIR"]}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_settings_of_the_image_exist_and_none_is_secret(kind: str) -> None:
-    known = {PREFIX + one.name.upper() for one in fields(Settings)} | {"XAISVC_CACHE_DIR"}
-    names = set(image_environment(kind))
-
-    assert {name for name in names if name.startswith(PREFIX)} <= known
-    assert [name for name in names if re.search("PASSWORD|SECRET|TOKEN|KEY", name)] == []
-
-
-def test_the_two_images_differ_in_what_a_gpu_needs() -> None:
-    both = [
-        {(one.word, one.text.replace(f"requirements/{kind}.txt", "X")) for one in instructions(kind)} for kind in KINDS
-    ]
-
-    assert {word for word, _ in both[0] ^ both[1]} == {"ENV"}
-    extra = image_environment("gpu").items() - image_environment("cpu").items()
-    assert dict(extra) == {
-        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-        "NVIDIA_VISIBLE_DEVICES": "all",
-        "XAISVC_DEVICE": "cuda",
-    }
-
-
-def test_hadolint_has_nothing_to_say() -> None:
-    beside = Path(sys.executable).parent / "hadolint"
-    program = shutil.which("hadolint") or (beside if beside.exists() else None)
-    if program is None:
-        pytest.skip("no hadolint on this machine")
-    files = [DOCKER / f"Dockerfile.{kind}" for kind in KINDS]
-    done = subprocess.run([program, "--no-color", *files], capture_output=True, text=True, check=False)  # noqa: S603  own words
-
-    assert (done.stdout, done.returncode) == ("", 0)
-
-
-def test_every_container_is_shut_in() -> None:
-    for service in compose()["services"].values():
-        assert service["read_only"] is True
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-        assert isinstance(service["command"], list)  # no shell, so that signals reach the program
-        assert service["mem_limit"]
-        assert not service.get("privileged")
-        assert not service["image"].endswith(":latest")
-        assert ":" in service["image"]
-    assert compose()["networks"]["cache"] == {"internal": True}
-    assert "ports" not in compose()["services"]["redis"]
-    assert compose()["services"]["redis"]["user"] == "10002:10002"
-
-
-def test_compose_names_what_exists() -> None:
-    found = compose()
-    service = found["services"]["xaisvc"]
-    known = {PREFIX + one.name.upper() for one in fields(Settings)} | {"XAISVC_CONFIG"}
-    kept = {mount["source"] for mount in service["volumes"] if mount["type"] == "volume"}
-    places = {mount["target"] for mount in service["volumes"]}
-
-    assert set(service["environment"]) <= known
-    assert places == {"/models", "/data", "/var/cache/xaisvc"}
-    assert next(mount for mount in service["volumes"] if mount["target"] == "/models")["read_only"] is True
-    assert kept == set(found["volumes"])
-    for one in found["services"].values():
-        mounted = {f"/run/secrets/{name}" for name in one["secrets"]}
-        named = re.findall(r"/run/secrets/[\w.]+", json.dumps([one["command"], one.get("environment")]))
-        assert set(named) == mounted
-        assert set(one["networks"]) <= set(found["networks"])
-    for name in ("compose.yaml", "compose.gpu.yaml"):
-        assert (ROOT / compose(name)["services"]["xaisvc"]["build"]["dockerfile"]).is_file()
-
-
-def test_no_file_names_a_package_index_or_holds_a_secret() -> None:
-    for path in DOCKER.rglob("*"):
-        if path.is_file() and "secrets" not in path.parts:
-            text = path.read_text(encoding="utf-8")
-            assert (
-                re.findall(r"://[\w.]*(?:pypi|npm|debian|python)[\w.]*|BEGIN \w* ?PRIVATE|xai_[0-9a-f]{16}_", text)
-                == []
-            )
 
 
 @pytest.fixture(scope="module")
