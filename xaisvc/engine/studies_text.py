@@ -9,6 +9,7 @@ import numpy as np
 
 from xaisvc.structure.association import FULL_ROWS, STRONG_ONLY_ROWS
 from xaisvc.structure.association_pairs import FEWEST_ROWS
+from xaisvc.structure.support import JOINT_LEVEL
 from xaisvc.types.association import Power
 from xaisvc.types.reliance import Use
 from xaisvc.types.support import Enough
@@ -60,6 +61,7 @@ def describe_studies(outputs: Sequence[tuple[Output, Studies]]) -> str:
             lines += ["features that go together", *_links(studies.association)]
             lines += ["", "how they join, by the mean strength between them", *_dendrogram(studies.association)]
             lines += ["", "rows that mix background rows", *_hybrids(studies)]
+            lines += ["", "what a row may hold without a caveat", *_support(studies)]
         title = f"output '{output.id}'"
         lines += ["", f"{title}: background", *_background(studies)]
         lines += ["", f"{title}: what it relies on", *_reliance(studies)]
@@ -142,6 +144,31 @@ def _hybrids(studies: Studies) -> Iterator[str]:
         )
     else:
         yield from _entry("plausible", f"they cannot be told from real rows (area {found.area:.2f})")
+
+
+def _support(studies: Studies) -> Iterator[str]:
+    support, units = studies.support, studies.units
+    for j, name in enumerate(support.features):
+        if support.categories[j]:
+            levels = len(support.levels[j]) + len(support.expected[j])
+            parts = [f"{levels:,} categories"]
+        elif np.isnan(support.lows[j]):
+            parts = ["cannot tell: no value in the background"]
+        else:
+            parts = [_bounds("from", "to", support.floors[j], support.ceilings[j])]
+        if support.misses[j]:
+            parts.append("or missing")
+        if units.judged[j]:
+            parts.append(f"another unit is looked for {_bounds('below', 'above', units.floors[j], units.ceilings[j])}")
+        yield from _entry(name, "; ".join(parts), width=26)
+    told = f"all but about 1 in {1 / JOINT_LEVEL:,.0f} rows of the background's kind"
+    told = told if support.density is not None else "cannot tell: too few rows, or nothing varies"
+    yield from _entry("all values together", told, width=26)
+
+
+def _bounds(before: str, between: str, low: float, high: float) -> str:
+    ends = [f"{word} {float(f'{end:.4g}'):,.6g}" for word, end in ((before, low), (between, high)) if np.isfinite(end)]
+    return " ".join(ends) if before == "from" else " and ".join(ends)
 
 
 def _reliance(studies: Studies) -> Iterator[str]:

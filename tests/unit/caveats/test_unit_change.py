@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xaisvc.caveats.unit_change import unit_change
+from xaisvc.caveats.unit_change import _Fit, _Scale, _scores, unit_change
 from xaisvc.structure.units import study_units
 from xaisvc.types import Table
 from xaisvc.types.units import CONVERSIONS, ChangeKind, Units
@@ -149,3 +149,29 @@ def test_missing_and_zero_values_are_left_out(units: Units) -> None:
 
     assert found.batch == ()
     assert not found.suspicious.any()
+
+
+def test_what_is_ruled_out_never_fits() -> None:
+    rng = np.random.default_rng(0)
+    fitting = 0
+    for trial in range(600):
+        quantiles = np.sort(rng.normal(size=101) * rng.choice([1, 5, 1000]))
+        quantiles = np.round(quantiles) if trial % 3 == 0 else quantiles  # values that repeat
+        scale = _Scale(
+            quantiles,
+            scores=_scores(101),
+            probabilities=np.linspace(0.001, 0.999, 101),
+            positive=False,
+            count=float(rng.integers(100, 5000)),
+            grid=0.0,
+        )
+        values = np.interp(rng.normal(size=rng.integers(16, 400)) * rng.choice([1, 1.05, 1.2]), scale.scores, quantiles)
+        values *= rng.choice([1, 1, 1.05, -1])
+
+        fit = _Fit.of(scale, values)
+        ruled_out = _Fit.ruled_out(scale, np.sort(values))
+
+        assert ruled_out == _Fit.ruled_out(scale, np.sort(values)[::-1])
+        assert ruled_out != fit.fits
+        fitting += fit.fits
+    assert 50 < fitting < 550

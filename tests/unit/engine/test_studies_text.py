@@ -63,3 +63,36 @@ def test_rows_without_values_are_told_from_too_few_rows(power: Power, rows: int,
     found = _study(np.random.default_rng(0).standard_normal((60, 3)))
 
     assert words in _text(replace(found, power=power, n_rows=rows, detectable=0.3))
+
+
+def test_limits_of_what_a_row_may_hold_are_those_that_caveats_go_by() -> None:
+    explainer = Explainer(BUNDLES / "german-credit-boosting", "cpu")
+    output, studies = explainer.bundle.description.outputs[0], explainer.studies()
+    support, units = studies.support, studies.units
+    place = support.features.index("amount_dm")
+    limits = [support.floors[place], support.ceilings[place], units.floors[place], units.ceilings[place]]
+    low, high, below, above = (f"{float(f'{limit:.4g}'):,.6g}" for limit in limits)
+
+    text = " ".join(describe_studies([(output, studies)]).split())
+    told = text.split("may hold without a caveat")[1].split("output ")[0]
+
+    assert f"amount_dm from {low} to {high}; another unit is looked for below {below} and above {above} " in told
+    assert "savings 5 categories " in told  # no number, so no unit
+    assert "all values together all but about 1 in 667 rows of the background's kind" in told
+
+
+def test_limits_that_cannot_be_told_are_not_made_up() -> None:
+    explainer = Explainer(BUNDLES / "german-credit-boosting", "cpu")
+    output, studies = explainer.bundle.description.outputs[0], explainer.studies()
+    place = studies.support.features.index("amount_dm")
+    lows, misses = studies.support.lows.copy(), studies.support.misses.copy()
+    lows[place], misses[place] = np.nan, True
+    judged = np.zeros_like(studies.units.judged)
+    support = replace(studies.support, lows=lows, misses=misses, density=None)
+    changed = replace(studies, support=support, units=replace(studies.units, judged=judged))
+
+    told = " ".join(describe_studies([(output, changed)]).split()).split("may hold without a caveat")[1]
+
+    assert "amount_dm cannot tell: no value in the background; or missing " in told
+    assert "another unit" not in told
+    assert "all values together cannot tell: too few rows, or nothing varies" in told
