@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
@@ -74,9 +75,9 @@ def quality(  # noqa: PLR0913 - one parameter per option
     from xaisvc.bundles import load_bundle  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.measure import QualityRequest, measure_quality  # noqa: PLC0415 - heavy: loaded when used
 
-    for option, path in (("--out", out), ("--html", html), ("--markdown", markdown)):
-        if path is not None and not path.parent.is_dir():  # known now, not after minutes of measuring
-            raise InvalidRequestError.of(option, f"there is no folder '{path.parent}'; make it first")
+    _check_places({"--out": out, "--html": html, "--markdown": markdown})
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise InvalidRequestError.of("--minutes", f"must be more than 0, got {minutes:g}")
     bounds = None if thresholds is None else _read_bounds(thresholds)
     own = [_outside(name) for name in also or ()]
     bundle = load_bundle(folder)
@@ -114,6 +115,23 @@ def quality(  # noqa: PLR0913 - one parameter per option
             breaches += _breaches(report.to_json(), bounds)
     if bounds is not None:
         _end_gate(breaches)
+
+
+def _check_places(places: Mapping[str, Path | None]) -> None:
+    """Refuses files that cannot be written: that is to be known now, not after minutes of measuring."""
+    taken: dict[Path, str] = {}
+    for option, path in places.items():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise InvalidRequestError.of(option, f"there is no folder '{path.parent}'; make it first")
+        if path.is_dir():
+            raise InvalidRequestError.of(option, f"'{path}' is a folder; name a file in it")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InvalidRequestError.of(option, f"cannot write '{path}': permission denied")
+        other = taken.setdefault(path.absolute(), option)
+        if other != option:
+            raise InvalidRequestError.of(option, f"'{path}' is the file of {other} too; name another")
 
 
 class _Places(NamedTuple):
@@ -154,6 +172,10 @@ def _outside(name: str) -> PeerMethod:
         if error.name != module:
             raise InvalidRequestError.of("--also", f"'{module}' needs '{error.name}', which is not installed") from None
         run = None
+    except Exception as error:  # noqa: BLE001 - a module of the caller's own may raise anything
+        raise InvalidRequestError.of(
+            "--also", f"'{module}' cannot be imported ({type(error).__name__}); run `python -c 'import {module}'`"
+        ) from None
     if not callable(run):
         raise InvalidRequestError.of("--also", f"there is no function '{name}'; give it as MODULE:NAME")
     return PeerMethod(name=function, package=module, run=run)
@@ -204,6 +226,8 @@ def compare(
     if lines:
         head = ("method", "measure", "first", "second", "difference", "same rows", "second is")
         console.print(_texts(Grid(head, lines)))
+    if not found.differences:
+        console.print("there is nothing to compare: no method was measured in both reports", markup=False)
     hidden = len(found.differences) - len(lines)
     if hidden:
         console.print(f"{hidden:,} measures without a clear difference; --all shows them", markup=False)
@@ -266,8 +290,10 @@ def _read_labelled(
     from xaisvc.engine.quality.measure import Labelled  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.signal import read_labels, read_times  # noqa: PLC0415 - heavy: loaded when used
 
+    if time is not None and labels is None:
+        raise InvalidRequestError.of("--time", "says when labels are from; name their column with --labels")
     if data is None:
-        if labels is not None or time is not None:
+        if labels is not None:
             raise InvalidRequestError.of("--labels", "labels stand in the file of --data, which was not given")
         return None, None
     frame = read_data(data)
@@ -282,7 +308,11 @@ def _read_labelled(
     rows = parse_rows(description, frame.drop(columns=[*beside, *unknown]))
     if labels is None:
         return rows, None
-    found = read_labels(frame[labels], description.output(output))
+    target = description.output(output)
+    found = read_labels(frame[labels], target)
+    if target.target is not None:
+        ones = f"{int((found == 1).sum()):,} of {len(found):,} labels"
+        typer.echo(f"{ones} are what output '{target.id}' is the probability of", err=True)
     return rows, Labelled(labels=found, times=None if time is None else read_times(frame[time]))
 
 

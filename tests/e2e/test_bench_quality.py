@@ -154,7 +154,7 @@ def test_several_outputs_are_several_reports(tmp_path: Path) -> None:
     assert "the reports differ in: output" in compared.stdout
 
 
-def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = bench("quality", BUNDLE, "--out", tmp_path / "nowhere" / "a.json")
     assert done.returncode != 0
     assert "make it first" in done.stderr
@@ -166,6 +166,30 @@ def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path) -> No
     done = bench("quality", BUNDLE, "--data", rows_file(tmp_path / "rows.csv", ["1"] * 3), "--labels", "y")
     assert done.returncode != 0
     assert "has no column 'y'" in done.stderr
+
+    for arguments, words in (
+        (("--out", tmp_path), f"--out: '{tmp_path}' is a folder; name a file in it"),
+        (("--out", tmp_path / "a", "--html", tmp_path / "a"), "is the file of --out too; name another"),
+        (("--minutes", "0"), "--minutes: must be more than 0, got 0"),
+        (("--time", "month"), "--time: says when labels are from; name their column with --labels"),
+    ):
+        done = bench("quality", BUNDLE, *arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert "[ 1/" not in done.stderr
+
+    (tmp_path / "unfinished.py").write_text("def explain(:", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    done = bench("quality", BUNDLE, "--also", "unfinished:explain")
+    assert done.returncode == 2
+    assert "--also: 'unfinished' cannot be imported (SyntaxError); run `python -c 'import unfinished'`" in done.stderr
+
+    data = rows_file(tmp_path / "rows.csv", ["1"] * 60)
+    done = bench("quality", BUNDLE, "--data", data, "--labels", "outcome")
+    assert done.returncode == 2
+    assert "60 of 60 labels are what output" in done.stderr
+    assert "every label is 1, so that nothing tells whether the model has any signal" in done.stderr
 
     data = rows_file(tmp_path / "rows.csv", ["1"] * 3)
     lines = data.read_text(encoding="utf-8").splitlines()

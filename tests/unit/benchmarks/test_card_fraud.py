@@ -17,6 +17,7 @@ from benchmarks.card_fraud.payments import simulate
 from benchmarks.card_fraud.train import later_figures, slices, train
 from benchmarks.card_fraud.world import DAY_S
 from xaisvc.bundles import load_bundle
+from xaisvc.bundles.lock import LOCK
 from xaisvc.types import Kind
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, o
 @pytest.fixture(scope="module")
 def small(trained: tuple[Path, dict[str, object]]) -> Bundle:
     return load_bundle(trained[0] / "bundles" / "card-fraud")
+
+
+def test_the_bundle_is_locked(trained: tuple[Path, dict[str, object]]) -> None:
+    assert (trained[0] / "bundles" / "card-fraud" / LOCK).is_file()  # and `small` was loaded with it
 
 
 def cut(history: History, keep: np.ndarray) -> History:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -15,10 +16,11 @@ from xaisvc.engine.quality.donors import ConditionalReplacement
 from xaisvc.engine.quality.html import render_html
 from xaisvc.engine.quality.measure import Labelled, QualityRequest, Told, measure_quality
 from xaisvc.engine.quality.method import Attributed, Kind
+from xaisvc.engine.quality.signal import check_labels, read_labels
 from xaisvc.engine.quality.tables import markdown
 from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation import METRICS, RowScores
-from xaisvc.types import Table
+from xaisvc.types import Output, Space, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +193,7 @@ def test_another_question_does_not_go_on(folder: Path, tmp_path: Path) -> None:
     now = iter(range(0, 10_000_000, 1000))
     measure_quality(folder, None, small, folder=tmp_path / "steps", clock=lambda: float(next(now)))
 
-    with pytest.raises(InvalidRequestError, match="made with another budget and seed"):
+    with pytest.raises(InvalidRequestError, match="differs in budget and seed"):
         measure_quality(folder, None, replace(small, seed=5, budget=300), folder=tmp_path / "steps", resume=True)
     with pytest.raises(InvalidRequestError, match="holds no measurement that was broken off"):
         measure_quality(folder, None, small, folder=tmp_path / "nothing", resume=True)
@@ -353,3 +355,97 @@ def test_conditional_donors_fit_what_is_kept() -> None:
     assert gap[:, 0].mean() < 0.2
     assert gap[:, 1].mean() > 0.8
     assert np.array_equal(donors, found.donors(np.arange(50), keep))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.zeros(59), "there are 59 labels for 60 rows; give one for each row"),
+        (np.append(np.arange(59.0), np.nan), "1 labels are no finite numbers; leave their rows out"),
+        (np.full(60, 3.0), "every label is 3, so that nothing tells whether the model has any signal"),
+    ],
+)
+def test_labels_that_tell_nothing_are_refused_before_anything_is_measured(
+    folder: Path, labels: np.ndarray, words: str
+) -> None:
+    told: list[Told] = []
+    with pytest.raises(InvalidRequestError, match=words):
+        measure_quality(folder, None, REQUEST, labelled=Labelled(labels=labels), tell=told.append)
+
+    assert not told
+
+
+def test_few_labels_and_labels_of_no_class_are_refused() -> None:
+    output = Output(id="risk", tensor="p", target=1, tensor_space=Space.PROBABILITY, space=Space.LOG_ODDS)
+
+    with pytest.raises(InvalidRequestError, match="12 rows tell nothing about signal; give 50 or more, or leave"):
+        check_labels(np.tile([0.0, 1.0], 6), 12, output)
+    with pytest.raises(InvalidRequestError, match=r"output 'risk' is a probability, so labels must be 0 or 1.*4 is n"):
+        check_labels(np.tile([0.0, 1.0, 4.0], 20), 60, output)
+    check_labels(np.tile([0.0, 1.0], 30), 60, output)
+
+
+@pytest.mark.parametrize(
+    ("column", "target", "expected"),
+    [
+        ([0, 1, 1], 1, [0.0, 1.0, 1.0]),
+        ([0, 1, 1], 0, [1.0, 0.0, 0.0]),
+        ([0, 1, 2], 2, [0.0, 0.0, 1.0]),
+        ([False, True, True], 0, [0.0, 1.0, 1.0]),  # it happened or not: no class has this name
+        (["good", "bad", "bad"], "bad", [0.0, 1.0, 1.0]),
+        ([0.5, 1.0, 1.0], 1, [0.5, 1.0, 1.0]),
+    ],
+)
+def test_labels_are_the_class_of_the_output_or_not(
+    column: list[object], target: str | int, expected: list[float]
+) -> None:
+    output = Output(id="o", tensor="p", target=target, tensor_space=Space.PROBABILITY, space=Space.LOG_ODDS)
+
+    assert read_labels(pd.Series(column), output).tolist() == expected
+
+
+def test_a_damaged_step_is_done_again(folder: Path, report: QualityReport, tmp_path: Path) -> None:
+    steps = tmp_path / "steps"
+    measure_quality(folder, None, REQUEST, folder=steps)
+    damaged = steps / "stability-lime.json"
+    damaged.write_text(damaged.read_text(encoding="utf-8")[:40], encoding="utf-8")
+    again = measure_quality(folder, None, REQUEST, folder=steps, resume=True)
+
+    assert numbers(again) == numbers(report)
+    assert json.loads(damaged.read_text(encoding="utf-8"))["outcome"] == "measured"
+
+
+class Broken(Alike):
+    """A method that breaks off."""
+
+    def attribute(
+        self, subject: Subject, rows: Table, budget: int | None, seed: int, cancel: Callable[[], bool]
+    ) -> Attributed:
+        raise ValueError(subject.output, len(rows), budget, seed, cancel())
+
+
+def test_a_method_that_breaks_off_says_where_and_takes_nobody_along(folder: Path) -> None:
+    request = QualityRequest(methods=("auto", "broken"), n_rows=4, threads=1)
+    auto, broken, *_ = measure_quality(folder, None, request, more=[Broken(name="broken")]).methods
+
+    assert auto.outcome == "measured"
+    assert broken.outcome == "failed"
+    assert re.fullmatch(r"it broke off with an error of its own \(ValueError, test_quality\.py line \d+\)", broken.why)
+
+
+@pytest.mark.parametrize("name", ["kernel", "default", "random"])
+def test_a_method_of_ones_own_needs_a_name_of_its_own(folder: Path, name: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"'{name}' is the name of something else in the report; give your"):
+        measure_quality(folder, None, REQUEST, more=[Alike(name=name)])
+
+
+def test_two_methods_of_ones_own_need_two_names(folder: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="'alike' is the name of something else"):
+        measure_quality(folder, None, REQUEST, more=[Alike(), Alike()])
+
+
+def test_the_page_says_that_labels_were_not_reached(report: QualityReport) -> None:
+    assert "No labels were given" in render_html(report)
+    assert "before the labels were looked at" in render_html(
+        replace(report, digests={**report.digests, "labels": "0"}, complete=False)
+    )

@@ -62,6 +62,8 @@ def test_times_of_unlike_machines_are_refused() -> None:
     found = compare(first, second)
     assert found.times == {}
     assert found.no_times == "times are not compared: processor and threads differ"
+    second["settings"]["threads"] = 2
+    assert compare(first, second).no_times == "times are not compared: processor differs"
 
 
 def test_what_else_differs_is_named() -> None:
@@ -82,6 +84,40 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_report(path)
     with pytest.raises(InvalidRequestError, match="cannot be read"):
         read_report(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "lacking"),
+    [
+        ({"digests": None}, "digests"),
+        ({"machine": "mine"}, "machine"),
+        ({"methods": {}}, "methods"),
+        ({"methods": [{"name": "auto"}]}, "methods"),
+        ({"methods": [{"name": "auto", "kind": "ours", "scores": {}}]}, "measures"),
+        ({"methods": [{"name": "auto", "kind": "ours", "measures": {}}]}, "scores"),
+        ({"methods": [{"name": "auto", "kind": "ours", "measures": {"entropy": {}}, "scores": {}}]}, "measures"),
+        (
+            {"methods": [{"name": "auto", "kind": "ours", "measures": {"entropy": measure(1, 1)}, "scores": {}}]},
+            "scores",
+        ),
+    ],
+)
+def test_damaged_reports_are_refused(tmp_path: Path, changed: dict[str, Any], lacking: str) -> None:
+    path = tmp_path / "damaged.json"
+    whole = report()
+    whole["methods"][0]["scores"] = {}
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    assert read_report(path) == whole
+
+    path.write_text(json.dumps({**whole, **changed}), encoding="utf-8")
+    with pytest.raises(InvalidRequestError, match=f"is a damaged quality report: '{lacking}' is missing or of another"):
+        read_report(path)
+
+
+def test_a_measure_that_is_not_known_here_is_not_judged() -> None:
+    found = compare(report(my_own=measure(1.0, 0.1)), report(my_own=measure(2.0, 0.1))).differences[0]
+
+    assert (found.measure, found.verdict) == ("my_own", "changed")
 
 
 def test_reports_on_the_same_rows_are_compared_row_by_row() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import cast
 
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def test_answers_of_another_form_are_refused(subject: Subject, values: np.ndarra
     rows = subject.problem.background.take(slice(0, ROWS))
 
     with pytest.raises(MethodNotApplicableError, match="'mine' gave values of shape"):
+        method.attribute(subject, rows, None, 0, never)
+
+
+@pytest.mark.parametrize(("answer", "kind"), [([["much"] * 16] * ROWS, "list"), ("much", "str")])
+def test_answers_that_are_no_numbers_are_refused(subject: Subject, answer: object, kind: str) -> None:
+    method = PeerMethod(name="mine", package="mine", run=lambda *_: cast("np.ndarray", answer))
+    rows = subject.problem.background.take(slice(0, ROWS))
+
+    with pytest.raises(MethodNotApplicableError, match=f"'mine' gave {kind}, not a matrix of numbers of shape"):
         method.attribute(subject, rows, None, 0, never)
 
 

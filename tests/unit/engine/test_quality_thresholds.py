@@ -22,9 +22,10 @@ def report(**measures: dict[str, float | int]) -> dict[str, Any]:
 
 
 def test_thresholds_that_are_kept_and_that_are_not() -> None:
-    found = report(relative_error=measure(0.05, 0.02), insertion_area=measure(0.9, 0.2))
+    area = "insertion_area@background"
+    found = report(**{"relative_error": measure(0.05, 0.02), area: measure(0.9, 0.2)})
     bounds: dict[str, Any] = {
-        "methods": {"auto": {"relative_error": {"at_most": 0.06}, "insertion_area": {"at_least": 0.8}}},
+        "methods": {"auto": {"relative_error": {"at_most": 0.06}, area: {"at_least": 0.8}}},
         "signal": "weak",
     }
     assert check_thresholds(found, bounds) == ()
@@ -33,7 +34,7 @@ def test_thresholds_that_are_kept_and_that_are_not() -> None:
     breaches = check_thresholds(found, {**bounds, "surely": True})
     assert [(one.measure, one.bound, one.found) for one in breaches] == [
         ("relative_error", "at most 0.06", "0.07"),
-        ("insertion_area", "at least 0.8", "0.7"),
+        (area, "at least 0.8", "0.7"),
     ]
 
 
@@ -71,6 +72,16 @@ def test_exact_methods_do_not_depend_on_seeds() -> None:
             {"methods": {"auto": {"entropy": {"over_random": 0.1}}}},
             "over_random: has no meaning: no direction of it is",
         ),
+        (
+            {"methods": {"auto": {"insertion_area": {"at_least": 1}}}},
+            "methods.auto.insertion_area: is never measured; name it insertion_area@background or insertion_area@cond",
+        ),
+        (
+            {"methods": {"auto": {"relative_error@background": {"at_most": 1}}}},
+            "relative_error@background: is never measured; name it relative_error$",
+        ),
+        ({"methods": {}}, "thresholds: holds no bound, so that every report would keep it; give one"),
+        ({"methods": {}, "signal": "weak", "surely": "no"}, "surely: must be true or false, got 'no'"),
         ({"methods": {}, "signal": "some"}, "signal: 'some' is not one of none, weak, strong"),
     ],
 )
@@ -80,9 +91,10 @@ def test_thresholds_that_make_no_sense_are_refused(bounds: dict[str, Any], words
 
 
 def test_a_score_must_be_better_than_that_of_values_that_mean_nothing() -> None:
-    found = report(faithfulness_correlation=measure(0.9, 0.1), deletion_area=measure(0.4, 0.1))
-    own = {"faithfulness_correlation": [0.9, 0.8, 1.0, 0.9], "deletion_area": [0.2, 0.6, 0.4, 0.4]}
-    null = {"faithfulness_correlation": [0.6, 0.8, 0.6, 0.8], "deletion_area": [0.6, 0.6, 0.6, 0.6]}
+    correlation, area = "faithfulness_correlation@background", "deletion_area@conditional"
+    found = report(**{correlation: measure(0.9, 0.1), area: measure(0.4, 0.1)})
+    own = {correlation: [0.9, 0.8, 1.0, 0.9], area: [0.2, 0.6, 0.4, 0.4]}
+    null = {correlation: [0.6, 0.8, 0.6, 0.8], area: [0.6, 0.6, 0.6, 0.6]}
     for method, scores in (("auto", own), ("random", null)):
         one = found["methods"][0] if method == "auto" else {"name": "random", "measures": {}}
         one["scores"] = {
@@ -92,11 +104,11 @@ def test_a_score_must_be_better_than_that_of_values_that_mean_nothing() -> None:
 
     # 0.9 is 0.2 above 0.7; 0.4 is 0.2 below 0.6, and lower is better
     at = {"over_random": 0.15}
-    bounds: dict[str, Any] = {"methods": {"auto": {"faithfulness_correlation": at, "deletion_area": at}}}
+    bounds: dict[str, Any] = {"methods": {"auto": {correlation: at, area: at}}}
     assert check_thresholds(found, bounds) == ()
     more = {"over_random": 0.25}
-    breaches = check_thresholds(found, {"methods": {"auto": {"faithfulness_correlation": more, "deletion_area": more}}})
+    breaches = check_thresholds(found, {"methods": {"auto": {correlation: more, area: more}}})
     assert [(one.bound, one.found) for one in breaches] == [("better than random by 0.25", "0.2")] * 2
     # row by row it is 0 to 0.4, so four rows cannot be sure of 0.15
     assert len(check_thresholds(found, {**bounds, "surely": True})) == 2
-    assert check_thresholds(found, {"methods": {"lime": {"deletion_area": at}}})[0].found is None
+    assert check_thresholds(found, {"methods": {"lime": {area: at}}})[0].found is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +68,50 @@ def test_mixed_rows_are_answered_as_the_model_answers_them(
     expected = problem.model(mix(rows, problem.background, places, donors, keep, members)).reshape(donors.shape)
     assert found(places, donors, keep) == pytest.approx(expected, rel=CLOSE, abs=CLOSE)
     assert expected.std() > 0
+
+
+@pytest.mark.parametrize("sets", [1, 16, 42])
+@pytest.mark.parametrize("draws", [1, 3, 8])
+def test_looking_at_every_node_gives_what_walks_give(sets: int, draws: int) -> None:
+    bundle = load_bundle(BUNDLES / "german-credit-boosting")
+    problem = open_subject(bundle, None, threads=1, device="cpu", clock=time.monotonic).problem
+    rng = np.random.default_rng(draws)
+    rows = bundle.background.take(slice(50, 60))
+    p = len(problem.players)
+    keep = rng.random((10, sets, p)) < 0.5
+    donors = rng.integers(0, len(bundle.background), (10, sets, draws))
+    donors[9] = 3  # one background row for all: this row is walked, the others have many
+
+    flooded = TreeHybrids.of(problem, rows, 1, nothing)
+    assert flooded is not None
+    assert flooded.sizes.size == flooded.roots.size
+    walked = replace(flooded, sizes=np.zeros(0, dtype=np.int64))
+    places = np.arange(10)
+    found = flooded(places, donors, keep)
+
+    # every mixed row meets one leaf of each tree, in the same order: not a bit differs
+    assert np.array_equal(found, walked(places, donors, keep))
+    members = tuple((j,) for j in range(p))
+    expected = problem.model(mix(rows, bundle.background, places, donors, keep, members)).reshape(donors.shape)
+    # the model adds in float32 and gives probabilities, whose log-odds lose some digits
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_trees_whose_nodes_are_in_another_order_are_walked() -> None:
+    found = TreeHybrids.of(problem_of(0), table(rows_of(2, 3)), 1, nothing)
+
+    assert found is not None
+    assert found.sizes.size == 0
+
+
+def test_large_trees_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = load_bundle(BUNDLES / "german-credit-boosting")
+    problem = open_subject(bundle, None, threads=1, device="cpu", clock=time.monotonic).problem
+    monkeypatch.setattr(tree_hybrids, "MOST_NODES", 2)
+    found = TreeHybrids.of(problem, bundle.background.take(slice(0, 2)), 1, nothing)
+
+    assert found is not None
+    assert found.sizes.size == 0
 
 
 def test_encoded_categories_of_a_bundle_go_with_their_feature() -> None:

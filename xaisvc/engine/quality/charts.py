@@ -21,6 +21,8 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 520, 300, 64, 44, 12, 12
 _CELL: Final = 56
 _TICKS: Final = 5
 _DARK: Final = 0.6
+_LETTER: Final = 8.0
+"""About the width of a letter of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
         values: From -1 or 0 to 1; None is left white.
         title: Read out by assistive technology.
     """
-    side, left = len(names) * _CELL, 130
+    longest = max((len(name) for name in names), default=0) * _LETTER
+    side, left = len(names) * _CELL, max(130, round(longest) + 16)
     parts = []
     for i, line in enumerate(values):
         y = i * _CELL
@@ -164,7 +167,7 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
             parts.append(_text(left + j * _CELL + _CELL / 2, y + _CELL / 2 + 4, _two(value), "middle", ink))
     return Markup(
         '<figure><svg class="matrix" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></figure>'
-    ).format(left + side + 60, side + 90, title, Markup().join(parts))
+    ).format(left + side + max(60, round(longest)), side + 28 + round(0.6 * longest), title, Markup().join(parts))
 
 
 def interval_chart(items: Sequence[tuple[str, float, float, float]], *, title: str, x: str) -> Markup:

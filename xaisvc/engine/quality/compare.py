@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TIMES: Final = ("rows_per_s", "ready_s", "seconds", "peak_memory_mib")
 WHOLE: Final = frozenset({"remove_and_retrain"})
 """Measures whose rows are others when their number is another."""
+_SCORE: Final = frozenset({"numerators", "denominators", "shape"})
+_MEASURE: Final = frozenset({"value", "low", "high", "n_rows"})
 Verdict = Literal["better", "worse", "no clear difference", "changed"]
 
 
@@ -90,7 +92,34 @@ def read_report(path: Path) -> dict[str, Any]:
         raise InvalidRequestError.of(
             str(path), f"is no quality report of form {FORM}; measure again with this version of `xaisvc bench quality`"
         )
+    lacking = _lacking(found)
+    if lacking:
+        raise InvalidRequestError.of(
+            str(path), f"is a damaged quality report: '{lacking}' is missing or of another form; measure again"
+        )
     return found
+
+
+def _lacking(found: Mapping[str, Any]) -> str:
+    """What a report lacks of that which comparing and gating read; empty if nothing."""
+    for name in ("digests", "settings", "machine"):
+        if not isinstance(found.get(name), dict):
+            return name
+    methods = found.get("methods")
+    if not isinstance(methods, list):
+        return "methods"
+    return next((lacking for one in methods if (lacking := _lacking_of_method(one))), "")
+
+
+def _lacking_of_method(one: object) -> str:
+    if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not isinstance(one.get("kind"), str):
+        return "methods"
+    measures, scores = one.get("measures"), one.get("scores")
+    if not isinstance(measures, dict) or not all(set(measure) >= _MEASURE for measure in measures.values()):
+        return "measures"
+    if not isinstance(scores, dict) or not set(scores) >= set(measures):
+        return "scores"
+    return "" if all(set(score) >= _SCORE for score in scores.values()) else "scores"
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
@@ -150,9 +179,10 @@ def _difference(
         change = other.value - one.value
         low = change - math.hypot(other.value - other.low, one.high - one.value)
         high = change + math.hypot(other.high - other.value, one.value - one.low)
-    metric = METRICS[key.partition("@")[0]]
+    metric = METRICS.get(key.partition("@")[0])  # None for a metric of somebody's own that is not known here
     # in the unit of the output another model has other numbers, whatever its explanations are worth
-    better = metric.better if same_model or not metric.unit.startswith("output") else "neither"
+    is_judged = metric is not None and (same_model or not metric.unit.startswith("output"))
+    better = metric.better if metric is not None and is_judged else "neither"
     verdict: Verdict = "no clear difference"
     if (low > 0 or high < 0) and max(abs(one.value), abs(other.value)) > ROUNDING:
         verdict = "changed" if better == "neither" else "better" if (low > 0) == (better == "higher") else "worse"
@@ -202,7 +232,7 @@ def _why_no_times(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     other = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
     if first["settings"].get("threads") != second["settings"].get("threads"):
         other.append("threads")
-    return f"times are not compared: {_and(other)} differ" if other else ""
+    return f"times are not compared: {_and(other)} {'differs' if len(other) == 1 else 'differ'}" if other else ""
 
 
 def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

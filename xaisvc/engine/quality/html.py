@@ -31,7 +31,8 @@ _STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1B2430;max-width:1150px;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0;display:block;overflow-x:auto} th,td{padding:.25rem
 .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-th:first-child,td:first-child{text-align:left} figure{display:inline-block;width:480px;max-width:100%;margin:.5rem 1rem
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
+figure{display:inline-block;width:480px;max-width:100%;margin:.5rem 1rem
 .5rem 0;vertical-align:top} .keys span{margin-right:1rem;white-space:nowrap} .none,.small{color:#555;font-size:.9rem}
 .strong,.weak,.null{padding:.8rem 1rem;border-left:6px solid #009E73;background:#f2f8f5}
 .weak{border-color:#E69F00;background:#fdf7ea}
@@ -121,6 +122,8 @@ def _head(report: QualityReport) -> Markup:
 
 def _signal(report: QualityReport) -> Markup:
     signal = report.signal
+    if signal is None and "labels" in report.digests:
+        return Markup('<p class="weak">The time was up before the labels were looked at. Go on with --resume.</p>')
     if signal is None:
         return Markup('<p class="small">No labels were given, so nothing is known about the model\'s signal.</p>')
     kind = {"none": "null", "weak": "weak"}.get(signal.strength, "strong")

@@ -6,7 +6,9 @@ of time goes on where it stopped. Every number depends on the seed and on what i
 
 from __future__ import annotations
 
+import sysconfig
 import time
+import traceback
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +30,7 @@ from xaisvc.engine.quality.measuring import (
     stability_step,
 )
 from xaisvc.engine.quality.methods import choose_methods
-from xaisvc.engine.quality.signal import signal_step
+from xaisvc.engine.quality.signal import check_labels, signal_step
 from xaisvc.engine.quality.state import Steps
 from xaisvc.engine.quality.subject import open_subject
 from xaisvc.engine.quality.workshop import Workshop, generator
@@ -155,7 +157,8 @@ def measure_quality(  # noqa: PLR0913 - what is measured, and what is taken from
 
     Raises:
         BundleError: If the bundle cannot be loaded.
-        InvalidRequestError: If a method is unknown, there are too few rows or features, or a number does not fit.
+        InvalidRequestError: If a method is unknown, there are too few rows or features, a number does not fit, or the
+            labels tell nothing; see `signal.check_labels`.
         NotFoundError: If there is no such output.
     """
     methods = choose_methods(request.methods, more)
@@ -171,6 +174,8 @@ def measure_quality(  # noqa: PLR0913 - what is measured, and what is taken from
     subject = open_subject(
         loaded, request.output, threads=threads, device=request.device, clock=clock, players=request.players
     )
+    if labelled is not None:
+        check_labels(labelled.labels, len(table), loaded.description.output(subject.output))
     if len(subject.problem.players) < LEAST_PLAYERS:
         raise InvalidRequestError.of("bundle", "it has one player, which gets all credit: there is nothing to measure")
     budget = request.budget or max(LEAST_BUDGET, 1 << (PER_PLAYER * len(subject.problem.players) - 1).bit_length())
@@ -319,9 +324,23 @@ class _Course:
             except XaisvcError as error:
                 return {"outcome": "refused", "why": str(error)}
             except Exception as error:  # noqa: BLE001 - what breaks one method must not take the others along
-                return {"outcome": "failed", "why": f"it broke off with an error of its own ({type(error).__name__})"}
+                where = ", ".join((type(error).__name__, *_origin(error)))
+                return {"outcome": "failed", "why": f"it broke off with an error of its own ({where})"}
 
         try:
             return self.steps.done(step.replace(" ", "-"), attempt)
         except AbandonedError:
             return {"outcome": "out of time"}
+
+
+def _origin(error: Exception) -> tuple[str, ...]:
+    """The last place that is in nobody's installed package: where a caller's own function went wrong."""
+    paths = sysconfig.get_paths()
+    installed = tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    own = str(Path(__file__).parents[2])
+    places = [
+        f"{Path(frame.filename).name} line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((*installed, own, "<"))
+    ]
+    return tuple(places[-1:])

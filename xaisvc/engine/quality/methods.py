@@ -89,6 +89,9 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Names that stand for several methods."""
 
+NO_METHODS: Final = frozenset({"reference", "random"})
+"""What stands beside the methods; see `assembly.BESIDE`."""
+
 
 def choose_methods(names: Sequence[str], more: Sequence[QualityMethod] = ()) -> tuple[QualityMethod, ...]:
     """The methods with these names, groups spelt out, each once.
@@ -98,8 +101,16 @@ def choose_methods(names: Sequence[str], more: Sequence[QualityMethod] = ()) -> 
         more: Methods of the caller's own, which are known beside ours.
 
     Raises:
-        InvalidRequestError: If a name is not known; lists the known ones.
+        InvalidRequestError: If a name is not known; lists the known ones. If a method of the caller's has a name that
+            stands for something else.
     """
+    taken = {*METHODS_BY_NAME, *GROUPS, *NO_METHODS}
+    for method in more:
+        if method.name in taken:
+            raise InvalidRequestError.of(
+                "methods", f"'{method.name}' is the name of something else in the report; give your method another"
+            )
+        taken.add(method.name)
     known = {**METHODS_BY_NAME, **{method.name: method for method in more}}
     spelt = [one for name in names for one in GROUPS.get(name, (name,))]
     unknown = [name for name in spelt if name not in known]

@@ -109,13 +109,18 @@ class PeerMethod:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what a package says of itself on the way is not asked here
-                values = self.run(matrices, matrices.encoded(rows), budget or DEFAULT_COALITIONS, seed)
-            values = np.asarray(values, dtype=np.float64)
+                found = self.run(matrices, matrices.encoded(rows), budget or DEFAULT_COALITIONS, seed)
         except ModuleNotFoundError as error:
             raise MethodNotApplicableError.of(
                 "method", f"'{self.name}' needs the package '{error.name}', which is not installed"
             ) from None
         wanted = len(rows), len(subject.problem.players)
+        try:
+            values = np.asarray(found, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise MethodNotApplicableError.of(
+                "method", f"'{self.name}' gave {type(found).__name__}, not a matrix of numbers of shape {wanted}"
+            ) from None
         if values.shape != wanted or not np.isfinite(values).all():
             raise MethodNotApplicableError.of(
                 "method",

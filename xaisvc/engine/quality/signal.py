@@ -29,23 +29,11 @@ def signal_step(shop: Workshop, rows: Table, labelled: Labelled) -> dict[str, ob
     Args:
         shop: The model.
         rows: All rows; n of them.
-        labelled: What happened.
-
-    Raises:
-        InvalidRequestError: If labels do not fit the output.
+        labelled: What happened, as `check_labels` lets it pass.
     """
     output = shop.bundle.description.output(shop.subject.output)
-    binary = output.tensor_space is Space.PROBABILITY
     labels = labelled.labels
-    if binary and not np.isin(labels, (0.0, 1.0)).all():
-        raise InvalidRequestError.of(
-            "labels", "the output is a probability, so labels must be 0 or 1, or the name of the output's class"
-        )
-    if len(labels) < LEAST_ROWS:
-        raise InvalidRequestError.of(
-            "labels", f"{len(labels)} rows tell nothing about signal; give {LEAST_ROWS} or more"
-        )
-    target: Target = "binary" if binary else "number"
+    target: Target = "binary" if output.tensor_space is Space.PROBABILITY else "number"
     predictions = _predictions(shop, rows)
     rules: dict[str, NDArray[np.float64]] = {
         "prior": prior_predictions(labels, generator(shop.seed, "prior")),
@@ -71,11 +59,45 @@ def signal_step(shop: Workshop, rows: Table, labelled: Labelled) -> dict[str, ob
     }
 
 
+def check_labels(labels: NDArray[np.float64], n_rows: int, output: Output) -> None:
+    """Refuses labels that tell nothing about a model's signal, before anything is measured.
+
+    Args:
+        labels: What happened; float64, (n,).
+        n_rows: Rows that they belong to.
+        output: The output that is measured.
+
+    Raises:
+        InvalidRequestError: If labels do not fit the rows or the output, are too few, or are all the same.
+    """
+    why = ""
+    if len(labels) != n_rows:
+        why = f"there are {len(labels):,} labels for {n_rows:,} rows; give one for each row"
+    elif not np.isfinite(labels).all():
+        why = f"{int((~np.isfinite(labels)).sum()):,} labels are no finite numbers; leave their rows out"
+    elif output.tensor_space is Space.PROBABILITY and not np.isin(labels, (0.0, 1.0)).all():
+        other = labels[~np.isin(labels, (0.0, 1.0))][0]
+        why = (
+            f"output '{output.id}' is a probability, so labels must be 0 or 1, or name the output's class; "
+            f"{other:g} is neither"
+        )
+    elif len(labels) < LEAST_ROWS:
+        why = f"{len(labels):,} rows tell nothing about signal; give {LEAST_ROWS} or more, or leave the labels out"
+    elif (labels == labels[0]).all():
+        why = (
+            f"every label is {labels[0]:g}, so that nothing tells whether the model has any signal; give rows with "
+            "other labels too, or leave the labels out"
+        )
+    if why:
+        raise InvalidRequestError.of("labels", why)
+
+
 def read_labels(column: pd.Series, output: Output) -> NDArray[np.float64]:
     """What happened, as numbers: 0 or 1 for an output that is a probability.
 
     Args:
-        column: Numbers, truth values, or names of classes.
+        column: Numbers, truth values, or names of classes. Whole numbers are classes where the output is the
+            probability of a class with a number.
         output: The output that is measured; its class counts as 1.
 
     Raises:
@@ -84,7 +106,13 @@ def read_labels(column: pd.Series, output: Output) -> NDArray[np.float64]:
     if column.isna().any():
         raise InvalidRequestError.of("labels", f"{int(column.isna().sum())} rows have no label; leave them out")
     if column.dtype.kind in "fiub":
-        return column.to_numpy(dtype=np.float64)
+        numbers = column.to_numpy(dtype=np.float64)
+        if column.dtype.kind == "b" or output.tensor_space is not Space.PROBABILITY:
+            return numbers
+        is_class = isinstance(output.target, int) and output.target in numbers
+        if is_class and np.array_equal(numbers, np.rint(numbers)):
+            return np.asarray(numbers == output.target, dtype=np.float64)
+        return numbers
     texts = column.astype(str)
     if output.target is None or str(output.target) not in set(texts):
         raise InvalidRequestError.of(

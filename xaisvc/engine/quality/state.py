@@ -55,8 +55,8 @@ class Steps:
             if other:
                 raise InvalidRequestError.of(
                     "--resume",
-                    f"the measurement in '{folder}' was made with another {' and '.join(other)}; ask for the same, or "
-                    "leave --resume out to begin anew",
+                    f"the measurement in '{folder}' differs in {' and '.join(other)}; ask for the same, or leave "
+                    "--resume out to begin anew",
                 )
             return cls(folder)
         try:
@@ -71,17 +71,30 @@ class Steps:
 
     def done(self, name: str, make: Callable[[], dict[str, object]]) -> dict[str, object]:
         """The result of a step, made and kept if it was not done before."""
-        path = None if self.folder is None else self.folder / f"{name}.json"
-        if path is not None and path.exists():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+        before = self._kept(name)
+        if before is not None:
+            return before
         found = plain(make())
         text = json.dumps(found)
-        if path is not None:
-            part = path.with_suffix(".part")
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)  # a step that was broken off leaves nothing that looks done
+        if self.folder is not None:
+            part = self.folder / f"{name}.part"
+            try:
+                part.write_text(text, encoding="utf-8")
+                part.replace(self.folder / f"{name}.json")  # what was broken off leaves nothing that looks done
+            except OSError as error:
+                raise InvalidRequestError.of("--out", f"cannot write to '{self.folder}': {error.strerror}") from None
         return dict(json.loads(text))
 
     def is_done(self, name: str) -> bool:
         """Whether a step was done before."""
-        return self.folder is not None and (self.folder / f"{name}.json").exists()
+        return self._kept(name) is not None
+
+    def _kept(self, name: str) -> dict[str, object] | None:
+        """What a step gave before; None if it was not done, or if its file is damaged: then it is done again."""
+        if self.folder is None:
+            return None
+        try:
+            found = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and "outcome" in found else None

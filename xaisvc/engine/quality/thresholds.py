@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from xaisvc.engine.quality.compare import paired_difference
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 SAMPLED: Final = frozenset({"seed_spread", "budget_spread"})
 """What an exact method has none of."""
+VARIANTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"removed": ("@background", "@conditional"), "retrained": ("", "@conditional")}
+)
+"""Ends of the names of measures whose metric needs a part of the evidence that there are several of."""
 BOUNDS: Final = frozenset({"at_least", "at_most", "over_random"})
 
 
@@ -120,8 +125,18 @@ def _read_thresholds(thresholds: Mapping[str, Any]) -> tuple[bool, list[tuple[st
             where = f"methods.{method}.{measure}"
             if str(measure).partition("@")[0] not in METRICS:
                 raise InvalidRequestError.of(where, f"is no measure; use one of: {', '.join(METRICS)}")
+            metric, _, variant = str(measure).partition("@")
+            variants = VARIANTS.get(METRICS[metric].part, ("",))
+            if (f"@{variant}" if "@" in str(measure) else "") not in variants:
+                known = " or ".join(f"{metric}{one}" for one in variants)
+                raise InvalidRequestError.of(where, f"is never measured; name it {known}")
             wanted += [(str(method), str(measure), kind, number) for kind, number in _read_bound(where, measure, bound)]
-    return bool(thresholds.get("surely", False)), wanted
+    surely = thresholds.get("surely", False)
+    if not isinstance(surely, bool):
+        raise InvalidRequestError.of("thresholds.surely", f"must be true or false, got {surely!r}")
+    if not wanted and thresholds.get("signal") is None:
+        raise InvalidRequestError.of("thresholds", "holds no bound, so that every report would keep it; give one")
+    return surely, wanted
 
 
 def _read_bound(where: str, measure: str, bound: object) -> list[tuple[str, float]]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_TESTS: Final = 200_000_000
 """Tests of explained and background rows held at once, a byte each; beyond, the model itself is asked."""
+MOST_NODES: Final = 256
+"""Of a tree that is looked at as a whole; a walk of a larger one sees the smaller part of its nodes."""
 _ROWS_AT_ONCE: Final = 16
 
 
@@ -39,6 +41,7 @@ class TreeHybrids:
         roots: Root node of each tree; int32, (trees,).
         nodes: What each node tests, its children and its value; see `tree_hybrids_kernel.add_trees`.
         depth: Branches on the longest path.
+        sizes: Nodes of each tree, or empty; see `tree_hybrids_kernel.add_trees`.
         row_true: Whether each test holds for each explained row; uint8, (n, t).
         back_true: The same for background rows; uint8, (b, t).
         row_parts: What linear terms add for each player of an explained row; float64, (n, p).
@@ -51,6 +54,7 @@ class TreeHybrids:
     roots: NDArray[np.int32]
     nodes: tuple[NDArray[np.int32], NDArray[np.int32], Floats]
     depth: int
+    sizes: NDArray[np.int64]
     row_true: NDArray[np.uint8]
     back_true: NDArray[np.uint8]
     row_parts: Floats
@@ -102,6 +106,7 @@ class TreeHybrids:
                 routes.value,
             ),
             depth=routes.depth,
+            sizes=_sizes(routes),
             row_true=np.ascontiguousarray(routes.truth(own, slice(0, len(rows))).T).view(np.uint8),
             back_true=np.ascontiguousarray(routes.truth(other, slice(0, len(problem.background))).T).view(np.uint8),
             row_parts=parts[0],
@@ -133,8 +138,21 @@ class TreeHybrids:
                 self.roots,
                 self.nodes,
                 self.depth,
+                self.sizes,
                 found[chunk],
             )
 
         in_threads(fill, list(chunks(len(places), _ROWS_AT_ONCE)), self.threads)
         return found
+
+
+def _sizes(routes: Routes) -> NDArray[np.int64]:
+    """Nodes of each tree if they follow each other, children after their parents, and are few; else empty."""
+    none = np.zeros(0, dtype=np.int64)
+    sizes = np.append(routes.roots[1:], routes.value.size).astype(np.int64) - routes.roots
+    if routes.roots[0] != 0 or sizes.min() <= 0 or sizes.max() > MOST_NODES:
+        return none
+    inner = np.flatnonzero(~routes.is_leaf)
+    children = np.stack([routes.false_child[inner], routes.true_child[inner]])
+    stops = np.repeat(np.cumsum(sizes), sizes)[inner]
+    return sizes if (children > inner).all() and (children < stops).all() else none
