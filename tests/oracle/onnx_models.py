@@ -167,7 +167,8 @@ def bind(  # noqa: PLR0913  one helper for every kind of problem
         found = numbers_[:, scorer.column or 0]
         return np.log(found / (1 - found)) if scorer.transform == "logit" else found
 
-    read = read_additive(model, output, space, {feature.id: feature.source for feature in features})
+    finite = {feature.id for feature in features if feature.kind is not Kind.CATEGORY and not feature.allow_missing}
+    read = read_additive(model, output, space, {feature.id: feature.source for feature in features}, finite=finite)
     additive, reason = None, ""
     if isinstance(read, NotAdditive):
         reason = read.reason
@@ -262,11 +263,26 @@ def pipeline(estimator: Any, *, scaled: bool = False) -> Pipeline:
         return to_onnx(whole, initial_types=inputs, target_opset=TARGET_OPSET).SerializeToString()
 
     features = tuple(
-        Feature(id=name, kind=Kind.NUMERIC if i < 2 else Kind.CATEGORY, source=TensorColumn(tensor=name))
+        Feature(
+            id=name,
+            kind=Kind.NUMERIC if i < 2 else Kind.CATEGORY,
+            source=TensorColumn(tensor=name),
+            allow_missing=name == "income",
+        )
         for i, name in enumerate(names)
     )
     values = {name: data[name].to_numpy(dtype=np.float64 if i < 2 else object) for i, name in enumerate(names)}
     return Pipeline(quiet(make), features, values)
+
+
+def binned(estimator: Any, encode: str) -> bytes:
+    """Quantile bins for all columns at once, then the estimator, as a scorecard has them."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import KBinsDiscretizer
+
+    data = numbers()
+    bins = KBinsDiscretizer(4, encode=encode, strategy="quantile", quantile_method="averaged_inverted_cdf")
+    return quiet(lambda: from_sklearn(make_pipeline(bins, estimator).fit(data.x, data.binary)))
 
 
 def quiet(make: Callable[[], Any]) -> Any:

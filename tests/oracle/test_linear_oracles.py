@@ -15,6 +15,7 @@ from tests.oracle.onnx_models import (
     FEATURES,
     SETTINGS,
     bind,
+    binned,
     enumerate_shapley,
     from_sklearn,
     grouped,
@@ -97,6 +98,19 @@ def test_pipelines_in_the_graph_are_explained_by_raw_features(
     assert problem.space is Space.LOG_ODDS
     for i in range(len(rows)):
         assert np.abs(found.values[i] - enumerate_shapley(problem, rows.take([i]))).max() <= AGREEMENT * scale
+
+
+@pytest.mark.parametrize("encode", ["onehot-dense", "ordinal"])
+def test_a_scorecard_is_explained_by_raw_features(encode: str) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    data = numbers()
+    problem = bind(binned(LogisticRegression(), encode), table(data.x[:BACKGROUND]))
+    row = table(data.x[-1:])
+    found = LinearMethod().attribute(problem, row, SETTINGS)
+
+    scale = np.ptp(problem.model(table(data.x)))
+    assert np.abs(found.values[0] - enumerate_shapley(problem, row)).max() <= AGREEMENT * scale
 
 
 def test_rotated_features_are_followed_to_the_raw_ones() -> None:

@@ -17,6 +17,7 @@ from tests.oracle.onnx_models import (
     SETTINGS,
     Data,
     bind,
+    binned,
     enumerate_shapley,
     from_catboost,
     from_lightgbm,
@@ -279,6 +280,20 @@ def test_pipelines_in_the_graph_are_explained_by_raw_features(
 
     for i in range(len(rows)):
         assert np.abs(found.values[i] - enumerate_shapley(problem, rows.take([i]))).max() <= AGREEMENT * scale
+
+
+@pytest.mark.parametrize("encode", ["onehot-dense", "ordinal"])
+def test_trees_behind_bins_are_explained_by_raw_features(encode: str) -> None:
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    data = numbers()
+    estimator = GradientBoostingClassifier(n_estimators=10, max_depth=3, random_state=0)
+    problem = bind(binned(estimator, encode), table(data.x[:BACKGROUND]))
+    row = table(data.x[-1:])
+    found = TreeMethod().attribute(problem, row, SETTINGS)
+
+    scale = np.ptp(problem.model(table(data.x)))
+    assert np.abs(found.values[0] - enumerate_shapley(problem, row)).max() <= AGREEMENT * scale
 
 
 @cache

@@ -32,7 +32,8 @@ MOST_PLAYERS = 62
 """Players on one path: one bit each in a signed 64-bit pattern, which numba keeps integer through every operation."""
 
 _WORTH_SORTING = 8
-"""From this many rows on, equal background patterns are brought together; before, going through all is quicker."""
+"""From this many rows on, all background patterns are sorted at once; before, it is quicker to sort those that count,
+row by row. Either way they are added in the order of the patterns, so that a row has the same bits in any company."""
 
 _FIRST, _DONE = 0, 2
 """Phases of a branch: neither child walked yet, and both."""
@@ -95,8 +96,10 @@ def _share_leaf(value, row_bits, back_bits, path, used, gain, loss, values, shar
     own_bits = row_bits.copy()
     _sort(own_bits, order)
     ordered = back_bits.copy()
+    places = np.arange(ordered.size)
+    count = ordered.size
     if rows >= _WORTH_SORTING:
-        _sort(ordered, np.arange(ordered.size))
+        _sort(ordered, places)
     i = 0
     while i < rows:
         own = own_bits[i]
@@ -105,12 +108,19 @@ def _share_leaf(value, row_bits, back_bits, path, used, gain, loss, values, shar
             last += 1
         for bit in range(used):
             shares[bit] = 0.0
+        if rows < _WORTH_SORTING:
+            count = 0
+            for other in back_bits:
+                if (own | other) == everyone and own != other:
+                    ordered[count] = other
+                    count += 1
+            _sort(ordered[:count], places)
         touched = False
         j = 0
-        while j < ordered.size:
+        while j < count:
             other = ordered[j]
             k = j
-            while k < ordered.size and ordered[k] == other:
+            while k < count and ordered[k] == other:
                 k += 1
             times = k - j
             j = k

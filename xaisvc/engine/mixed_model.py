@@ -14,7 +14,7 @@ from xaisvc.graphs.explainer import BACKGROUND_ROWS, OUTPUTS, SHAPE, VALUES, mas
 from xaisvc.types import Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -99,6 +99,7 @@ def take_apart(  # noqa: PLR0913 (what the graph is made from, by name)
     *,
     space: Space,
     sources: Mapping[str, TensorColumn],
+    finite: Collection[str] = frozenset(),
     log_odds: Callable[[], AdditiveGraph | NotAdditive | None],
     runtime: Runtime,
     splits: bool = True,
@@ -110,6 +111,7 @@ def take_apart(  # noqa: PLR0913 (what the graph is made from, by name)
         background: The rows that stand in.
         space: Unit of the explained number.
         sources: Feature id to the input tensor and column where it enters the graph.
+        finite: Features that have a finite number of float32's range in every row; see `finite`.
         log_odds: Reads the output's log-odds as a sum; None if they are known not to be one.
         runtime: Runs the front.
         splits: Whether linear layers may be distributed over the mix, which takes memory for tables.
@@ -120,7 +122,7 @@ def take_apart(  # noqa: PLR0913 (what the graph is made from, by name)
     """
     plan = _link_plan(scoring, space, log_odds) if splits else None
     if plan is None:
-        plan = plan_mixing(scoring.scorer, sources, splits=splits)
+        plan = plan_mixing(scoring.scorer, sources, finite=finite, splits=splits)
     front = None if plan.front_model is None else runtime.load(plan.front_model, device="cpu")
     cut = _columns(plan, front, scoring.feeds(background))
     for tensor in plan.tensors:

@@ -15,7 +15,7 @@ from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import UncutError, plan_mixing, read_network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -169,7 +169,12 @@ class NetworkModel:
 
 
 def compile_network(
-    scoring: ScoringModel, background: Table, *, sources: Mapping[str, TensorColumn], runtime: Runtime
+    scoring: ScoringModel,
+    background: Table,
+    *,
+    sources: Mapping[str, TensorColumn],
+    finite: Collection[str] = frozenset(),
+    runtime: Runtime,
 ) -> NetworkModel | None:
     """Compiles a model that is a network of dense layers behind its preprocessing.
 
@@ -177,6 +182,7 @@ def compile_network(
         scoring: The model.
         background: The rows that stand in.
         sources: Feature id to the input tensor and column where it enters the graph.
+        finite: Features that have a finite number of float32's range in every row.
         runtime: Runs the preprocessing.
 
     Returns:
@@ -184,7 +190,7 @@ def compile_network(
         columns of the background are not finite.
     """
     try:
-        plan = plan_mixing(scoring.scorer, sources, always=True)
+        plan = plan_mixing(scoring.scorer, sources, finite=finite, always=True)
     except UncutError:
         return None
     network = read_network(plan)

@@ -50,8 +50,8 @@ def exact_explainer_graph(
     """
     problem = loaded.problem(output, space, players)
     reasons = [METHODS[name].why_not(problem) for name in ("tree", "linear")]
-    sources = {feature.id: feature.source for feature in loaded.bundle.description.features}
-    graph = read_additive(loaded.bundle.model, output, space, sources)
+    description = loaded.bundle.description
+    graph = read_additive(loaded.bundle.model, output, space, description.sources, finite=description.finite)
     if problem.additive is None or isinstance(graph, NotAdditive) or all(reasons):
         raise InvalidRequestError.of("method", f"no exact explainer can be written: {reasons[0]}")
     base = problem.additive.constant

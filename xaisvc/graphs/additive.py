@@ -21,7 +21,7 @@ from xaisvc.graphs.trees import join_trees, read_trees
 from xaisvc.types import Output, Space, TensorColumn, TreeEnsemble
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
     from onnx import NodeProto
@@ -74,7 +74,12 @@ class NotAdditive:
 
 
 def read_additive(
-    model: bytes, output: Output, space: Space, sources: Mapping[str, TensorColumn]
+    model: bytes,
+    output: Output,
+    space: Space,
+    sources: Mapping[str, TensorColumn],
+    *,
+    finite: Collection[str] = frozenset(),
 ) -> AdditiveGraph | NotAdditive:
     """Reads a model as a sum of tree ensembles and linear terms over the columns that reach them.
 
@@ -86,6 +91,7 @@ def read_additive(
         output: The declared output.
         space: Unit of the explained number.
         sources: Feature id to the input tensor and column where it enters the graph.
+        finite: Features that have a finite number of float32's range in every row; see `finite`.
 
     Returns:
         The sum, or why there is none.
@@ -100,7 +106,7 @@ def read_additive(
     if target.sum is None:
         return NotAdditive("the probability is not a logistic function of one score, so its log-odds are not a sum")
     try:
-        tracer = Tracer(graph, sources)
+        tracer = Tracer(graph, sources, finite=finite)
         found = _Reader(graph, tracer, space).read(target.sum)
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         if isinstance(error, XaisvcError):

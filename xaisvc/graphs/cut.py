@@ -15,7 +15,7 @@ from xaisvc.graphs.provenance import Tracer
 from xaisvc.graphs.rules import RANDOM, SIZES, Columns, Owners
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Collection, Container, Mapping
     from collections.abc import Set as AbstractSet
 
     from onnx import NodeProto
@@ -65,18 +65,21 @@ class Cut:
     body: tuple[NodeProto, ...]
 
 
-def find_cut(graph: Graph, output: str, sources: Mapping[str, TensorColumn]) -> Cut:
+def find_cut(
+    graph: Graph, output: str, sources: Mapping[str, TensorColumn], *, finite: Collection[str] = frozenset()
+) -> Cut:
     """Cuts a model as late as its columns allow; at the latest possible place of every path, at its inputs if need be.
 
     Args:
         graph: The model.
         output: The tensor that is wanted.
         sources: Feature id to the input tensor and column where it enters the graph.
+        finite: Features that have a finite number of float32's range in every row; see `finite`.
 
     Raises:
         UncutError: If an input is not laid out in rows and columns, or nothing enters the graph.
     """
-    tracer = Tracer(graph, sources)
+    tracer = Tracer(graph, sources, finite=finite)
     needed = graph.needed_nodes([output])
     reads = {name for i in needed for name in node_inputs(graph.nodes[i])} | {output}
     apart = {name: _owners(tracer, name) for name in graph.inputs if name in reads}

@@ -15,7 +15,7 @@ from xaisvc.graphs.graph import Graph
 from xaisvc.graphs.scores import TREE_OPS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
     from onnx import NodeProto
@@ -124,13 +124,19 @@ class MixingPlan:
 
 
 def plan_mixing(
-    scorer: Scorer, sources: Mapping[str, TensorColumn], *, splits: bool = True, always: bool = False
+    scorer: Scorer,
+    sources: Mapping[str, TensorColumn],
+    *,
+    finite: Collection[str] = frozenset(),
+    splits: bool = True,
+    always: bool = False,
 ) -> MixingPlan:
     """Takes any model apart.
 
     Args:
         scorer: The graph that answers with the explained number.
         sources: Feature id to the input tensor and column where it enters the graph.
+        finite: Features that have a finite number of float32's range in every row; see `finite`.
         splits: Whether linear layers right behind the cut are distributed over the mix.
         always: Whether also those whose product is quicker than a table in a graph.
 
@@ -139,7 +145,7 @@ def plan_mixing(
     """
     graph = Graph.parse(scorer.model)
     opset = _opset(graph)
-    cut = find_cut(graph, scorer.tensor, sources)
+    cut = find_cut(graph, scorer.tensor, sources, finite=finite)
     layers, body = split_first_layers(graph, cut, scorer.tensor, always=always) if splits else ((), cut.body)
     read_by_layers = {layer.tensor for layer in layers}
     names = [tensor.name for tensor in cut.tensors if tensor.name not in graph.inputs]

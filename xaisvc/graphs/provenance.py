@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.errors import BundleError
+from xaisvc.graphs.finite import Finite
 from xaisvc.graphs.graph import Graph, node_inputs
 from xaisvc.graphs.rearrange import data_operands, rearrange
 from xaisvc.graphs.rules import (
@@ -30,7 +31,7 @@ from xaisvc.graphs.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
     from onnx import NodeProto
@@ -60,14 +61,18 @@ class Tracer:
         graph: The graph.
         sources: Feature id to the input tensor and column where it enters. An input column without a feature is the
             same in every row and depends on nothing.
+        finite: Features that have a finite number of float32's range in every row; see `finite`.
 
     Attributes:
         origins: What readers have found out about moved tensors, kept so that each is worked out once.
     """
 
-    def __init__(self, graph: Graph, sources: Mapping[str, TensorColumn]) -> None:
+    def __init__(
+        self, graph: Graph, sources: Mapping[str, TensorColumn], *, finite: Collection[str] = frozenset()
+    ) -> None:
         self._graph = graph
         self._traces: dict[str, Trace] = {}
+        self._finite = Finite(graph, lambda name: self(name).everybody <= frozenset(finite))
         self.origins: dict[str, Origins | None] = {}
         self._crossings: dict[str, NodeProto] = {}
         self._fixed: set[str] = set()
@@ -123,6 +128,9 @@ class Tracer:
         rule = RULES.get((_domain(node), node.op_type))
         if found is None and rule is not None:
             found = applied(rule, graph, node, traces)
+        self._finite.follow(node)
+        if found is not None and isinstance(found[0], Columns) and self._finite.is_zero(node):
+            found = [Columns(filled(found[0].owners.shape, NOBODY))]
         crossing = self._find_crossing(node, is_known=found is not None)
         if crossing is not None:
             self._crossings.update(dict.fromkeys(node.output, crossing))
@@ -183,7 +191,12 @@ def trace_columns(model: bytes, tensor: str, sources: Mapping[str, TensorColumn]
 
 
 def features_behind(
-    model: bytes, tensor: str, column: int | None, sources: Mapping[str, TensorColumn]
+    model: bytes,
+    tensor: str,
+    column: int | None,
+    sources: Mapping[str, TensorColumn],
+    *,
+    finite: Collection[str] = frozenset(),
 ) -> frozenset[str]:
     """The features that may change one number of a graph; all others provably cannot.
 
@@ -192,11 +205,12 @@ def features_behind(
         tensor: The tensor that holds the number.
         column: Its column; None if it has one number per row.
         sources: Feature id to the input tensor and column where it enters the graph.
+        finite: Features that have a finite number of float32's range in every row; see `finite`.
 
     Raises:
         UnsafeModelError: If the bytes are not an ONNX model.
     """
-    trace = Tracer(Graph.parse(model), sources)(tensor)
+    trace = Tracer(Graph.parse(model), sources, finite=finite)(tensor)
     if column is None or not isinstance(trace, Columns):
         return trace.everybody
     owners = trace.owners.reshape(-1)

@@ -303,6 +303,18 @@ def test_a_row_has_the_same_bits_in_any_company(columns: int, monkeypatch: pytes
         assert np.array_equal(whole, other)
 
 
+@pytest.mark.parametrize("company", [1, 2, 7, 8, 30])
+def test_a_walked_row_has_the_same_bits_in_any_company(company: int) -> None:
+    grove = Grove(5, trees=4, depth=8, width=12)
+    trees = read_trees(grove.regressor(), 0).trees
+    background, rows, players = grove.rows(60), grove.rows(40), np.arange(12)
+    _, expected = walked(trees, players, background, rows, 12)
+
+    _, values = walked(trees, players, background, rows[:company], 12)
+
+    np.testing.assert_array_equal(values, expected[:company])
+
+
 def test_blocks_do_not_matter() -> None:
     rng = np.random.default_rng(6)
     trees = ensemble_of([random_tree(rng, 12, 6, "any") for _ in range(9)])
