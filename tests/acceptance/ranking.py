@@ -212,6 +212,6 @@ def _label(
 
 
 def _listed(names: Sequence[str], language: str) -> str:
-    if len(names) > 1 and any("," in name for name in names):
+    if len(names) > 1 and any("," in name or {"en": " and ", "nl": " en "}[language] in name for name in names):
         return "; ".join(names)
     return format_list(list(names), locale=LOCALES[language])

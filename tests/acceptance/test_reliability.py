@@ -26,7 +26,7 @@ KINDS = {
     "shared_credit": (("amount_dm", "duration_months"), (Gate.NO_RANKING,), Severity.CARE),
     "estimator_noise": ((), (Gate.NO_REASONS,), Severity.UNRELIABLE),
 }
-SAYS_CAVEATS = ("business_manager", "fraud_analyst", "internal_auditor", "relationship_manager")
+SAYS_CAVEATS = ("fraud_analyst", "internal_auditor", "relationship_manager")
 READERS = [name for name in AUDIENCES if name != "data_scientist"]
 
 

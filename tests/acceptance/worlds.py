@@ -44,6 +44,8 @@ AUDIENCES = (
     "relationship_manager",
 )
 LANGUAGES = ("en", "nl")
+SEGMENTS = {MAIN_MODEL: ("band", "purpose", "amount_dm"), CARD_MODEL: ("band", "channel", "country_zone")}
+"""What the cases of each bundle are split by, on pages about many of them."""
 OPEN = frozenset({"data_scientist"})
 """Audiences that see raw names and every number."""
 

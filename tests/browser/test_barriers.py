@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import json
 import re
 import shutil
 import subprocess
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pypdf import PdfReader
 
-from tests.acceptance.worlds import World, make_world
+from tests.acceptance.worlds import SEGMENTS, World, make_world
+from tests.browser.probe import probed
 from tests.browser.test_pages import SWITCHES
 from xaisvc.demo.cases import CARD_MODEL, MAIN_MODEL
-from xaisvc.views import build_view, load_audiences, render_view
+from xaisvc.engine.cohorts import cohort_of
+from xaisvc.views import build_cohort_view, build_view, load_audiences, render_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,11 +98,21 @@ def worlds() -> dict[str, World]:
 
 
 def _views(worlds: dict[str, World], name: str) -> Iterator[tuple[str, View]]:
-    """Views of a reader in each language: of both bundles where these concern the reader, and of every status."""
-    reader = load_audiences()[name]
+    """Views of a reader in each language: of both bundles where these concern the reader, and of every status.
+
+    Pages about many cases come first, as they are what is read by those who have them.
+    """
+    known = load_audiences()
+    reader = known[name]
     for bundle, world in worlds.items():
         if not world.description.concerns(name):
             continue
+        if reader.cohort_sections:
+            own, others = world.records[::2], world.records[1::2]
+            cohort = cohort_of(own, world.description, against=others, segment_by=SEGMENTS[bundle])
+            for language in reader.languages:
+                many = build_cohort_view(cohort, world.description, reader, language, known=known)
+                yield f"{bundle}-many-{language}", many
         beside = world.beside(reader)
         wanted = {"complete"} | ({"held_for_review"} if name == "customer" else set())
         for place, record in enumerate(world.records):
@@ -123,29 +134,11 @@ def _frame(name: str, page: str, width: int, axe: str) -> str:
 
 
 def _run(chromium: str, folder: Path, frames: list[str], *switches: str) -> dict[str, dict[str, object]]:
-    probe = folder / "probe.html"
-    probe.write_text(PROBE.format(frames="\n".join(frames)), encoding="utf-8")
     flags = [one for one in SWITCHES if not one.startswith("--virtual-time")]
-    ran = subprocess.run(  # noqa: S603 - the browser of this machine, on pages of ours
-        [
-            chromium,
-            *flags,
-            *switches,
-            "--virtual-time-budget=120000",
-            f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1300,2400",
-            "--dump-dom",
-            probe.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=True,
-    )
-    found = re.search(r'<pre id="out">(.+?)</pre>', ran.stdout, re.DOTALL)
-    assert found, "axe did not finish"
-    result: dict[str, dict[str, object]] = json.loads(html.unescape(found.group(1)))
-    return result
+    content = PROBE.format(frames="\n".join(frames))
+    flags += [*switches, "--virtual-time-budget=120000", "--window-size=1300,2400"]
+    found: dict[str, dict[str, object]] = probed(chromium, folder, content, flags, timeout_s=200)
+    return found
 
 
 def _violations(found: dict[str, dict[str, object]]) -> dict[str, object]:

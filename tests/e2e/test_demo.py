@@ -15,7 +15,7 @@ import pytest
 
 import xaisvc
 from xaisvc.demo.cases import CARDS, COMPARED_CASE, CREDIT, OTHER_MODEL, load_cases, load_payments
-from xaisvc.demo.reviews import AUDIENCE, BEFORE_IDS, LANGUAGES, N_JUDGED, NOW_IDS, REVIEWS
+from xaisvc.demo.reviews import AUDIENCE, BEFORE_IDS, LANGUAGES, N_JUDGED, NOW_IDS, REVIEWS, review_page
 from xaisvc.demo.service import running_service
 from xaisvc.errors import RuntimeUnavailableError
 from xaisvc.records import decode_record
@@ -52,18 +52,28 @@ def test_every_case_has_its_views_and_its_record(result: tuple[Path, str]) -> No
         for case in cases:
             record = decode_record((out / case.id / "record.json").read_bytes())
             assert record.row[feature] == case.row[feature]
-            for audience in use.audiences:
+            told = [audience for audience in use.audiences if audience != AUDIENCE]
+            for audience in told:
                 html = (out / case.id / f"{audience}.html").read_text(encoding="utf-8")
                 assert html.lstrip().lower().startswith("<!doctype html>")
                 assert (out / case.id / f"{audience}.txt").read_text(encoding="utf-8").strip()
             written = {path.stem for path in (out / case.id).glob("*.html")}
-            assert written == {*use.audiences, "fraud_analyst-before"}  # nobody else is told
+            assert written == {*told, "fraud_analyst-before"}  # nobody else is told
             before, after = (
                 (out / case.id / f"{name}.txt").read_text(encoding="utf-8")
                 for name in ("fraud_analyst-before", "fraud_analyst")
             )
             assert ("The model's rating" in before, "The model's rating" in after) == (False, True)
     assert (out / COMPARED_CASE / OTHER_MODEL / "customer.html").is_file()
+
+
+def test_beside_each_case_the_manager_reads_about_many(result: tuple[Path, str]) -> None:
+    out, _ = result
+    page = (out / "index.html").read_text(encoding="utf-8")
+
+    for use, cases in ((CREDIT, load_cases()), (CARDS, load_payments())):
+        assert page.count(f'<iframe src="{review_page(use)}"') == len(cases) + 1  # and once by itself
+        assert (out / review_page(use)).is_file()
 
 
 def test_views_speak_of_the_case_at_hand(result: tuple[Path, str]) -> None:

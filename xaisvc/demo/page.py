@@ -29,6 +29,7 @@ class ViewLink:
         href: Where the HTML is, relative to the page.
         held: Whether a person must look at the case before the view is handed over.
         before: Where what this reader saw before their own first judgement is; empty if they were not asked for one.
+        many: Whether it is about many decisions, for a reader who is told nothing of a single one.
     """
 
     label: str
@@ -36,6 +37,7 @@ class ViewLink:
     href: str
     held: bool = False
     before: str = ""
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ class Review:
     @property
     def folder(self) -> str:
         """Folder of its pages, below that of the demonstration."""
-        return f"review-{self.use.id}"
+        return _folder(self.use)
 
 
 REVIEWS: Final = (
@@ -67,6 +67,19 @@ REVIEWS: Final = (
         judge="fraud_analyst",
     ),
 )
+
+
+def review_page(use: UseCase) -> str:
+    """Where the page of a use of a model is, relative to the demonstration's folder, in its first language."""
+    return _page(use, next(iter(LANGUAGES)))
+
+
+def _folder(use: UseCase) -> str:
+    return f"review-{use.id}"
+
+
+def _page(use: UseCase, language: str) -> str:
+    return f"{_folder(use)}/{AUDIENCE}.{language}.html"
 
 
 def make_reviews(client: Client, out: Path) -> tuple[ReviewPages, ...]:
@@ -105,7 +118,7 @@ def _make(client: Client, review: Review, out: Path) -> ReviewPages:
                 language=language,
             )
             (out / folder / f"{AUDIENCE}.{language}.{suffix}").write_text(view.content, encoding="utf-8")
-        links.append(ReviewLink(label=label, language=language, href=f"{folder}/{AUDIENCE}.{language}.html"))
+        links.append(ReviewLink(label=label, language=language, href=_page(review.use, language)))
     return ReviewPages(use=review.use, note=review.note, links=tuple(links), judged=min(N_JUDGED, len(now)))
 
 

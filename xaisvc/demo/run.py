@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,8 @@ from xaisvc.demo.cases import (
     load_payments,
 )
 from xaisvc.demo.page import Answer, CaseAnswers, ViewLink, render_index
-from xaisvc.demo.reviews import make_reviews
+from xaisvc.demo.reviews import AUDIENCE as REVIEWER
+from xaisvc.demo.reviews import make_reviews, review_page
 from xaisvc.demo.service import running_service
 from xaisvc.errors import InvalidRequestError, ServiceError
 
@@ -68,7 +70,7 @@ def run_demo(out: Path, *, serve: bool = False, echo: Callable[[str], None]) -> 
             reviews = _review(service, out)
             steps = next_steps(out, service.address if serve else None)
             index = _write_index(groups, reviews, steps, out)
-            views = sum(len(answer.views) for group in groups for answer in group.answers)
+            views = sum(not view.many for group in groups for answer in group.answers for view in answer.views)
             took_s = time.monotonic() - began_s
             echo(f"Explained {len(cases)} applicants and {len(payments)} payments in {views} views, and reviewed")
             echo(f"{len(reviews)} models over some hundred decisions each, in {took_s:.1f} s")
@@ -125,16 +127,28 @@ def _explain(  # noqa: PLR0913, PLR0917 - whom to ask what, for whom, and where 
 ) -> tuple[Answer, ...]:
     info = client.get_model(model)
     audiences = [known[name] for name in use.audiences if name in known]
+    of_one_case = [audience for audience in audiences if audience.id != REVIEWER]
     reply = client.explain(
         model,
         [case.row for case in cases],
-        audiences=[audience.id for audience in audiences],
+        audiences=[audience.id for audience in of_one_case],
         formats=list(SUFFIXES),
     )
     folders = [Path(case.id) if model == use.model else Path(case.id) / model for case in cases]
-    return tuple(
-        _write_case(client, info, folder, row, audiences, out) for folder, row in zip(folders, reply, strict=True)
+    answers = tuple(
+        _write_case(client, info, folder, row, of_one_case, out) for folder, row in zip(folders, reply, strict=True)
     )
+    return tuple(_with_review(answer, use, audiences) for answer in answers) if model == use.model else answers
+
+
+def _with_review(answer: Answer, use: UseCase, audiences: Sequence[AudienceInfo]) -> Answer:
+    """With the page about many decisions for the reader who is told nothing of a single one."""
+    views = list(answer.views)
+    for place, audience in enumerate(audiences):
+        if audience.id == REVIEWER:
+            link = ViewLink(label=audience.label, purpose=audience.purpose, href=review_page(use), many=True)
+            views.insert(place, link)
+    return replace(answer, views=tuple(views))
 
 
 def _write_case(  # noqa: PLR0913, PLR0917 - what was answered, to whom, and where it goes

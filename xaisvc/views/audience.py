@@ -120,6 +120,16 @@ class Ruled(Protocol):
     rule: ClassVar[str]
 
 
+@runtime_checkable
+class Coded(Protocol):
+    """A type of section that lists the codes of reasons which its readers can give in feedback."""
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes, in the order of the page."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionSpec:
     """One section of a declaration: its id (the prefix of its messages) and its type with options."""
@@ -195,6 +205,12 @@ class Audience:
     def purpose(self) -> str:
         """What the reader uses the view for, in English or else in the first language."""
         return self.purposes.get("en") or self.purposes[self.languages[0]]
+
+    @property
+    def reason_codes(self) -> tuple[str, ...]:
+        """Codes of the reasons that its views list for feedback, each once; empty if they list none."""
+        found = [spec.builder.codes for spec in (*self.before, *self.sections) if isinstance(spec.builder, Coded)]
+        return tuple(dict.fromkeys(code for codes in found for code in codes))
 
     def action(self, feature: Feature) -> Action:
         """What happens to a feature; hidden unless the declaration says otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Level
@@ -113,5 +114,11 @@ def _section(context: SectionContext) -> Section:
         blocks = (Notice(tone="stop", title=context.say("no_reasons.title"), text=context.say("no_reasons.text")),)
     else:
         blocks = spec.builder.build(context)
-    rule = spec.builder.rule if isinstance(spec.builder, Ruled) else ""
+    rule = _rule(spec)
     return Section(id=spec.id, type=spec.builder.type, title=context.say("title"), blocks=blocks, rule=rule)
+
+
+@lru_cache(maxsize=1024)
+def _rule(spec: SectionSpec) -> str:
+    """The rule of a section; empty for none. Kept: asking a protocol takes as long as building a small section."""
+    return spec.builder.rule if isinstance(spec.builder, Ruled) else ""

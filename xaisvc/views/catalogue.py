@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Formatter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,24 +25,29 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence as literal texts and slots, in order."""
+    """A sentence as literal texts and slots, in order.
+
+    Attributes:
+        parts: The texts and slots.
+        slots: Names of the slots, in order.
+        literal: The sentence without its slots.
+    """
 
     parts: tuple[str | Slot, ...]
+    slots: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    literal: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """Names of the slots, in order."""
-        return tuple(part.name for part in self.parts if isinstance(part, Slot))
-
-    @property
-    def literal(self) -> str:
-        """The sentence without its slots."""
-        return "".join(part if isinstance(part, str) else "…" for part in self.parts)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", tuple(part.name for part in self.parts if isinstance(part, Slot)))
+        literal = "".join(part if isinstance(part, str) else "…" for part in self.parts)
+        object.__setattr__(self, "literal", literal)
 
     def fill(self, values: Mapping[str, SlotValue], language: Language) -> str:
         """The sentence with every slot worded in `language`."""
+        if not self.slots:
+            return self.literal
         return "".join(
-            part if isinstance(part, str) else language.slot(part.kind, values[part.name]) for part in self.parts
+            [part if isinstance(part, str) else language.slot(part.kind, values[part.name]) for part in self.parts]
         )
 
 
@@ -70,9 +75,9 @@ def parse_message(text: str) -> Message:
     return Message(tuple(parts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All sentences of one audience in one language.
+    """All sentences of one audience in one language. Two catalogues are the same only if they are one object.
 
     Attributes:
         language: Code of the language.

@@ -11,7 +11,9 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from xaisvc.views.escaping import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,25 +101,25 @@ def element(head: str, *parts: str) -> Markup:
 
 def opened(title: str, description: str, identifier: str, name: str = "bars") -> str:
     """The opening tag of a chart, and the words that stand for it."""
-    key = escape(identifier)
+    key = escaped(identifier)
     return (
         f'<div class="{name}" role="img" aria-labelledby="{key}-title {key}-desc">'
-        f'<span id="{key}-title" hidden="">{escape(title)}</span>'
-        f'<span id="{key}-desc" hidden="">{escape(description)}</span>'
+        f'<span id="{key}-title" hidden="">{escaped(title)}</span>'
+        f'<span id="{key}-desc" hidden="">{escaped(description)}</span>'
     )
 
 
 def words(label: str, text: str) -> str:
     """What stands beside a line of a chart."""
-    return f'<p><span class="label">{escape(label)}</span> <span class="value">{escape(text)}</span></p>'
+    return f'<p><span class="label">{escaped(label)}</span> <span class="value">{escaped(text)}</span></p>'
 
 
 def directions(below: str, above: str, line: str = "") -> str:
     """The words for the two sides of zero, and for a marked line."""
-    limit = f' <span class="limit">\u2506 {escape(line)}</span>' if line else ""
+    limit = f' <span class="limit">\u2506 {escaped(line)}</span>' if line else ""
     return (
-        f'<p class="legend"><span class="below">\u25c0 {escape(below)}</span> '
-        f'<span class="above">{escape(above)} \u25b6</span>{limit}</p>'
+        f'<p class="legend"><span class="below">\u25c0 {escaped(below)}</span> '
+        f'<span class="above">{escaped(above)} \u25b6</span>{limit}</p>'
     )
 
 

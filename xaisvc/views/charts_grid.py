@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from markupsafe import escape
-
 from xaisvc.views.charts import BLUE, INK, element, opened
+from xaisvc.views.escaping import escaped
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -33,7 +32,7 @@ def heat_map(chart: HeatMap, identifier: str) -> Markup:
     """
     n = len(chart.labels)
     names = "".join(
-        f'<li><span class="label">{escape(label)}</span> <span class="place">{place}</span></li>'
+        f'<li><span class="label">{escaped(label)}</span> <span class="place">{place}</span></li>'
         for place, label in enumerate(chart.labels, start=1)
     )
     places = "".join(f"<li>{place}</li>" for place in range(1, n + 1))
@@ -41,12 +40,12 @@ def heat_map(chart: HeatMap, identifier: str) -> Markup:
         f'<svg width="18" height="14" aria-hidden="true">{_shade("M0 0h18v14h-18z", step)}</svg>'
         for step in range(1, SHADES + 1)
     )
-    least, most = map(escape, chart.ends)
+    least, most = map(escaped, chart.ends)
     return element(
         opened(chart.title, chart.description, identifier, "heat"),
         f'<p class="points"><span class="entry">{least} {swatches} {most}</span> <span class="entry">'
-        f'<svg width="18" height="14" aria-hidden="true">{_marks("M9 7h0")}</svg> {escape(chart.mark)}</span> '
-        f'<span class="entry">{escape(chart.tree)}</span></p>',
+        f'<svg width="18" height="14" aria-hidden="true">{_marks("M9 7h0")}</svg> {escaped(chart.mark)}</span> '
+        f'<span class="entry">{escaped(chart.tree)}</span></p>',
         f'<div class="map"><ol class="names">{names}</ol><div class="square"><ol class="places">{places}</ol>'
         f'{_canvas(n, n, cells(chart.grid))}</div><div class="tree">{_canvas(1, n, branches(chart.grid))}</div></div>',
     )

@@ -10,9 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from markupsafe import escape
-
 from xaisvc.views.charts import BLUE, INK, VERMILLION, Scale, directions, element, number, opened, words
+from xaisvc.views.escaping import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,7 +86,7 @@ def key(entries: Iterable[tuple[str, str]]) -> str:
     """What the kinds of points stand for; entries without a word are left out."""
     found = [
         '<span class="entry"><svg width="14" height="14" aria-hidden="true">'
-        f"{_stroked(_mark(kind, 7, 7), _OWN if kind == 'own' else _STROKES[kind])}</svg> {escape(word)}</span>"
+        f"{_stroked(_mark(kind, 7, 7), _OWN if kind == 'own' else _STROKES[kind])}</svg> {escaped(word)}</span>"
         for kind, word in entries
         if word
     ]
@@ -138,11 +137,11 @@ def _scatter(plot: Plot, scale: Scale) -> str:
         drawn += _scattered(plot.cloud, across, scale)
     if plot.own is not None:
         drawn += _stroked(_point(plot.own, across, scale), _OWN)
-    left, right, bottom, top = map(escape, plot.ends)
+    left, right, bottom, top = map(escaped, plot.ends)
     return (
-        f'<div class="plot"><p><span class="label">{escape(plot.label)}</span></p>'
+        f'<div class="plot"><p><span class="label">{escaped(plot.label)}</span></p>'
         f'<div class="plane"><p class="y"><span>{top}</span> <span>{bottom}</span></p>{_canvas(_PLOT_SIZE, drawn)}'
-        f'<p class="x"><span>{left}</span> <span>{right}</span></p></div><p class="text">{escape(plot.text)}</p></div>'
+        f'<p class="x"><span>{left}</span> <span>{right}</span></p></div><p class="text">{escaped(plot.text)}</p></div>'
     )
 
 
@@ -161,8 +160,8 @@ def _point(place: tuple[float, float], across: Scale, scale: Scale) -> str:
 def _spans(plot: Plot, scale: Scale) -> str:
     lines = "".join(_span(span, scale) for span in plot.spans)
     return (
-        f'<div class="plot"><p><span class="label">{escape(plot.label)}</span></p><div class="spans">{lines}</div>'
-        f'<p class="text">{escape(plot.text)}</p></div>'
+        f'<div class="plot"><p><span class="label">{escaped(plot.label)}</span></p><div class="spans">{lines}</div>'
+        f'<p class="text">{escaped(plot.text)}</p></div>'
     )
 
 

@@ -101,14 +101,14 @@ class CohortContext:
         language = self.language
         if by == BAND:
             labels = {band.id: band.label(language.code) for band in self.output.bands}
-            return language.join([labels[value] for value in cell.values])
+            return language.either([labels[value] for value in cell.values])
         feature = self.description.feature(by)
         if feature.kind is Kind.BOOLEAN:
-            return language.join(
+            return language.either(
                 [language.word("words.yes" if value == "true" else "words.no") for value in cell.values]
             )
         if cell.values:
-            return language.join([feature.category_label(value, language.code) for value in cell.values])
+            return language.either([feature.category_label(value, language.code) for value in cell.values])
         bounds = {
             name: language.quantity(value, feature.unit)
             for name, value in (("low", cell.low), ("high", cell.high))

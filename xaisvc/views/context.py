@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Adverse, Level
+from xaisvc.types.cohort import MIN_CELL
 from xaisvc.types.supplements import NO_SUPPLEMENTS
 from xaisvc.views.document import Fact
 from xaisvc.views.entries import player_label
@@ -19,14 +20,25 @@ if TYPE_CHECKING:
     from xaisvc.types import BundleDescription, ExplanationRecord, Feature, Output
     from xaisvc.types.supplements import Supplements
     from xaisvc.views.audience import Audience, SectionSpec
-    from xaisvc.views.catalogue import SlotValue
+    from xaisvc.views.catalogue import Catalogue, Message, SlotValue
     from xaisvc.views.entries import Entry
     from xaisvc.views.entries import Level as EntryLevel
     from xaisvc.views.language import Language
     from xaisvc.views.packs import Pack
     from xaisvc.views.selection import Selection, Sign
 
-COMMON_SLOTS = ("reference", "date", "bundle", "version", "owner", "purpose", "out_of_scope", "output", "row_name")
+COMMON_SLOTS = (
+    "reference",
+    "date",
+    "bundle",
+    "version",
+    "owner",
+    "purpose",
+    "out_of_scope",
+    "output",
+    "row_name",
+    "fewest",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +93,7 @@ class ViewContext:
             "out_of_scope": description.text("out_of_scope", self.language.code),
             "output": self.output.label(self.language.code),
             "row_name": description.row_label(self.language.code) or self.language.word("words.rows"),
+            "fewest": MIN_CELL,
         }
 
     @cached_property
@@ -95,6 +108,18 @@ class ViewContext:
         """Name of the record's band; empty without bands."""
         found = next((band for band in self.output.bands if band.id == self.record.output.band), None)
         return found.label(self.language.code) if found else ""
+
+    def value(self, feature: Feature) -> str:
+        """The row's own value of a feature, in words; as one that is missing if the row has no such feature."""
+        found = self._values.get(feature.id)
+        if found is None:
+            found = self._values[feature.id] = self.language.value(feature, self.record.row.get(feature.id))
+        return found
+
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        """Values of the row in words, by feature: several sections show them."""
+        return {}
 
     def selection(self, level: EntryLevel) -> Selection:
         """What the audience may see at a level."""
@@ -143,18 +168,21 @@ class SectionContext:
 
     def sentences(self, key: str, **slots: SlotValue) -> tuple[str, ...]:
         """The sentences under `key`, with their slots filled."""
-        catalogue = self.view.language.catalogue
-        found = catalogue.find(*message_keys(self.spec, key))
-        if found is None:
-            # The loader has checked every key that a section declares, so this is a mistake in the section's code.
-            msg = f"section '{self.spec.id}' uses the message '{key}' without declaring it"
-            raise KeyError(msg)
-        values = {**self.view.common, **slots}
-        return tuple(message.fill(values, self.view.language) for message in found)
+        language, spec = self.view.language, self.spec
+        found = _find(language.catalogue, spec.id, spec.builder.type, key)
+        if found.fixed is not None:
+            return found.fixed
+        values = slots if found.slots <= slots.keys() else {**self.view.common, **slots}
+        return tuple([message.fill(values, language) for message in found.messages])
 
     def say(self, key: str, **slots: SlotValue) -> str:
         """The sentences under `key` as one text."""
-        return " ".join(self.sentences(key, **slots))
+        language, spec = self.view.language, self.spec
+        found = _find(language.catalogue, spec.id, spec.builder.type, key)
+        if found.text is not None:
+            return found.text
+        values = slots if found.slots <= slots.keys() else {**self.view.common, **slots}
+        return " ".join([message.fill(values, language) for message in found.messages])
 
     def direction(self, value: float) -> str:
         """Which way an attribution counted, in the audience's words."""
@@ -166,8 +194,7 @@ class SectionContext:
     def fact(self, feature: Feature, note: str = "") -> Fact:
         """A feature's value in the record's row, in words."""
         language = self.view.language
-        value = language.value(feature, self.view.record.row[feature.id])
-        return Fact(label=feature.label(language.code), value=value, note=note)
+        return Fact(label=feature.label(language.code), value=self.view.value(feature), note=note)
 
     def entry_facts(self, entry: Entry, *, origins: bool = False) -> tuple[Fact, ...]:
         """The values behind an entry, those that carry its direction; with where they come from if `origins`."""
@@ -207,4 +234,38 @@ class SectionContext:
 
 def message_keys(spec: SectionSpec, key: str) -> tuple[str, ...]:
     """The places where a section's message may stand, nearest first."""
-    return tuple(dict.fromkeys((f"{spec.id}.{key}", f"{spec.builder.type}.{key}", key)))
+    return _message_keys(spec.id, spec.builder.type, key)
+
+
+def _message_keys(section: str, kind: str, key: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((f"{section}.{key}", f"{kind}.{key}", key)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The messages under one key.
+
+    Attributes:
+        messages: The messages.
+        slots: Names of their slots.
+        fixed: Their sentences, if they have no slots.
+        text: These as one text.
+    """
+
+    messages: tuple[Message, ...]
+    slots: frozenset[str]
+    fixed: tuple[str, ...] | None
+    text: str | None
+
+
+@lru_cache(maxsize=16384)
+def _find(catalogue: Catalogue, section: str, kind: str, key: str) -> _Found:
+    """What a section's key leads to. Kept: it follows from the catalogue alone, and a page asks hundreds of times."""
+    messages = catalogue.find(*_message_keys(section, kind, key))
+    if messages is None:
+        # The loader has checked every key that a section declares, so this is a mistake in the section's code.
+        msg = f"section '{section}' uses the message '{key}' without declaring it"
+        raise KeyError(msg)
+    slots = frozenset(slot for message in messages for slot in message.slots)
+    fixed = None if slots else tuple(message.literal for message in messages)
+    return _Found(messages, slots, fixed, None if fixed is None else " ".join(fixed))

@@ -49,8 +49,6 @@ class Entry:
         label: Name for readers.
         value: Sum of its players' attributions, in the record's space.
         standard_error: Sum of its players' standard errors: an upper bound, however their errors depend on each other.
-        influence: Sum of its players' absolute attributions.
-        usual: The same over the portfolio, sum of mean absolute attributions; None if a player's is not known.
         members: Its features, in the order of the record.
         units: Its players, those that are never ranked among each other as one; in the order of the record.
         linked: For each caveat about associated players, those of its players that belong to this entry.
@@ -64,8 +62,6 @@ class Entry:
     label: str
     value: float
     standard_error: float
-    influence: float
-    usual: float | None
     members: tuple[Member, ...]
     units: tuple[tuple[PlayerValue, ...], ...]
     linked: tuple[tuple[PlayerValue, ...], ...]
@@ -152,14 +148,11 @@ def make_entries(
     for group in _groups(record, description, level, gates, general):
         words = _general_words(group, general)
         names = {player.player for player in group}
-        usual = [player.portfolio_mean_abs for player in group if player.portfolio_mean_abs is not None]
         found.append(
             Entry(
                 label=language.join(words) if words else _label(group, description, language, level),
                 value=sum(player.value for player in group),
                 standard_error=sum(player.standard_error for player in group),
-                influence=sum(abs(player.value) for player in group),
-                usual=sum(usual) if len(usual) == len(group) else None,
                 members=tuple(
                     Member(feature=description.feature(name), player=player)
                     for player in group

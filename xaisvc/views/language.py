@@ -1,14 +1,15 @@
-"""Numbers, units, dates and lists in the reader's language. The only place that knows Babel."""
+"""Numbers, units, dates and lists in the reader's language. Only this and `numberforms` know Babel."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from xaisvc.types import Kind
 from xaisvc.views.document import clean
+from xaisvc.views.numberforms import currency_forms, decimal_form, locale_of, plural_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from xaisvc.types import Feature
     from xaisvc.views.catalogue import Catalogue, SlotValue
 
+_OWN_WORDING = frozenset({"list", "date"})
 _EPOCH = date(1970, 1, 1)
 _SMALL = 0.01
 _LARGE_DAYS = 2_900_000  # the year 9999, the last that a date can be written for
@@ -33,7 +35,7 @@ class Language:
     @cached_property
     def locale(self) -> Locale:
         """Babel's data of the locale; loaded when first used."""
-        return _locale(self.catalogue.locale)
+        return locale_of(self.catalogue.locale)
 
     def word(self, key: str) -> str:
         """A fixed word or sentence without slots, for example `words.yes`."""
@@ -41,12 +43,12 @@ class Language:
 
     def slot(self, kind: str, value: SlotValue) -> str:
         """A value as its slot type asks for; see `catalogue.SLOT_TYPES`."""
+        if isinstance(value, str) and kind not in _OWN_WORDING:
+            return clean(value)
         if kind == "list":
             return self.join([value] if isinstance(value, str) else cast("Sequence[str]", value))
         if kind == "date":
             return self.day(str(value))
-        if isinstance(value, str):
-            return clean(value)
         number = float(cast("float", value))
         if kind == "integer":
             return self.number(round(number))
@@ -59,17 +61,15 @@ class Language:
         if not math.isfinite(value):
             return str(value)
         pattern = "#,##0.##" if abs(value) >= _SMALL or value == 0 else "#,##0.######"
-        return _decimal(value, pattern, self.catalogue.locale)
+        return decimal_form(pattern, self.catalogue.locale).write(value)
 
     def percent(self, share: float) -> str:
         """A share in [0, 1] as whole percent; a share that rounds to none or all of it is worded as such."""
-        from babel.numbers import format_percent  # noqa: PLC0415 - heavy: loaded when used
-
         if 0 < share < _SMALL:
             return self.filled("words.less_than", share=_SMALL)
         if 1 - _SMALL < share < 1:
             return self.filled("words.more_than", share=1 - _SMALL)
-        return str(format_percent(share, format="#,##0%", locale=self.locale))
+        return decimal_form("#,##0%", self.catalogue.locale).write(share)
 
     def day(self, moment: str) -> str:
         """An ISO 8601 time as a date in words, in UTC; a text that is no time stays as it is."""
@@ -80,13 +80,20 @@ class Language:
         return self._date((found.astimezone(UTC) if found.tzinfo else found).date())
 
     def join(self, items: Sequence[str]) -> str:
-        """`a, b and c`; `a; b, with a comma; c` where a comma would not tell the items apart."""
+        """`a, b and c`; `a; b, with a comma; c and d` where commas and words would not tell the items apart."""
         from babel.lists import format_list  # noqa: PLC0415 - heavy: loaded when used
 
         cleaned = [clean(item) for item in items]
-        if len(cleaned) > 1 and any("," in item for item in cleaned):
+        if len(cleaned) > 1 and any("," in item or self._conjunction in item for item in cleaned):
             return "; ".join(cleaned)
         return str(format_list(cleaned, locale=self.locale))
+
+    @cached_property
+    def _conjunction(self) -> str:
+        """The word between the last two items of a list, with its spaces."""
+        from babel.lists import format_list  # noqa: PLC0415 - heavy: loaded when used
+
+        return str(format_list(("", ""), locale=self.locale))
 
     def either(self, items: Sequence[str]) -> str:
         """`a, b or c`; semicolons where a comma would not tell the items apart."""
@@ -123,16 +130,13 @@ class Language:
 
     def quantity(self, value: float, unit: str | None) -> str:
         """A number with its unit: a known unit in the right plural, a currency as the locale writes it."""
-        from babel.numbers import format_currency  # noqa: PLC0415 - heavy: loaded when used
-
         if not unit:
             return self.number(value)
-        if unit in self.locale.currencies:
-            if float(value).is_integer():
-                pattern = self.locale.currency_formats["standard"].pattern.replace(".00", "")
-                return str(format_currency(value, unit, format=pattern, locale=self.locale, currency_digits=False))
-            return str(format_currency(value, unit, locale=self.locale))
-        plural = f"units.{unit}.{self.locale.plural_form(abs(value))}"
+        forms = currency_forms(unit, self.catalogue.locale)
+        if forms is not None:
+            whole, other = forms
+            return (whole if float(value).is_integer() else other).write(value)
+        plural = f"units.{unit}.{plural_of(abs(value), self.catalogue.locale)}"
         for key in (plural, f"units.{unit}.other"):
             if key in self.catalogue.messages:
                 return self.filled(key, n=value)
@@ -147,19 +151,3 @@ class Language:
 def exact(value: float) -> str:
     """A number for data scientists: twelve significant digits at most, a point as separator, in every language."""
     return format(value, ".12g")
-
-
-@lru_cache(maxsize=4096)
-def _decimal(value: float, pattern: str, locale: str) -> str:
-    """A number in a pattern; pages repeat their numbers, and writing one takes a tenth of a millisecond."""
-    from babel.numbers import format_decimal  # noqa: PLC0415 - heavy: loaded when used
-
-    return str(format_decimal(value, format=pattern, locale=_locale(locale)))
-
-
-@lru_cache(maxsize=32)
-def _locale(name: str) -> Locale:
-    """The locale `name`; loading one takes milliseconds, so it is kept."""
-    from babel import Locale  # noqa: PLC0415 - heavy: loaded when used
-
-    return Locale.parse(name)

@@ -6,10 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xaisvc.views.charts import bar_chart, waterfall
-from xaisvc.views.charts_grid import heat_map
-from xaisvc.views.charts_points import beeswarm, plots
-from xaisvc.views.tables_html import table
+from markupsafe import Markup
+
+from xaisvc.views.blocks_html import section
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -24,7 +23,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'none'; base-ur
 def render(view: View) -> str:
     """The view as a page."""
     template = _environment().get_template("page.html.j2")
-    return template.render(view=view, style=_style(view.layout), policy=POLICY)
+    sections = Markup("".join([section(one) for one in view.sections]))  # noqa: S704 - every text in it is escaped
+    return template.render(view=view, sections=sections, style=_style(view.layout), policy=POLICY)
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +32,7 @@ def _environment() -> Environment:
     """Compiling the templates takes a while, so it is done once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - heavy: loaded when used
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -40,16 +40,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["kind"] = lambda block: type(block).__name__.lower()
-    environment.globals["table"] = table
-    environment.globals["charts"] = {
-        "barchart": bar_chart,
-        "waterfall": waterfall,
-        "beeswarm": beeswarm,
-        "plots": plots,
-        "heatmap": heat_map,
-    }
-    return environment
 
 
 @lru_cache(maxsize=8)

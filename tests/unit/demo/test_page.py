@@ -90,6 +90,17 @@ def test_views_are_framed_and_linked_by_relative_paths(case: Case) -> None:
     assert "held for a person" in page
 
 
+def test_a_page_about_many_is_not_said_to_be_of_the_case(case: Case) -> None:
+    answer = make_answer(case)
+    many = replace(answer.views[0], href="review/page.html", many=True)
+    page = render(CaseAnswers(use=CREDIT, case=case, answers=(replace(answer, views=(many,)),)))
+
+    assert '<a href="review/page.html">Open the page on many decisions</a>' in page
+    assert "nothing of this case" in page
+    assert 'title="Many decisions, as the' in page
+    assert "nothing of this case" not in render(CaseAnswers(use=CREDIT, case=case, answers=(answer,)))
+
+
 def test_a_view_that_is_complete_is_not_called_held(case: Case) -> None:
     assert "held for a person" not in render(CaseAnswers(use=CREDIT, case=case, answers=(make_answer(case),)))
 

@@ -240,7 +240,7 @@ def test_segments_are_told_with_how_they_compare(audiences: Mapping[str, Audienc
     ]  # fmt: skip
     assert [row[0] for row in rows(telephone)] == ["No", "Yes"]
     assert isinstance(band, Paragraph)
-    assert band.text.startswith("No groups are told by: Band.")
+    assert band.text.startswith("Groups by “Band” are not told.")
 
 
 def test_what_is_told_of_no_segment_has_no_column(audiences: Mapping[str, Audience]) -> None:
@@ -301,8 +301,8 @@ def test_every_alarm_is_a_notice_with_what_to_do(audiences: Mapping[str, Audienc
 
     assert all(isinstance(one, Notice) and one.text for one in found)
     assert [one.title for one in found if isinstance(one, Notice)] == [
-        "Alarm: Age weigh in these cases.",
-        "Alarm: Telephone on file can stand in for protected facts.",
+        "Alarm: this weighs in these cases: Age.",
+        "Alarm: this can stand in for protected facts: Telephone on file.",
         "Alarm: some facts can stand in for protected ones.",
         "Alarm: the model uses facts whose use other ways of explaining can hide: Age.",
         "Alarm: the model acts differently on made-up cases than on real ones.",
@@ -366,7 +366,7 @@ def test_several_bands_are_one_group(audiences: Mapping[str, Audience]) -> None:
     )
 
     view = show(full_cohort(segments=(cut,)), audiences, description=replace(description, outputs=(output,)))
-    assert [row[0] for row in rows(blocks(view, "segments")[2])] == ["Low risk", "High risk and Top"]
+    assert [row[0] for row in rows(blocks(view, "segments")[2])] == ["Low risk", "High risk or Top"]
 
 
 def test_an_audience_without_cohort_sections_is_refused(audiences: Mapping[str, Audience]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     ("file", "old", "new", "message"),
     [
         ("audience.yaml", "{type: people}", "{type: crowds}", "unknown section type 'crowds'; known: actions, alarms"),
-        ("audience.yaml", "{type: people}", "{type: influence}", "unknown section type 'influence'"),
+        ("audience.yaml", "{type: people}", "{type: reasons}", "unknown section type 'reasons'"),
         ("audience.yaml", "drivers, maximum: 7", "drivers, maximum: many", "must be a whole number"),
         ("audience.yaml", "{type: people}", "{type: text, id: people_more}", "has no 'cohort.people_more.title'"),
         ("messages/en.yaml", "      title: People and the model\n", "", "has no 'cohort.people.title'"),

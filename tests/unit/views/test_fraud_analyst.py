@@ -137,7 +137,7 @@ def test_before_and_after_are_the_declared_sections(audiences: Mapping[str, Audi
 
 
 def test_an_audience_that_is_not_asked_reads_everything_at_once(audiences: Mapping[str, Audience]) -> None:
-    manager = audiences["business_manager"]
+    manager = audiences["relationship_manager"]
     record = make_record()
 
     assert build_view(record, make_description(), manager, judged=False) == build_view(

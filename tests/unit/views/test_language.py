@@ -124,3 +124,10 @@ def test_names_with_a_comma_are_told_apart(english: Language) -> None:
         "Paid in a day, today included; Age of the card"
     )
     assert english.join(["Paid, in a day"]) == "Paid, in a day"
+
+
+def test_names_with_an_and_are_told_apart(english: Language, dutch: Language) -> None:
+    assert english.join(["The loan", "Goods and guarantors", "Housing"]) == "The loan; Goods and guarantors; Housing"
+    assert english.join(["Property and guarantors"]) == "Property and guarantors"
+    assert dutch.join(["Bezit en borg", "Wonen"]) == "Bezit en borg; Wonen"
+    assert dutch.join(["Lening", "Wonen"]) == "Lening en Wonen"

@@ -110,9 +110,9 @@ def test_what_cannot_be_relied_on_leaves_something_to_say(audiences: Mapping[str
     titles = {id_: blocks(view, id_, Notice)[0].title for id_ in ("reasons", "changes", "may_say")}
 
     assert titles == {
-        "reasons": "No reasons are shown for this client",
-        "changes": "No changes are shown for this client",
-        "may_say": "Say nothing about the reasons",
+        "reasons": "No reasons are shown for this client.",
+        "changes": "No changes are shown for this client.",
+        "may_say": "Say nothing about the reasons.",
     }
 
 

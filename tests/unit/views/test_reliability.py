@@ -39,7 +39,7 @@ def test_the_most_severe_caveat_sets_the_level(
     assert level is _assess(audiences["relationship_manager"], *caveats).level
 
 
-TOLD = ["business_manager", "fraud_analyst", "relationship_manager"]
+TOLD = ["fraud_analyst", "relationship_manager"]
 SILENT = {("proxy_of_protected", "fraud_analyst"), ("proxy_of_protected", "relationship_manager")}
 """Whoever may not see protected facts is not told what stands in for them."""
 
@@ -67,7 +67,7 @@ def test_every_kind_of_caveat_has_words_for_every_reader_in_the_bank(
         assert flesch_kincaid(sentence.replace(known.feature("credit_amount").label("en"), "Amount")) <= (
             limits.max_grade + 3  # a line alone; what is measured against the limit is the page
         )
-        assert ("Age" in sentence) is (name == "business_manager" and caveat is not one and "Amount" in sentence)
+        assert "Age" not in sentence
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -86,6 +86,7 @@ def test_reasons_that_a_gate_forbids_are_not_reliable_for_who_keeps_to_it(audien
     found = {name: _assess(audience, CORRELATED, caveat) for name, audience in audiences.items()}
 
     assert {name for name, one in found.items() if one.level is Level.UNRELIABLE} == {
+        "business_manager",
         "customer",
         "relationship_manager",
     }
@@ -103,9 +104,6 @@ def test_each_audience_has_its_own_words_for_facts_that_move_together(audiences:
     )
     assert said["fraud_analyst"] == (
         "Duration of the loan and Customer since are linked in earlier data: count them as one piece of evidence.",
-    )
-    assert said["business_manager"] == (
-        "Duration of the loan and Customer since are linked in past cases; read them as one driver.",
     )
 
 

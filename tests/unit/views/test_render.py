@@ -73,7 +73,7 @@ def test_pdf_is_a_pdf_with_the_title_in_it(view: View) -> None:
     document = to_pdf(view)
 
     assert document.startswith(b"%PDF-")
-    assert any(b"What drove this outcome" in stream for stream in _inflated(document))
+    assert any(b"Read about many cases at once" in stream for stream in _inflated(document))
 
 
 def _inflated(document: bytes) -> list[bytes]:

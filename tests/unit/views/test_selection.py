@@ -32,7 +32,6 @@ def test_a_concept_is_the_sum_of_its_features(audiences: Mapping[str, Audience])
     entries = {entry.label: entry for entry in _selection(audiences["fraud_analyst"], make_record()).entries}
 
     assert entries["Accounts and savings"].value == pytest.approx(0.62 + 0.21)
-    assert entries["Accounts and savings"].usual == pytest.approx(0.41 + 0.18)
     assert entries["History with the bank"].value == pytest.approx(-0.31 - 0.05)
 
 
@@ -77,7 +76,7 @@ def test_a_mild_association_does_not_join(audiences: Mapping[str, Audience]) -> 
     )
 
 
-@pytest.mark.parametrize("name", ["business_manager", "customer", "data_scientist", "relationship_manager"])
+@pytest.mark.parametrize("name", ["customer", "data_scientist", "relationship_manager"])
 def test_facts_of_another_class_are_never_joined_with_visible_ones(
     audiences: Mapping[str, Audience], name: str
 ) -> None:

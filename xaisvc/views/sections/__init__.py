@@ -12,8 +12,8 @@ from xaisvc.views.sections.client import DataCheck, DecisionCapture, MaySay, Nex
 from xaisvc.views.sections.common import FixedText, ReliabilityLine
 from xaisvc.views.sections.evidence import Evidence
 from xaisvc.views.sections.letter import Decision, OwnInformation, PrincipalReasons
+from xaisvc.views.sections.model_use import ModelUse
 from xaisvc.views.sections.past_cases import PastCases
-from xaisvc.views.sections.portfolio import Conclusion, Fairness, Influence, ModelUse, Standing
 from xaisvc.views.sections.reasons import SideReasons
 from xaisvc.views.sections.signals import Signals
 from xaisvc.views.sections.technical import CaveatList, MethodLimits, Prediction, Reproduction
@@ -41,17 +41,14 @@ SECTION_TYPES: Mapping[str, type[SectionType]] = MappingProxyType(
             CaveatList,
             Changes,
             Checks,
-            Conclusion,
             DataCheck,
             Decision,
             DecisionCapture,
             DependencePlots,
             Evidence,
-            Fairness,
             FixedText,
             Groups,
             Importance,
-            Influence,
             InputSupport,
             Interactions,
             MaySay,
@@ -69,7 +66,6 @@ SECTION_TYPES: Mapping[str, type[SectionType]] = MappingProxyType(
             SideReasons,
             Signals,
             Stability,
-            Standing,
             Waterfall,
         )
     }

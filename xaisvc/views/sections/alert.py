@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 from xaisvc.types.supplements import Supplement
 from xaisvc.views.document import Fact, Facts, Notice, Paragraph
 from xaisvc.views.sections.evidence import is_unlike
-from xaisvc.views.sections.portfolio import MIN_PORTFOLIO_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,9 @@ _BASES = (100, 1_000, 10_000)
 _FEW = 1.0
 _ROUNDING = 1e-9
 _EPOCH = date(1970, 1, 1)
+
+MIN_PORTFOLIO_ROWS = 20
+"""Figures about fewer past cases are not given: single cases could be read from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ And what they decided.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -178,7 +179,8 @@ class MaySay:
 
 
 CODES = ("MISSED_SOMETHING", "DATA_WRONG", "DATA_OUTDATED", "NOT_SUITABLE", "OTHER")
-"""Codes of the reasons to decide otherwise, as a feedback service takes them."""
+"""Codes of the reasons to decide otherwise, as a feedback service takes them, unless a declaration lists others."""
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,9 @@ class DecisionCapture:
     """What to write down once it is decided: the verdict, and why, in the words that a feedback service takes.
 
     The same in every view, so that nobody is led to one of the answers.
+
+    Attributes:
+        codes: Codes of the reasons; the audience's messages word each under `code.<code>`.
     """
 
     type: ClassVar[str] = "decision_capture"
@@ -196,10 +201,20 @@ class DecisionCapture:
         "deviate": (),
         "not_used": (),
         "why": (),
-        **{f"code.{code}": () for code in CODES},
         "after": (),
     }
     reasons: ClassVar[bool] = False
+
+    codes: tuple[str, ...] = CODES
+
+    def __post_init__(self) -> None:
+        for code in self.codes:
+            if not _CODE.fullmatch(code):
+                raise ValueError(f"'{code}' is no code; use capitals, digits and '_', starting with a letter")
+
+    def own_messages(self) -> Mapping[str, tuple[str, ...]]:
+        """The words of each code."""
+        return {f"code.{code}": () for code in self.codes}
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """The three verdicts, the reasons by code, and where it goes."""
@@ -208,7 +223,7 @@ class DecisionCapture:
             Bullets(items=tuple(context.say(verdict) for verdict in ("agree", "deviate", "not_used"))),
             Facts(
                 title=context.say("why"),
-                rows=tuple(Fact(label=context.say(f"code.{code}"), value=code) for code in CODES),
+                rows=tuple(Fact(label=context.say(f"code.{code}"), value=code) for code in self.codes),
                 code=True,
             ),
             Paragraph(text=context.say("after")),

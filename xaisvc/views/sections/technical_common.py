@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from xaisvc.views.document import Notice, Paragraph
+from xaisvc.views.document import Cell, Column, Notice, Paragraph
 from xaisvc.views.entries import player_label
 
 if TYPE_CHECKING:
@@ -45,6 +46,24 @@ def label_of(context: SectionContext, player: str) -> str:
     """As `name_of`, by the player's own name; that name itself if the record has no such player."""
     found = next((one for one in context.view.record.attribution.players if one.player == player), None)
     return player if found is None else name_of(context, found)
+
+
+@lru_cache(maxsize=4096)
+def name_cell(name: str) -> Cell:
+    """The cell with the name of a player or a feature. Kept: they are those of a bundle, in every table."""
+    return Cell(text=name)
+
+
+@lru_cache(maxsize=1024)
+def rank_cell(rank: int) -> Cell:
+    """The cell of a rank."""
+    return Cell(text=str(rank), number=float(rank))
+
+
+@lru_cache(maxsize=2048)
+def column(label: str, *, numeric: bool = False) -> Column:
+    """A column. Kept: columns are those of a section, whatever the case."""
+    return Column(label=label, numeric=numeric)
 
 
 def signed(context: SectionContext, value: float) -> str:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Cell, Column, Grid, HeatMap, Notice, Table
-from xaisvc.views.sections.technical_common import absent, note, number
+from xaisvc.views.document import Cell, Grid, HeatMap, Notice, Table
+from xaisvc.views.sections.technical_common import absent, column, name_cell, note, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,9 +57,9 @@ class Groups:
             return (*missing, Notice(tone="info", title=context.say("none")))
         rows = [_group_row(name, players) for name, players in groups]
         columns = (
-            Column(label=context.say("group")),
-            Column(label=context.say("members")),
-            *(Column(label=context.say(key), numeric=True) for key in ("sum", "sizes", "cancelled")),
+            column(context.say("group")),
+            column(context.say("members")),
+            *(column(context.say(key), numeric=True) for key in ("sum", "sizes", "cancelled")),
         )
         caption = context.say("caption", space=context.view.record.attribution.space.value)
         return (*missing, Table(caption=caption, columns=columns, rows=tuple(rows)), note(context))
@@ -89,7 +89,7 @@ def _group_row(name: str, players: Sequence[PlayerValue]) -> tuple[Cell, ...]:
     sizes = sum(abs(player.value) for player in players)
     cancelled = 1 - abs(total) / sizes if sizes > 0 else 0.0
     return (
-        Cell(text=name),
+        name_cell(name),
         Cell(text="; ".join(f"{player.player} {number(player.value)}" for player in players)),
         Cell(text=number(total, 6), number=total),
         Cell(text=f"{sizes:.6g}", number=sizes),
@@ -165,17 +165,17 @@ class AssociationHeatMap:
             both = values[one] + values[other] if one in values and other in values else None
             rows.append(
                 (
-                    Cell(text=one),
-                    Cell(text=other),
+                    name_cell(one),
+                    name_cell(other),
                     Cell(text=f"{effect:.3f}", number=effect),
                     Cell(text="" if both is None else number(both), number=both),
                 )
             )
         columns = (
-            Column(label=context.say("first")),
-            Column(label=context.say("second")),
-            Column(label=context.say("effect"), numeric=True),
-            Column(label=context.say("sum"), numeric=True),
+            column(context.say("first")),
+            column(context.say("second")),
+            column(context.say("effect"), numeric=True),
+            column(context.say("sum"), numeric=True),
         )
         caption = context.say("caption", shown=len(rows), pairs=len(pairs))
         return Table(caption=caption, columns=columns, rows=tuple(rows))

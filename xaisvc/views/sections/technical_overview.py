@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Beeswarm, Cell, Cloud, Column, Plot, Plots, Span, Swarm, Table
-from xaisvc.views.sections.technical_common import absent, note, number
+from xaisvc.views.document import Beeswarm, Cell, Cloud, Plot, Plots, Span, Swarm, Table
+from xaisvc.views.sections.technical_common import absent, column, name_cell, note, number, rank_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,28 +88,22 @@ class Importance:
 
 
 def _importance_table(context: SectionContext, overview: Overview, own: Mapping[str, float]) -> Table:
-    total = sum(one.mean_abs for one in overview.players) or 1.0
     ranked = sorted(own, key=lambda name: -abs(own[name]))
     place = {name: rank for rank, name in enumerate(ranked, start=1)}
     columns = (
-        Column(label=context.say("player")),
+        column(context.say("player")),
         *(
-            Column(label=context.say(key), numeric=True)
+            column(context.say(key), numeric=True)
             for key in ("rank", "mean_abs", "error", "share", "trend", "own_value", "own_rank")
         ),
     )
     rows = [
         (
-            Cell(text=one.player),
-            Cell(text=str(rank), number=float(rank)),
-            Cell(text=f"{one.mean_abs:.6g}", number=one.mean_abs),
-            Cell(text=f"{one.mean_abs_error:.2g}", number=one.mean_abs_error),
-            Cell(text=f"{100 * one.mean_abs / total:.1f}%", number=one.mean_abs / total),
-            Cell(text="" if one.trend is None else f"{one.trend:+.2f}", number=one.trend),
+            *overall,
             Cell(text=number(own[one.player], 4) if one.player in own else "", number=own.get(one.player)),
             Cell(text=str(place.get(one.player, "")), number=place.get(one.player)),
         )
-        for rank, one in enumerate(overview.players, start=1)
+        for one, overall in zip(overview.players, _importance_cells(overview.players), strict=True)
     ]
     caption = context.say(
         "caption",
@@ -118,6 +112,23 @@ def _importance_table(context: SectionContext, overview: Overview, own: Mapping[
         model_rows=overview.model_rows,
     )
     return Table(caption=caption, columns=columns, rows=tuple(rows))
+
+
+@lru_cache(maxsize=_KEPT)
+def _importance_cells(players: tuple[PlayerOverview, ...]) -> tuple[tuple[Cell, ...], ...]:
+    """What the table says of each player of an overview, whatever the case."""
+    total = sum(one.mean_abs for one in players) or 1.0
+    return tuple(
+        (
+            name_cell(one.player),
+            rank_cell(rank),
+            Cell(text=f"{one.mean_abs:.6g}", number=one.mean_abs),
+            Cell(text=f"{one.mean_abs_error:.2g}", number=one.mean_abs_error),
+            Cell(text=f"{100 * one.mean_abs / total:.1f}%", number=one.mean_abs / total),
+            Cell(text="" if one.trend is None else f"{one.trend:+.2f}", number=one.trend),
+        )
+        for rank, one in enumerate(players, start=1)
+    )
 
 
 @lru_cache(maxsize=_KEPT)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Cell, Column, Table
-from xaisvc.views.sections.technical_common import absent, note
+from xaisvc.views.document import Cell, Table
+from xaisvc.views.sections.technical_common import absent, column, name_cell, note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xaisvc.views.document import Block
 
 _ACTIONS = ("show", "generalise", "hide", "hold", "closed")
-_STATUSES = ("complete", "held_for_review", "not_available", "not_concerned")
+_STATUSES = ("complete", "held_for_review", "not_available", "not_concerned", "many_only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +76,9 @@ class Readers:
                 )
             )
         columns = (
-            *(Column(label=context.say(key)) for key in ("audience", "status", "counts")),
-            Column(label=context.say("unseen"), numeric=True),
-            Column(label=context.say("kept_back")),
+            *(column(context.say(key)) for key in ("audience", "status", "counts")),
+            column(context.say("unseen"), numeric=True),
+            column(context.say("kept_back")),
         )
         return Table(caption=context.say("caption"), columns=columns, rows=tuple(rows))
 
@@ -92,15 +92,15 @@ class Readers:
             actions = [one.actions.get(feature.id, "hide") for one in others]
             rows.append(
                 (
-                    Cell(text=feature.id),
+                    name_cell(feature.id),
                     Cell(text=sensitivity or no_class),
                     *(words[action] for action in actions),
                 )
             )
         columns = (
-            Column(label=context.say("feature")),
-            Column(label=context.say("class")),
-            *(Column(label=_label(context, one)) for one in others),
+            column(context.say("feature")),
+            column(context.say("class")),
+            *(column(_label(context, one)) for one in others),
         )
         return Table(caption=context.say("features"), columns=columns, rows=tuple(rows))
 

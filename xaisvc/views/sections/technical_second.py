@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Bar, BarChart, Cell, Column, Fact, Facts, Notice, Table
+from xaisvc.views.document import Bar, BarChart, Cell, Fact, Facts, Notice, Table
 from xaisvc.views.language import exact
-from xaisvc.views.sections.technical_common import SIDES, absent, note, number, signed
+from xaisvc.views.sections.technical_common import SIDES, absent, column, name_cell, note, number, rank_cell, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,23 +100,23 @@ def _agreement_table(context: SectionContext, other: SecondMethod) -> Table:
         verdict = "sign" if name in other.conflicting else "lead" if name in other.disputed else "same"
         rows.append(
             (
-                Cell(text=name),
+                name_cell(name),
                 Cell(text=number(own[name], 4), number=own[name]),
-                Cell(text=str(rank), number=float(rank)),
+                rank_cell(rank),
                 Cell(text=number(other.values[name], 4), number=other.values[name]),
                 Cell(text=f"{other.standard_errors[name]:.2g}", number=other.standard_errors[name]),
-                Cell(text=str(places[name]), number=float(places[name])),
+                rank_cell(places[name]),
                 words[verdict],
             )
         )
     columns = (
-        Column(label=context.say("player")),
-        Column(label=context.say("value_by", method=found.method), numeric=True),
-        Column(label=context.say("rank_by", method=found.method), numeric=True),
-        Column(label=context.say("value_by", method=other.method), numeric=True),
-        Column(label=context.say("error_by", method=other.method), numeric=True),
-        Column(label=context.say("rank_by", method=other.method), numeric=True),
-        Column(label=context.say("verdict")),
+        column(context.say("player")),
+        column(context.say("value_by", method=found.method), numeric=True),
+        column(context.say("rank_by", method=found.method), numeric=True),
+        column(context.say("value_by", method=other.method), numeric=True),
+        column(context.say("error_by", method=other.method), numeric=True),
+        column(context.say("rank_by", method=other.method), numeric=True),
+        column(context.say("verdict")),
     )
     caption = context.say("caption", first=found.method, second=other.method, space=found.space.value)
     return Table(caption=caption, columns=columns, rows=tuple(rows))
@@ -190,7 +190,7 @@ class Interactions:
             share = abs(rest) / size if size > 0 else 0.0
             rows.append(
                 (
-                    Cell(text=player.player),
+                    name_cell(player.player),
                     Cell(text=number(main, 4), number=main),
                     Cell(text=number(rest, 4), number=rest),
                     Cell(text=number(player.value, 4), number=player.value),
@@ -198,7 +198,7 @@ class Interactions:
                 )
             )
         columns = (
-            Column(label=context.say("player")),
-            *(Column(label=context.say(key), numeric=True) for key in ("main", "with_others", "attribution", "share")),
+            column(context.say("player")),
+            *(column(context.say(key), numeric=True) for key in ("main", "with_others", "attribution", "share")),
         )
         return Table(caption=context.say("caption", space=space), columns=columns, rows=tuple(rows))

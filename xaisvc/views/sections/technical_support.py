@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Kind
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Cell, Column, Fact, Facts, Notice, Table
-from xaisvc.views.sections.technical_common import absent, note, number
+from xaisvc.views.document import Cell, Fact, Facts, Notice, Table
+from xaisvc.views.sections.technical_common import absent, column, name_cell, note, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,10 +73,10 @@ class InputSupport:
             ),
         )
         columns = (
-            *(Column(label=context.say(key)) for key in ("feature", "value", "verdict")),
-            Column(label=context.say("place"), numeric=True),
-            *(Column(label=context.say("at", percent=percent), numeric=True) for percent in _SHOWN_QUANTILES),
-            Column(label=context.say("missing_share"), numeric=True),
+            *(column(context.say(key)) for key in ("feature", "value", "verdict")),
+            column(context.say("place"), numeric=True),
+            *(column(context.say("at", percent=percent), numeric=True) for percent in _SHOWN_QUANTILES),
+            column(context.say("missing_share"), numeric=True),
         )
         ordered = [*found, *(one for one in features if places[one.id][0] not in _REMARKABLE)]
         rows = tuple(_support_row(context, one, overview.profiles[one.id], *places[one.id]) for one in ordered)
@@ -117,8 +117,8 @@ def _support_row(
     elif profile.quantiles:
         ends = [f"{profile.quantiles[at]:.6g}" for at in _SHOWN_QUANTILES]
     return (
-        Cell(text=feature.id),
-        Cell(text=language.value(feature, context.view.record.row[feature.id])),
+        name_cell(feature.id),
+        Cell(text=context.view.value(feature)),
         Cell(text=context.say(f"is.{verdict}"), marked=verdict in _REMARKABLE),
         Cell(text=place, number=share),
         *(Cell(text=end) for end in ends),
@@ -213,7 +213,7 @@ class Stability:
             verdict = "sign" if name in unsure else "rank" if name in tied else "firm"
             rows.append(
                 (
-                    Cell(text=name),
+                    name_cell(name),
                     Cell(text=number(player.value, 4), number=player.value),
                     Cell(text=f"{player.standard_error:.2g}", number=player.standard_error),
                     Cell(
@@ -229,12 +229,12 @@ class Stability:
                 )
             )
         columns = (
-            Column(label=context.say("player")),
+            column(context.say("player")),
             *(
-                Column(label=context.say(key), numeric=True)
+                column(context.say(key), numeric=True)
                 for key in ("attribution", "sampling", "background", "ratio", "interplay")
             ),
-            Column(label=context.say("verdict")),
+            column(context.say("verdict")),
         )
         caption = context.say("caption", space=context.view.record.attribution.space.value)
         return Table(caption=caption, columns=columns, rows=tuple(rows))

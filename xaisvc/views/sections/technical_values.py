@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Space
-from xaisvc.views.document import Bar, BarChart, Cell, Column, Fact, Facts, Paragraph, Table
+from xaisvc.views.document import Bar, BarChart, Cell, Fact, Facts, Paragraph, Table
 from xaisvc.views.document import Waterfall as WaterfallChart
 from xaisvc.views.language import exact
-from xaisvc.views.sections.technical_common import LOCAL_SURROGATE, SIDES, note, number, signed
+from xaisvc.views.sections.technical_common import LOCAL_SURROGATE, SIDES, column, name_cell, note, number, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,8 +89,7 @@ def _with_value(context: SectionContext, player: PlayerValue) -> str:
         return player.player
     view = context.view
     feature = view.description.feature(player.features[0])
-    value = view.language.value(feature, view.record.row.get(feature.id))
-    return context.say("step", player=player.player, value=value)
+    return context.say("step", player=player.player, value=view.value(feature))
 
 
 def _threshold(context: SectionContext) -> float | None:
@@ -158,12 +157,12 @@ class AttributionTable:
             mark=context.say("mark") if marked else "",
         )
         columns = (
-            Column(label=context.say("player")),
-            Column(label=context.say("value")),
-            Column(label=context.say("attribution"), numeric=True),
-            Column(label=context.say("error"), numeric=True),
-            Column(label=context.say("usual"), numeric=True),
-            Column(label=context.say("class")),
+            column(context.say("player")),
+            column(context.say("value")),
+            column(context.say("attribution"), numeric=True),
+            column(context.say("error"), numeric=True),
+            column(context.say("usual"), numeric=True),
+            column(context.say("class")),
         )
         table = Table(
             caption=context.say("caption", space=found.space.value),
@@ -190,11 +189,11 @@ def _beside(value: float, usual: float | None) -> float | None:
 def _row(context: SectionContext, player: PlayerValue, usual: float | None) -> tuple[Cell, ...]:
     view = context.view
     features = [view.description.feature(name) for name in player.features]
-    values = [view.language.value(feature, view.record.row.get(feature.id)) for feature in features]
+    values = [view.value(feature) for feature in features]
     single = view.record.row.get(player.features[0]) if len(player.features) == 1 else None
     classes = dict.fromkeys(f.sensitivity.value if f.sensitivity else context.say("no_class") for f in features)
     return (
-        Cell(text=player.player),
+        name_cell(player.player),
         Cell(text="; ".join(values), number=single if isinstance(single, float) else None),
         Cell(text=number(player.value, 6), number=player.value),
         Cell(text=f"{player.standard_error:.2g}", number=player.standard_error),
