@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xaisvc.errors import InvalidRequestError, XaisvcError
+from xaisvc.errors import InvalidRequestError, ServiceUnreachableError, XaisvcError
 
 if TYPE_CHECKING:
     import grpc
+
+    from xaisvc.engine.commands import ModelInfo
 
 UNHEALTHY = 1
 """Exit status for everything but a service that is well; container engines keep 2 for themselves."""
@@ -58,8 +60,10 @@ def health(  # noqa: PLR0913 - one parameter per option
     ] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
     token_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A token, which --model needs where tokens are in use.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A token, which --model and --models need where tokens are in use."),
     ] = None,
+    models: Annotated[bool, typer.Option("--models", help="Say which models it explains, and for whom.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longest wait for the answer.")] = 3.0,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, as for `xaisvc serve`.")] = None,
 ) -> None:
@@ -71,13 +75,15 @@ def health(  # noqa: PLR0913 - one parameter per option
     try:
         place = _named_place(target, ca) if target is not None else _own_place(config, ca)
         place = _with_certificate(place, certificate, key)
-        problem = _ask(place, model, _token(token_file, place), timeout)
+        caller = _token(token_file, place)
+        problem = _ask(place, model, caller, timeout)
+        told = _models(place, caller, timeout) if models and not problem else ""
     except XaisvcError as error:
         problem = str(error)
     if problem:
         typer.echo(f"xaisvc: {problem}", err=True)
         raise typer.Exit(UNHEALTHY)
-    typer.echo(f"{place.target} serves {model or 'explanations'}")
+    typer.echo(f"{place.target} serves {model or 'explanations'}{told}")
 
 
 def _named_place(target: str, ca: Path | None) -> Place:
@@ -161,10 +167,50 @@ def _ask(place: Place, model: str, token: str, timeout_s: float) -> str:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=timeout_s, metadata=metadata)
         except grpc.RpcError as error:
-            return _failure(error.code(), place, model, timeout_s)
+            return _failure(error, place, model, timeout_s)
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return ""
     return f"{place.target} does not serve {model or 'now'}: it is starting or stopping, or cannot keep records"
+
+
+def _models(place: Place, token: str, timeout_s: float) -> str:
+    """The models that the caller may use, a paragraph each.
+
+    Raises:
+        ServiceUnreachableError: If the service does not say.
+    """
+    import grpc  # noqa: PLC0415 - heavy: loaded when used
+
+    from xaisvc.client.answers import model_info  # noqa: PLC0415 - loaded when used
+    from xaisvc.v1 import models_pb2, models_pb2_grpc  # noqa: PLC0415 - heavy: loaded when used
+
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    with _open(place) as channel:
+        stub = models_pb2_grpc.ModelServiceStub(channel)
+        try:
+            found = stub.ListModels(models_pb2.ListModelsRequest(), timeout=timeout_s, metadata=metadata)
+        except grpc.RpcError as error:
+            raise ServiceUnreachableError(_failure(error, place, "", timeout_s)) from None
+    return "".join(f"\n\n{_described(model_info(one))}" for one in found.models)
+
+
+def _described(info: ModelInfo) -> str:
+    """A model in lines: what it is for in each of its languages, and who has views of its cases."""
+    description = info.description
+    first, *others = description.languages
+    lines = [f"{description.name} {description.version}", f"  owner: {description.owner}"]
+    lines += [f"  purpose ({first}): {description.purpose}"]
+    lines += [
+        f"  purpose ({language}): {description.text('purpose', language)}"
+        for language in others
+        if "purpose" in description.texts.get(language, {})
+    ]
+    lines += [
+        f"  languages: {', '.join(description.languages)}",
+        f"  audiences: {', '.join(info.audiences) or 'none that you may have views for'}",
+        *(f"  warning: {warning}" for warning in info.warnings),
+    ]
+    return "\n".join(lines)
 
 
 def _open(place: Place) -> grpc.Channel:
@@ -179,14 +225,36 @@ def _open(place: Place) -> grpc.Channel:
     return grpc.secure_channel(place.target, credentials, options=options)
 
 
-def _failure(code: grpc.StatusCode, place: Place, model: str, timeout_s: float) -> str:
+def _failure(error: grpc.RpcError, place: Place, model: str, timeout_s: float) -> str:
     """A failed call in words."""
-    tls = "is one of --ca, --certificate and --key wrong?" if place.roots else "does it want TLS (--ca)?"
     texts = {
-        "UNAVAILABLE": f"nothing answers at {place.target}: is the service started, and {tls}",
+        "UNAVAILABLE": _unreachable(error.details() or "", place),
         "DEADLINE_EXCEEDED": f"{place.target} did not answer within {timeout_s:g} seconds",
         "NOT_FOUND": f"{place.target} has no model '{model}', or has it for callers with a token only (--token-file)",
         "UNAUTHENTICATED": f"{place.target} does not accept the token",
         "UNIMPLEMENTED": f"{place.target} is a service that cannot be asked for its health",
     }
-    return texts.get(code.name, f"{place.target} failed to answer ({code.name})")
+    code = error.code().name
+    return texts.get(code, f"{place.target} failed to answer ({code})")
+
+
+def _unreachable(details: str, place: Place) -> str:
+    """Why there is no connection, in words."""
+    from xaisvc.client.failures import Unreachable, why_unreachable  # noqa: PLC0415 - heavy: loaded when used
+
+    encrypted = place.roots is not None
+    tls = "is one of --ca, --certificate and --key wrong?" if encrypted else "does it want TLS (--ca)?"
+    texts = {
+        Unreachable.NO_TLS: f"what listens at {place.target} speaks no TLS: leave out --ca, --certificate and --key",
+        Unreachable.NOT_VOUCHED_FOR: (
+            f"the certificate of {place.target} comes from no authority in --ca, is not for this name or is out of "
+            "date; without --ca, it is not the one that the settings name (tls_certificate)"
+        ),
+        Unreachable.NOT_LET_IN: (
+            f"what listens at {place.target} ended the connection before it was encrypted; if it asks its clients for "
+            "a certificate, give --certificate and --key, of an authority that it trusts"
+        ),
+        Unreachable.TLS_ONLY: f"what listens at {place.target} ends connections without TLS; give --ca",
+    }
+    why = why_unreachable(details, encrypted=encrypted)
+    return texts.get(why, f"nothing answers at {place.target}: is the service started, and {tls}")

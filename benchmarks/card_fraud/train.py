@@ -27,7 +27,7 @@ from benchmarks.card_fraud.model import N_TREES, TEXTS, as_given, build_pipeline
 from benchmarks.card_fraud.past_cases import closed_cases, count_bands
 from benchmarks.card_fraud.payments import simulate
 from benchmarks.card_fraud.world import DAY_S, START
-from xaisvc.bundles import write_bundle
+from xaisvc.bundles import lock_bundle, write_bundle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +124,7 @@ def train(out: Path, *, n_customers: int = 700, n_days: int = 300, seed: int = S
         bands=[bands],
         overwrite=True,
     )
+    lock_bundle(out / "bundles" / "card-fraud")
     chosen = pick_payments(rows, paid, test, scores, background)
     (out / "transactions.json").write_text(
         json.dumps({"source": "benchmarks/card_fraud/train.py", "simulated": True, "cases": chosen}, indent=2) + "\n",

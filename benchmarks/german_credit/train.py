@@ -30,7 +30,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_te
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from xaisvc.bundles import write_manifest
+from xaisvc.bundles import lock_bundle, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -291,6 +291,7 @@ def train(out: Path) -> dict[str, object]:
         write_parquet(rows.iloc[split.reference].assign(**predictions), folder / "reference.parquet")
         manifest = write_manifest(describe(name, codebook, background, auc))
         (folder / "bundle.yaml").write_text(manifest, encoding="utf-8")
+        lock_bundle(folder)
     cases = {"source": "benchmarks/german_credit/train.py", "cases": make_cases(rows, bad, split)}
     (out / "applicants.json").write_text(json.dumps(cases, indent=2) + "\n", encoding="utf-8")
     return results

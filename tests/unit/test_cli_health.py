@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
@@ -15,9 +16,10 @@ from typer.testing import CliRunner
 
 from tests.unit.certificates import Authority
 from xaisvc.cli_health import MODEL_PREFIX, health
+from xaisvc.v1 import models_pb2, models_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from click.testing import Result
@@ -33,12 +35,16 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def server(credentials: grpc.ServerCredentials | None = None) -> Iterator[tuple[int, HealthServicer]]:
+def server(
+    credentials: grpc.ServerCredentials | None = None, also: Callable[[grpc.Server], None] | None = None
+) -> Iterator[tuple[int, HealthServicer]]:
     servicer = HealthServicer()
     servicer.set("", SERVING)
     with ThreadPoolExecutor(2) as pool:
         running = grpc.server(pool)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, running)
+        if also is not None:
+            also(running)
         if credentials is None:
             port = running.add_insecure_port("127.0.0.1:0")
         else:
@@ -94,6 +100,47 @@ def test_a_model_has_a_health_of_its_own() -> None:
     assert "has no model 'fraud', or has it for callers with a token only" in unknown.stderr
 
 
+class Models(models_pb2_grpc.ModelServiceServicer):
+    """Lists one model in two languages, for whoever has the token."""
+
+    def ListModels(  # noqa: N802 - the protocol's name
+        self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext
+    ) -> models_pb2.ListModelsResponse:
+        del request
+        if ("authorization", f"Bearer {TOKEN}") not in context.invocation_metadata():
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
+        model = models_pb2.Model(
+            name="credit",
+            version="1.2.0",
+            owner="Lending",
+            purpose="To order applications.",
+            languages=["en", "nl", "fr"],
+            audiences=["customer", "data_scientist"],
+            warnings=["the pack 'eu' was to be reviewed"],
+            texts={"nl": models_pb2.ModelTexts(purpose="Aanvragen ordenen.")},
+        )
+        return models_pb2.ListModelsResponse(models=[model])
+
+
+def test_the_models_are_told_with_their_audiences_and_languages(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with server(also=partial(models_pb2_grpc.add_ModelServiceServicer_to_server, Models())) as (port, _):
+        target = ("--target", f"127.0.0.1:{port}", "--models")
+        told, refused = ask(*target, "--token-file", tmp_path / "token"), ask(*target)
+
+    assert told.stdout == (
+        f"127.0.0.1:{port} serves explanations\n\n"
+        "credit 1.2.0\n"
+        "  owner: Lending\n"
+        "  purpose (en): To order applications.\n"
+        "  purpose (nl): Aanvragen ordenen.\n"
+        "  languages: en, nl, fr\n"
+        "  audiences: customer, data_scientist\n"
+        "  warning: the pack 'eu' was to be reviewed\n"
+    )
+    assert (refused.exit_code, "does not accept the token" in refused.stderr) == (1, True)
+
+
 def test_a_service_that_is_not_there_is_not_well() -> None:
     with server() as (port, _):
         pass
@@ -128,6 +175,16 @@ def test_the_certificate_of_the_settings_is_trusted_and_no_other(tmp_path: Path)
         plain = ask("--target", f"localhost:{port}")
 
     assert [done.exit_code for done in (own, other, named, plain)] == [0, 1, 0, 1]
+    assert f"the certificate of 127.0.0.1:{port} comes from no authority in --ca" in other.stderr
+    assert f"what listens at localhost:{port} ends connections without TLS; give --ca" in plain.stderr
+
+
+def test_tls_to_a_service_without_it_is_told_as_such(tmp_path: Path) -> None:
+    tls(tmp_path)
+    with server() as (port, _):
+        done = ask("--target", f"localhost:{port}", "--ca", tmp_path / "ca.pem")
+
+    assert (done.exit_code, f"what listens at localhost:{port} speaks no TLS" in done.stderr) == (1, True)
 
 
 def test_mutual_tls_needs_a_certificate_of_our_own(tmp_path: Path) -> None:
@@ -137,6 +194,7 @@ def test_mutual_tls_needs_a_certificate_of_our_own(tmp_path: Path) -> None:
         missing = ask(**settings)
 
     assert [done.exit_code for done in (shown, missing)] == [0, 1]
+    assert "if it asks its clients for a certificate, give --certificate and --key" in missing.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.bundles.safety import ModelLimits, check_model
 from xaisvc.bundles.summary import describe_bundle
 from xaisvc.bundles.tabular import read_data, read_rows
-from xaisvc.bundles.write import write_bundle
+from xaisvc.bundles.write import lock_bundle, write_bundle
 
 __all__ = [
     "Bundle",
@@ -29,6 +29,7 @@ __all__ = [
     "draft_description",
     "encode_rows",
     "load_bundle",
+    "lock_bundle",
     "parse_each",
     "parse_manifest",
     "parse_rows",

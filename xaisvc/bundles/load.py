@@ -14,6 +14,7 @@ from xaisvc.bundles.bundle import Bundle, Reference
 from xaisvc.bundles.cases import parse_cases
 from xaisvc.bundles.files import current_mark, list_files, mark_of, open_folder, read_file
 from xaisvc.bundles.label_files import language_of
+from xaisvc.bundles.lock import LOCK, MAX_LOCK_BYTES, check_lock, parse_lock
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
 from xaisvc.bundles.protected import parse_protected
 from xaisvc.bundles.rows import parse_rows
@@ -50,12 +51,13 @@ _REMEDIES = {
 }
 
 
-def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bundle:
+def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS, check_locked: bool = True) -> Bundle:
     """Reads a bundle, every file once, checks it and pins it.
 
     Args:
         path: The folder.
         limits: What the model may be at most.
+        check_locked: Whether a bundle that has a lock (`SHA256SUMS`) must be as it was locked.
 
     Returns:
         The bundle. Nothing of it is read from disk again, except by `check_unchanged`.
@@ -63,6 +65,7 @@ def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bu
     Raises:
         UnsafeModelError: If the model breaks a safety rule.
         BundleError: If a file is missing, is a link, or says something wrong; the message names file, line and field.
+            If a file is not as the lock has it.
     """
     root = Path(path).absolute()
     with open_folder(root) as folder:
@@ -80,10 +83,13 @@ def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS) -> Bu
         protected = _table(folder, PROTECTED)
         cases = _table(folder, CASES)
         bands = _optional(folder, BANDS, MAX_MANIFEST_BYTES)
-    description = parse_manifest(manifest, labels={language: content for language, (content, _) in labels.items()})
-    check_model(model, limits=limits)
+        lock = _optional(folder, LOCK, MAX_LOCK_BYTES) if check_locked else None
     beside = [found[1] for found in (protected, cases, bands) if found]
     schema_pins = (manifest_pin, *(pin for _, pin in labels.values()), *beside)
+    if lock is not None:  # before anything is made of what was read
+        check_lock(parse_lock(lock[0]), (*schema_pins, model_pin, background_pin, *(reference or ())[1:]))
+    description = parse_manifest(manifest, labels={language: content for language, (content, _) in labels.items()})
+    check_model(model, limits=limits)
     rows = _rows(description, read_frame(background, background_pin.name), background_pin.name)
     return Bundle(
         path=root,

@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING
 from xaisvc.bundles.bands import BANDS, parse_bands, write_bands
 from xaisvc.bundles.bundle import Reference
 from xaisvc.bundles.cases import as_cases, write_cases
-from xaisvc.bundles.load import BACKGROUND, CASES, MODEL, PREDICTION, PROTECTED, REFERENCE, parse_reference
+from xaisvc.bundles.files import open_folder, read_file
+from xaisvc.bundles.load import (
+    BACKGROUND,
+    CASES,
+    MAX_TABLE_BYTES,
+    MODEL,
+    PREDICTION,
+    PROTECTED,
+    REFERENCE,
+    check_unchanged,
+    load_bundle,
+    parse_reference,
+)
+from xaisvc.bundles.lock import LOCK, lock_text
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
 from xaisvc.bundles.manifest_text import write_manifest
 from xaisvc.bundles.protected import parse_protected, write_protected
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from xaisvc.bundles.files import PinnedFile
     from xaisvc.types.outcomes import ClosedCases, OutcomeBands
     from xaisvc.types.schema import BundleDescription
     from xaisvc.types.table import Table
@@ -95,9 +109,51 @@ def write_bundle(  # noqa: PLR0913 - the parts of a bundle, all by name
     try:
         _replace(target, files)
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
-        raise BundleError(f"the bundle cannot be written to '{target}' ({reason})") from None
+        raise BundleError(f"the bundle cannot be written to '{target}' ({_reason(error)})") from None
     return target
+
+
+def lock_bundle(path: str | Path) -> Path:
+    """Writes the lock of a bundle: from now on it is loaded only with every file as it is now.
+
+    Args:
+        path: Folder of the bundle. A lock that is there is replaced.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnsafeModelError: If the model breaks a safety rule.
+        BundleError: If the bundle cannot be loaded, changed meanwhile, or the lock cannot be written.
+    """
+    bundle = load_bundle(path, check_locked=False)
+    pins = list(bundle.files)
+    if bundle.reference is not None:
+        with open_folder(bundle.path) as folder:
+            pins.append(_reference_pin(folder))
+    check_unchanged(bundle)
+    target = bundle.path / LOCK
+    fresh = bundle.path / f".{LOCK}.{secrets.token_hex(4)}.new"
+    try:
+        fresh.write_text(lock_text(pins), encoding="utf-8")
+        fresh.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
+        raise BundleError(f"the lock cannot be written ({_reason(error)})", file=LOCK) from None
+    load_bundle(path)
+    return target
+
+
+def _reference_pin(folder: int) -> PinnedFile:
+    for name in (f"{REFERENCE}.parquet", f"{REFERENCE}.csv"):
+        with suppress(FileNotFoundError):
+            return read_file(folder, name, max_bytes=MAX_TABLE_BYTES)[1]
+    raise BundleError("the file is gone; put it back", file=f"{REFERENCE}.parquet")
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else "unknown reason"
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:

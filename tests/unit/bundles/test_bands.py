@@ -14,6 +14,7 @@ import pytest
 from xaisvc.bundles import check_unchanged, describe_bundle, load_bundle
 from xaisvc.bundles.bands import parse_bands, write_bands
 from xaisvc.bundles.check_outcomes import check_outcomes
+from xaisvc.bundles.lock import LOCK
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.errors import BundleChangedError, BundleError
 from xaisvc.types import Adverse
@@ -29,7 +30,7 @@ NAME = "german-credit-logistic"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shutil.copytree(BUNDLES / NAME, tmp_path / NAME)
+    shutil.copytree(BUNDLES / NAME, tmp_path / NAME, ignore=shutil.ignore_patterns(LOCK))
     return tmp_path / NAME
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from xaisvc.bundles import check_unchanged, describe_bundle, load_bundle, write_bundle
 from xaisvc.bundles.cases import MAX_CASES, parse_cases
+from xaisvc.bundles.lock import LOCK
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.errors import BundleChangedError, BundleError
 
@@ -27,7 +28,7 @@ NAME = "german-credit-logistic"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shutil.copytree(BUNDLES / NAME, tmp_path / NAME)
+    shutil.copytree(BUNDLES / NAME, tmp_path / NAME, ignore=shutil.ignore_patterns(LOCK))
     return tmp_path / NAME
 
 

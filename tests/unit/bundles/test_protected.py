@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from xaisvc.bundles import check_unchanged, describe_bundle, load_bundle
+from xaisvc.bundles.lock import LOCK
 from xaisvc.bundles.protected import parse_protected
 from xaisvc.demo.cases import BUNDLES
 from xaisvc.errors import BundleChangedError, BundleError
@@ -24,7 +25,7 @@ NAME = "german-credit-logistic"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shutil.copytree(BUNDLES / NAME, tmp_path / NAME)
+    shutil.copytree(BUNDLES / NAME, tmp_path / NAME, ignore=shutil.ignore_patterns(LOCK))
     return tmp_path / NAME
 
 
