@@ -113,6 +113,14 @@ def bundle_check(
         raise typer.Exit(1)
 
 
+@bundle_app.command("lock")
+def bundle_lock(folder: BundleArgument) -> None:
+    """Write the digests of a bundle's files, which are compared whenever it is loaded."""
+    from xaisvc.bundles import lock_bundle  # noqa: PLC0415 - heavy: loaded when used
+
+    typer.echo(f"Wrote {lock_bundle(folder)}: the bundle is loaded only with every file as it is now")
+
+
 @bundle_app.command("show")
 def bundle_show(
     folder: BundleArgument,

@@ -42,6 +42,8 @@ class Settings:
         deterministic: Whether models run with kernels that give the same bits for the same input.
         workers: Batches that one process computes at the same time; 0 for its part of the CPUs.
         max_in_flight: Most calls in progress at the same time; those above are refused at once.
+        stalled_seconds: Longest time that the reader of a stream may not take the next batch; then the stream is ended
+            and its place given to others. It can be taken up again by row. 0 waits as long as the caller's deadline.
         max_waiting: Most requests that wait to be computed.
         max_waiting_seconds: Longest time that a request may be expected to wait; those that would are refused at once.
         max_rows: Most rows in one request.
@@ -98,6 +100,7 @@ class Settings:
     deterministic: bool = True
     workers: int = 0
     max_in_flight: int = 256
+    stalled_seconds: float = 120.0
     max_waiting: int = 512
     max_waiting_seconds: float = 30.0
     max_rows: int = 1000
@@ -144,6 +147,7 @@ _SMALLEST: Mapping[str, float] = {
     "memory_limit_bytes": 0,
     "workers": 0,
     "max_in_flight": 1,
+    "stalled_seconds": 0,
     "max_waiting": 1,
     "max_waiting_seconds": 0,
     "max_rows": 1,
@@ -168,6 +172,7 @@ _LARGEST: Mapping[str, float] = {
     "threads": 1024,
     "workers": 1024,
     "max_in_flight": 4096,
+    "stalled_seconds": 86400,
     "cache_timeout_seconds": 1,
     "retention_months": 1200,
     "max_message_bytes": 1024 * _MIB,  # gRPC itself takes no more than 2 GiB

@@ -43,6 +43,7 @@ class Event(StrEnum):
     BUNDLE_ADDED = "bundle_added"
     BUNDLE_REFUSED = "bundle_refused"
     BUNDLE_GONE = "bundle_gone"
+    LETTERS = "letters_warning"
     LOOKED = "looked_for_bundles"
     RECORDS_FAILING = "records_failing"
     RECORDS_WELL = "records_well"

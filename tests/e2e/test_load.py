@@ -10,7 +10,7 @@ import pytest
 
 from tests.load import generator
 from tests.load.jobs import Job
-from tests.load.scenarios import batching, cancel, hits_unary, kills, malformed, redis_faults
+from tests.load.scenarios import batching, cancel, hits_unary, kills, malformed, redis_faults, slow_clients, soak
 from tests.load.service import running
 from tests.load.subjects import LOGISTIC, TOLERANCE, Subject
 
@@ -60,6 +60,14 @@ def test_nonsense_is_refused_and_the_service_goes_on(folder: Path) -> None:
 
 def test_whoever_leaves_harms_nobody(folder: Path) -> None:
     assert all_right(cancel.run(folder, count=10))
+
+
+def test_whoever_does_not_read_makes_nobody_else_wait(folder: Path) -> None:
+    assert all_right(slow_clients.run(folder, seconds=1.0, count=10, rows=4096, half_open=10, stalled_s=1.0))
+
+
+def test_nothing_piles_up(folder: Path) -> None:
+    assert all_right(soak.run(folder, seconds=2.0, rows=200))
 
 
 def test_the_load_generator_sees_wrong_answers_and_lost_records(folder: Path) -> None:

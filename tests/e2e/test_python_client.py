@@ -131,6 +131,11 @@ def test_models_and_audiences_are_described(client: xaisvc.Client, applicants: R
     assert model.description.feature_ids == tuple(applicants[0])
     assert "features that go together" in model.studies
     assert client.list_models()[1].studies == ""
+    fraud, credit, _ = client.list_models()
+    assert fraud.audiences == ("business_manager", "data_scientist", "fraud_analyst")
+    assert "customer" in credit.audiences
+    assert credit.description.languages == ("en", "nl")
+    assert credit.description.text("purpose", "nl") not in {"", credit.description.purpose}
     assert {audience.id for audience in client.list_audiences()} == AUDIENCES
 
 

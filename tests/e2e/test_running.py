@@ -232,7 +232,7 @@ def test_versions_change_and_the_disk_fills_up_while_calls_go_on(
     service_process: Any, applicants: Rows, bundles: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
-    shutil.copytree(bundles / MODEL, models / MODEL)
+    shutil.copytree(bundles / MODEL, models / MODEL, ignore=shutil.ignore_patterns("SHA256SUMS"))
     manifest, graph = models / MODEL / "bundle.yaml", models / MODEL / "model.onnx"
     with collector() as (traces, port):
         settings = tmp_path / "settings.toml"

@@ -1,6 +1,6 @@
 """Puts a real service under load and faults, on this machine alone.
 
-    python -m tests.load all --out benchmarks/service/results.json     # everything; about twelve minutes
+    python -m tests.load all --out benchmarks/service/results.json     # everything; about twenty minutes
     python -m tests.load hits_unary --seconds 10
     python -m tests.load kills --count 200
 
@@ -33,6 +33,8 @@ SCENARIOS = (
     "kills",
     "malformed",
     "cancel",
+    "slow_clients",
+    "soak",
 )
 
 

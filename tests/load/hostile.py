@@ -31,33 +31,46 @@ NESTED = 400
 _VARINT_MORE = 0x80
 
 
-def hostile_messages(count: int, subject: Subject, rng: np.random.Generator) -> list[tuple[str, bytes]]:
-    """Method and bytes of each message: one half is no message, the other is one and asks for nonsense."""
+ABSENT = ("0" * 26 + "-0", "0" * 26 + "-1")
+"""Ids of explanations that there are not."""
+
+
+def hostile_messages(
+    count: int, subject: Subject, rng: np.random.Generator, ids: Sequence[str] = ABSENT
+) -> list[tuple[str, bytes]]:
+    """Method and bytes of each message: one half is no message, the other is one and asks for nonsense.
+
+    Args:
+        count: How many.
+        subject: Rows to ask about.
+        rng: What is drawn from.
+        ids: Explanations of one row by several methods; messages name these and ones that there are not.
+    """
     found = []
     for place in range(count):
         method = METHODS[place % len(METHODS)]
         kind = (place // len(METHODS)) % len(_KINDS)
-        found.append((method, _KINDS[kind](_valid(method, subject, rng), rng)))
+        found.append((method, _KINDS[kind](_valid(method, subject, rng, ids), rng)))
     return found
 
 
-def _valid(method: str, subject: Subject, rng: np.random.Generator) -> Message:
+def _valid(method: str, subject: Subject, rng: np.random.Generator, ids: Sequence[str]) -> Message:
     """A message of the method that asks for something sensible, different each time."""
     name = method.rpartition("/")[2]
     row = int(rng.integers(len(subject.rows)))
     explain = subject.request(row) if rng.random() < 0.5 else subject.packed(row, row + 3)
-    ident = "0" * 26 + "-0"
+    first, second = ids[:2] if rng.random() < 0.7 else ABSENT
     makers: dict[str, Callable[[], Message]] = {
         "Explain": lambda: explain,
         "ExplainStream": lambda: explanations_pb2.ExplainStreamRequest(request=explain),
-        "RenderView": lambda: explanations_pb2.RenderViewRequest(id=ident, audience="customer", format="text"),
+        "RenderView": lambda: explanations_pb2.RenderViewRequest(id=first, audience="customer", format="text"),
         "RenderCohort": lambda: explanations_pb2.RenderCohortRequest(model=subject.name, segment_by=["band"]),
-        "GetExplanation": lambda: explanations_pb2.GetExplanationRequest(id=ident),
-        "CompareExplanations": lambda: explanations_pb2.CompareExplanationsRequest(ids=[ident, "0" * 26 + "-1"]),
+        "GetExplanation": lambda: explanations_pb2.GetExplanationRequest(id=first),
+        "CompareExplanations": lambda: explanations_pb2.CompareExplanationsRequest(ids=[first, second]),
         "ListModels": models_pb2.ListModelsRequest,
         "GetModel": lambda: models_pb2.GetModelRequest(name=subject.name),
         "ListAudiences": audiences_pb2.ListAudiencesRequest,
-        "Submit": lambda: feedback_pb2.SubmitRequest(explanation_id=ident, audience="customer", verdict=1),
+        "Submit": lambda: feedback_pb2.SubmitRequest(explanation_id=first, audience="customer", verdict=1),
         "GetUsage": lambda: feedback_pb2.GetUsageRequest(model=subject.name),
     }
     return makers[name]()

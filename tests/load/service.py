@@ -68,7 +68,11 @@ class ServiceProcess:
 
     def cpu_s(self) -> float:
         """Processor time that its processes have had, in seconds, to the nanosecond."""
-        return sum(map(_thread_cpu_s, _processes(self.process.pid)))
+        return sum(map(_thread_cpu_s, self.pids()))
+
+    def pids(self) -> list[int]:
+        """Ids of its processes."""
+        return _processes(self.process.pid)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from xaisvc.types import (
     RobustNumber,
     TensorColumn,
 )
+from xaisvc.types.schema import PROSE
 from xaisvc.wire import (
     ADVERSE_FROM_WIRE,
     DIRECTION_FROM_WIRE,
@@ -310,6 +311,9 @@ def model_info(message: models_pb2.Model) -> ModelInfo:
             concepts=tuple(Concept(id=concept.id, labels=dict(concept.labels)) for concept in message.concepts),
             languages=tuple(message.languages),
             notes=message.notes,
+            texts={language: _told(told) for language, told in message.texts.items()},
+            row_labels=dict(message.row_labels),
+            audiences=tuple(message.audiences),
         )
     except KeyError as error:
         raise unknown_word(error) from error
@@ -321,7 +325,14 @@ def model_info(message: models_pb2.Model) -> ModelInfo:
         exact_methods=tuple(message.exact_methods),
         background_rows=message.background_rows,
         studies=message.studies,
+        audiences=tuple(message.audiences),
+        warnings=tuple(message.warnings),
     )
+
+
+def _told(message: models_pb2.ModelTexts) -> dict[str, str]:
+    """What a model says of itself in one language, without what it does not say there."""
+    return {name: text for name in PROSE if (text := str(getattr(message, name)))}
 
 
 def _feature(message: models_pb2.Feature) -> Feature:
@@ -382,4 +393,5 @@ def audience_info(message: audiences_pb2.Audience) -> AudienceInfo:
         purpose=message.purpose,
         languages=tuple(message.languages),
         formats=tuple(message.formats),
+        reason_codes=tuple(message.reason_codes),
     )

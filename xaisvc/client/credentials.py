@@ -83,7 +83,7 @@ class _Details(NamedTuple):
 
 
 class _TokenAdder(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Adds the token to every call of a blocking connection to this machine, where gRPC has no credentials for it."""
+    """Adds the token to every call of a blocking connection; see `channel_credentials` for why gRPC does not."""
 
     def __init__(self, token: str) -> None:
         self._pair = (METADATA_KEY, f"Bearer {token}")
@@ -166,37 +166,39 @@ def open_channel(target: str, access: Access, options: Options) -> grpc.Channel:
         InvalidRequestError: If `access` does not fit the target, or a file cannot be read.
     """
     access.check(target)
-    if access.encrypted:
-        return grpc.secure_channel(target, channel_credentials(access), options=options)
-    channel = grpc.insecure_channel(target, options=options)
+    channel = (
+        grpc.secure_channel(target, channel_credentials(access), options=options)
+        if access.encrypted
+        else grpc.insecure_channel(target, options=options)
+    )
     return grpc.intercept_channel(channel, _TokenAdder(access.token)) if access.token else channel
 
 
 def open_async_channel(target: str, access: Access, options: Options) -> grpc.aio.Channel:
     """As `open_channel`, for the running event loop."""
     access.check(target)
-    if access.encrypted:
-        return grpc.aio.secure_channel(target, channel_credentials(access), options=options)
     adders: list[grpc.aio.ClientInterceptor] = (
         [_AsyncUnaryTokenAdder(access.token), _AsyncStreamTokenAdder(access.token)] if access.token else []
     )
+    if access.encrypted:
+        return grpc.aio.secure_channel(target, channel_credentials(access), options=options, interceptors=adders)
     return grpc.aio.insecure_channel(target, options=options, interceptors=adders)
 
 
 def channel_credentials(access: Access) -> grpc.ChannelCredentials:
-    """Credentials of an encrypted connection; the token goes with every call on it.
+    """Credentials of an encrypted connection, without the token: that goes with every call.
+
+    As credentials of calls, gRPC would keep the token in an object of Python, which it lets go of in a thread of its
+    own: that one waits for the interpreter, and a connection that is closed meanwhile waits for that one, for ever.
 
     Raises:
         InvalidRequestError: If a file cannot be read.
     """
-    credentials = grpc.ssl_channel_credentials(
+    return grpc.ssl_channel_credentials(
         root_certificates=_read("ca", access.ca),
         private_key=_read("key", access.key),
         certificate_chain=_read("certificate", access.certificate),
     )
-    if not access.token:
-        return credentials
-    return grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(access.token))
 
 
 def _read(name: str, path: Path | None) -> bytes | None:

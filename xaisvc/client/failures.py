@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -23,6 +24,37 @@ _NO_TLS = "WRONG_VERSION_NUMBER"
 _NOT_VOUCHED_FOR = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed", "is not in peer certificate")
 _NOT_CONNECTED = "failed to connect to all addresses"
 _HUNG_UP = "Socket closed"
+
+
+class Unreachable(Enum):
+    """Why there is no connection, so far as what gRPC says of it tells."""
+
+    NOBODY = auto()
+    """Nothing answers."""
+    NO_TLS = auto()
+    """Who answers speaks no TLS."""
+    NOT_VOUCHED_FOR = auto()
+    """Their certificate is not trusted, not for this name or out of date."""
+    NOT_LET_IN = auto()
+    """They ended the connection before it was encrypted."""
+    TLS_ONLY = auto()
+    """They end connections without TLS."""
+
+
+def why_unreachable(details: str, *, encrypted: bool) -> Unreachable:
+    """Why there is no connection.
+
+    Args:
+        details: What gRPC says of the failed call.
+        encrypted: Whether the connection uses TLS.
+    """
+    if encrypted and _NO_TLS in details:
+        return Unreachable.NO_TLS
+    if encrypted and any(text in details for text in _NOT_VOUCHED_FOR):
+        return Unreachable.NOT_VOUCHED_FOR
+    if _NOT_CONNECTED in details and _HUNG_UP in details:
+        return Unreachable.NOT_LET_IN if encrypted else Unreachable.TLS_ONLY
+    return Unreachable.NOBODY
 
 
 @contextmanager
@@ -65,23 +97,24 @@ def _judged(error: grpc.RpcError, target: str, timeout_s: float, *, encrypted: b
 
 
 def _unreachable(details: str, target: str, *, encrypted: bool) -> str:
-    """Why there is no connection, so far as what gRPC says of it tells; never its own words."""
-    if encrypted and _NO_TLS in details:
+    """Why there is no connection, in words; never in gRPC's own."""
+    why = why_unreachable(details, encrypted=encrypted)
+    if why is Unreachable.NO_TLS:
         return (
             f"what listens at {target} speaks no TLS: leave out tls, ca, certificate and key, or start the service "
             "with --tls-certificate and --tls-key"
         )
-    if encrypted and any(text in details for text in _NOT_VOUCHED_FOR):
+    if why is Unreachable.NOT_VOUCHED_FOR:
         return (
             f"the certificate of {target} comes from no authority that this client trusts, is not for this name or is "
             "out of date; name the file of its authority as ca, and the host as the certificate has it"
         )
-    if _NOT_CONNECTED in details and _HUNG_UP in details:
-        if encrypted:
-            return (
-                f"what listens at {target} ended the connection before it was encrypted; if it asks its clients for a "
-                "certificate, give certificate and key, of an authority that it trusts"
-            )
+    if why is Unreachable.NOT_LET_IN:
+        return (
+            f"what listens at {target} ended the connection before it was encrypted; if it asks its clients for a "
+            "certificate, give certificate and key, of an authority that it trusts"
+        )
+    if why is Unreachable.TLS_ONLY:
         return (
             f"what listens at {target} ends connections without TLS; if it is xaisvc with a certificate, say tls=True, "
             "or name the file of its authority as ca"

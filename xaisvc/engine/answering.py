@@ -37,7 +37,7 @@ MOST_INTERACTIVE_ROWS = 64
 """Requests of more rows wait behind smaller ones."""
 
 _KEEPING_S = 1e-4
-"""What it costs to write an answer to a file or a server and to read it again, in seconds."""
+"""What it costs to write an answer to a file or a server and to read it again, in seconds of processor time."""
 
 _MOST_NAMES = 1024
 
@@ -51,6 +51,7 @@ class Answering:
         cache: Keeps answers.
         secret: Keeps tenants apart in the cache.
         clock: Monotonic clock in seconds; the scale of `Interest.until`.
+        thread_clock: Processor time that the thread that asks has had, in seconds.
         stages: Told how long requests wait and are computed; nobody if None.
     """
 
@@ -62,6 +63,7 @@ class Answering:
         *,
         secret: bytes,
         clock: Callable[[], float] = time.monotonic,
+        thread_clock: Callable[[], float] = time.thread_time,
         stages: Stages | None = None,
     ) -> None:
         self.scheduler = scheduler
@@ -70,6 +72,7 @@ class Answering:
         self._flights = flights
         self._secret = secret
         self._clock = clock
+        self._thread_clock = thread_clock
         self._shared_name = lru_cache(maxsize=_MOST_NAMES)(self._make_shared_name)
         near = cache.near()
         self._memory = near if isinstance(near, MemoryCache) else None
@@ -230,14 +233,17 @@ class Answering:
         )
         # Not the question: a batch is computed by the function of its first task, whoever asked.
         explainer, command, stages, clock = question.model.explainer, question.command, self._stages, self._clock
+        # What a row costs, however busy the machine is with others. A GPU works while the thread waits for it.
+        spent = clock if framed.frame.device == "cuda" else self._thread_clock
 
         def compute(parts: Sequence[Payload], cancel: Callable[[], bool]) -> list[list[RowResult]]:
             now = clock()
             for part in parts:
                 part.began.append(now)
             together = parts[0].table if len(parts) == 1 else Table.concat([part.table for part in parts])
+            began = spent()
             answers = iter(_explain(explainer, command, together, cancel, stages))
-            framed.pace.computed(len(together), clock() - now)
+            framed.pace.computed(len(together), spent() - began)
             found = [[next(answers) for _ in range(len(part))] for part in parts]
             _keep(parts, found)
             return found

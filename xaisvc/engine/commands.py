@@ -196,7 +196,7 @@ class Feedback:
         audience: Audience whose view was read; empty if not said.
         reader: Pseudonym of the reader; empty if not said.
         verdict: `agree`, `deviate`, `not_used`, or empty.
-        reason_code: Code of the reason, from the bank's own list.
+        reason_code: Code of the reason, one of those that the audience declares.
         comment: In their own words.
         first_judgement: Before they saw the model's answer.
         final_judgement: After it.
@@ -216,7 +216,19 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What callers may know of a bundle; `studies` is what studying it found, as text, where it was asked for."""
+    """What callers may know of a bundle.
+
+    Attributes:
+        description: The bundle in its own words.
+        digests: SHA-256 of its files.
+        device: What it runs on.
+        methods: Methods that can be asked for.
+        exact_methods: Those of them that are exact for the default output.
+        background_rows: Number of background rows.
+        studies: What studying it found, as text, where it was asked for.
+        audiences: Ids of the audiences that have views of its cases, of those that the caller may have views for.
+        warnings: What should be mended before letters about its cases go out.
+    """
 
     description: BundleDescription
     digests: Digests
@@ -225,6 +237,8 @@ class ModelInfo:
     exact_methods: tuple[str, ...]
     background_rows: int
     studies: str = ""
+    audiences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,3 +250,4 @@ class AudienceInfo:
     purpose: str
     languages: tuple[str, ...]
     formats: tuple[str, ...]
+    reason_codes: tuple[str, ...] = ()

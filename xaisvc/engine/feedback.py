@@ -11,6 +11,8 @@ from xaisvc.errors import InvalidRequestError
 from xaisvc.records import Event, EventKind, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from xaisvc.engine.commands import Feedback
     from xaisvc.engine.stored import RecordSource, StoredExplanations
     from xaisvc.engine.surroundings import Surroundings
@@ -50,21 +52,74 @@ def check_feedback(feedback: Feedback) -> None:
         )
 
 
-def submit(
-    feedback: Feedback, caller: Caller, *, store: RecordStore, stored: StoredExplanations, surroundings: Surroundings
+def check_reason_code(code: str, known: Sequence[str]) -> None:
+    """Refuses a code that nobody has declared: it would be counted beside the one that was meant.
+
+    Args:
+        code: The code; empty for none.
+        known: The codes that there are.
+
+    Raises:
+        InvalidRequestError: Names the field and the codes.
+    """
+    if not code or code in known:
+        return
+    told = (
+        f"{code!r} is not one of {', '.join(known)}"
+        if known
+        else "no audience of this model that you may read as declares codes; say it in the comment, or list `codes` in "
+        "a section of the audience"
+    )
+    raise InvalidRequestError.of("reason_code", told, reason="UNKNOWN_REASON_CODE")
+
+
+def opened_by(source: RecordSource, explanation_id: str, caller: Caller) -> tuple[str, ...]:
+    """Audiences that a stored explanation was shown to, for callers of the same tenant, each once.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    events = source.events(kinds=(EventKind.VIEW,), about=explanation_id, with_parts=False)
+    return tuple(
+        dict.fromkeys(
+            str(event.head.get("audience", ""))
+            for event in events
+            if is_of_tenant(caller, str(event.head.get("tenant", "")))
+        )
+    )
+
+
+def submit(  # noqa: PLR0913 - composed from its parts, all by name
+    feedback: Feedback,
+    caller: Caller,
+    *,
+    store: RecordStore,
+    stored: StoredExplanations,
+    surroundings: Surroundings,
+    reason_codes: Callable[[str], Sequence[str]],
 ) -> tuple[str, str]:
     """Stores feedback durably.
+
+    Args:
+        feedback: What a reader made of an explanation.
+        caller: Who sends it.
+        store: Where it is written.
+        stored: Where the explanation is looked up.
+        surroundings: Clocks and identifiers.
+        reason_codes: Bundle to the codes of reasons that this feedback can give.
 
     Returns:
         Id and time of the entry.
 
     Raises:
-        InvalidRequestError: If it says nothing, or too much.
+        InvalidRequestError: If it says nothing, or too much, or gives a reason by a code that there is not.
         NotFoundError: If there is no such explanation for this caller.
         StoreError: If it could not be stored.
     """
     check_feedback(feedback)
     bundle = stored.bundle_of(feedback.explanation_id, caller)
+    if feedback.reason_code:
+        check_reason_code(feedback.reason_code, reason_codes(bundle))
     entry_id, at = surroundings.new_id(), utc_text(surroundings.now())
     comment = json.dumps({"comment": feedback.comment}, ensure_ascii=False).encode()
     store.append(

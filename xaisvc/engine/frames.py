@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.batch import ExplanationBatch, Provenance
     from xaisvc.types import Budget
 
-ANSWER_VERSION = 8
+ANSWER_VERSION = 9
 """Version of the code's answers: raised whenever the numbers of an unchanged request may change."""
 
 LOCAL_SURROGATE = "local_surrogate"

@@ -136,8 +136,7 @@ class LoadedBundle:
 
     def _read_additive(self, output: Output, space: Space) -> AdditiveReading:
         description = self.bundle.description
-        sources = {feature.id: feature.source for feature in description.features}
-        graph = read_additive(self.bundle.model, output, space, sources)
+        graph = read_additive(self.bundle.model, output, space, description.sources, finite=description.finite)
         if isinstance(graph, NotAdditive):
             return AdditiveReading(None, graph.reason)
         # Tree ensembles have no CUDA kernel, and the columns are needed on the host.
@@ -178,9 +177,11 @@ class LoadedBundle:
         """The features that the graph proves to have no influence on an output."""
 
         def make() -> frozenset[str]:
-            sources = {feature.id: feature.source for feature in self.bundle.description.features}
-            scorer = self.scoring(output, space).scorer
-            return frozenset(sources) - features_behind(scorer.model, scorer.tensor, scorer.column, sources)
+            description, scorer = self.bundle.description, self.scoring(output, space).scorer
+            behind = features_behind(
+                scorer.model, scorer.tensor, scorer.column, description.sources, finite=description.finite
+            )
+            return frozenset(description.feature_ids) - behind
 
         return self._once(("inert", output.id, space), make)
 

@@ -28,14 +28,14 @@ _MANY_ROWS = 64
 
 
 class Pace:
-    """How long answers of one kind take, as they were last computed. Safe to use from several threads."""
+    """What answers of one kind cost, as they were last computed. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._row_s = float("inf")
 
     @property
     def row_s(self) -> float:
-        """Seconds for each row of the last batch of many; infinite before there was one."""
+        """Seconds of processor time (on a GPU: of time) for each row of the last batch of many; infinite before one."""
         return self._row_s
 
     def computed(self, rows: int, seconds: float) -> None:
@@ -52,7 +52,7 @@ class Framed:
         frame: What all its answers share.
         encoded: The frame as records keep it.
         model_rows: Most model rows that one row can cost.
-        pace: How long a row takes.
+        pace: What a row costs.
     """
 
     frame: AnswerFrame

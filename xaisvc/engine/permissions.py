@@ -167,16 +167,25 @@ def check_command(command: ExplainCommand, caller: Caller) -> None:
 def visible_model(info: ModelInfo, caller: Caller) -> ModelInfo:
     """What a caller may know of a model that exists for them.
 
-    Everybody gets what it takes to send rows: ids, kinds, units, categories, whether a value may be missing, labels,
-    outputs. Only callers who see numbers get the rest: sensitivity and what stands for it, origins, concepts, ways to
-    change, tensors, observed ranges, thresholds, bands, notes, studies, the number of background rows, and the digests
-    (one of a file with a single unknown threshold would tell the threshold to whoever tries them all).
+    Everybody gets what it takes to send rows and to ask for views: ids, kinds, units, categories, whether a value may
+    be missing, labels, outputs, the audiences that they have rights to, and what the model says of itself. Only callers
+    who see numbers get the rest: sensitivity and what stands for it, origins, concepts, ways to change, tensors,
+    observed ranges, thresholds, bands, notes, studies, warnings, the number of background rows, and the digests (one of
+    a file with a single unknown threshold would tell the threshold to whoever tries them all).
     """
     if caller.methods is not None:
         info = replace(
             info,
             methods=tuple(filter(caller.may_name_method, info.methods)),
             exact_methods=tuple(filter(caller.may_name_method, info.exact_methods)),
+        )
+    if caller.audiences is not None:
+        info = replace(
+            info,
+            description=replace(
+                info.description, audiences=tuple(filter(caller.may_read_as, info.description.audiences))
+            ),
+            audiences=tuple(filter(caller.may_read_as, info.audiences)),
         )
     if caller.sees_numbers:
         return info
@@ -193,6 +202,7 @@ def visible_model(info: ModelInfo, caller: Caller) -> ModelInfo:
         digests=Digests(model="", background="", schema=""),
         background_rows=0,
         studies="",
+        warnings=(),
     )
 
 

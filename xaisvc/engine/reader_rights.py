@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from xaisvc.types import Gate
 from xaisvc.types.overview import ReaderRights
-from xaisvc.views import build_view
+from xaisvc.views import ViewStatus, build_view
+from xaisvc.views.audience import Action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 NOT_CONCERNED = "not_concerned"
 """Status for an audience that the bundle's decisions do not concern."""
+
+MANY_ONLY = "many_only"
+"""Status for an audience that reads about many cases, and nothing of one."""
+
+_OF_NO_CASE = frozenset({"text", "model_use"})
+"""Types of sections that say the same whatever the case."""
 
 
 def reader_rights(
@@ -29,6 +36,9 @@ def _rights(record: ExplanationRecord, description: BundleDescription, audience:
     status = NOT_CONCERNED
     if description.concerns(audience.id):
         status = build_view(record, description, audience, audience.languages[0], judged=True).status.value
+    if status == ViewStatus.COMPLETE.value and all(one.builder.type in _OF_NO_CASE for one in audience.sections):
+        hidden = dict.fromkeys(description.feature_ids, Action.HIDE.value)
+        return ReaderRights(audience=audience.id, labels=audience.labels, status=MANY_ONLY, actions=hidden)
     barred = [
         player
         for caveat in record.caveats

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,7 @@ class Prepared:
     """A request whose rows have been read and whose cost is known and allowed.
 
     Attributes:
-        command: What was asked for.
+        command: What was asked for. Its rows are in `table`, not here.
         model: The version of the model that answers.
         framed: What all answers share.
         table: The rows that fit the schema.
@@ -115,7 +115,7 @@ class Requests:
         }
         self._stages.spent(Stage.PARSE, model.name, command.method, began, self._clock())
         return Prepared(
-            command=command,
+            command=replace(command, rows=()),  # as they were written they take several times the memory of the table
             model=model,
             framed=framed,
             table=table,

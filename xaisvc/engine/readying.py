@@ -49,16 +49,17 @@ def taken_apart(  # noqa: PLR0913 - what the graph is made from, by name
     bundle: Bundle, output: Output, space: Space, scoring: ScoringModel, runtime: Runtime, *, splits: bool = True
 ) -> MixedModel:
     """The model of an output taken apart for mixed rows; see `take_apart`."""
-    sources = {feature.id: feature.source for feature in bundle.description.features}
+    sources, finite = bundle.description.sources, bundle.description.finite
 
     def log_odds() -> AdditiveGraph | NotAdditive:
-        return read_additive(bundle.model, output, Space.LOG_ODDS, sources)
+        return read_additive(bundle.model, output, Space.LOG_ODDS, sources, finite=finite)
 
     return take_apart(
         scoring,
         bundle.background,
         space=space,
         sources=sources,
+        finite=finite,
         log_odds=log_odds,
         runtime=runtime,
         splits=splits,
@@ -127,10 +128,12 @@ def ready_network(bundle: Bundle, space: Space, scoring: ScoringModel, runtime: 
     Returns:
         The network; None where the model is none, or the compiled one differs from it.
     """
-    ids = bundle.description.feature_ids
-    sources = {feature.id: feature.source for feature in bundle.description.features}
+    description = bundle.description
+    ids = description.feature_ids
     try:
-        network = compile_network(scoring, bundle.background, sources=sources, runtime=runtime)
+        network = compile_network(
+            scoring, bundle.background, sources=description.sources, finite=description.finite, runtime=runtime
+        )
         if network is None:
             return None
         players = Players(names=ids, members=tuple((name,) for name in ids))

@@ -23,10 +23,12 @@ from xaisvc.types import LOCAL, Interest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
     from pathlib import Path
 
     from xaisvc.engine.answering import Answering, RowResult
     from xaisvc.engine.commands import ExplainCommand
+    from xaisvc.engine.letters import LetterWarning
     from xaisvc.engine.models import ServedModels
     from xaisvc.engine.reading import Prepared
     from xaisvc.engine.recorded import Block
@@ -291,7 +293,11 @@ class ExplanationService(StoredService):
 
     def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:
         """Every bundle that exists for this caller, in the order of their names."""
-        return tuple(model_info(model, caller) for model in self.models if caller.may_use_bundle(model.name))
+        return tuple(
+            model_info(model, caller, self._views, self._today())
+            for model in self.models
+            if caller.may_use_bundle(model.name)
+        )
 
     def get_model(self, name: str, caller: Caller = LOCAL) -> ModelInfo:
         """One bundle by name.
@@ -299,7 +305,15 @@ class ExplanationService(StoredService):
         Raises:
             NotFoundError: If there is none for this caller.
         """
-        return studied_model_info(self.models.find(name, caller), caller)
+        return studied_model_info(self.models.find(name, caller), caller, self._views, self._today())
+
+    def letter_warnings(self) -> tuple[LetterWarning, ...]:
+        """What should be mended before letters go out, of every bundle that is served now."""
+        found = (self._views.letter_warnings(model.description, self._today()) for model in self.models)
+        return tuple(warning for warnings in found for warning in warnings)
+
+    def _today(self) -> date:
+        return self._surroundings.now().date()
 
     def list_audiences(self, caller: Caller = LOCAL) -> tuple[AudienceInfo, ...]:
         """Every audience that this caller may have views of."""

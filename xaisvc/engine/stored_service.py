@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xaisvc.engine.cohort_views import CohortViews
-from xaisvc.engine.feedback import is_judged, submit
+from xaisvc.engine.feedback import is_judged, opened_by, submit
 from xaisvc.engine.permissions import check_numbers, is_of_tenant, permitted_audience
 from xaisvc.engine.recorded import Records
 from xaisvc.engine.stored import StoredExplanations
@@ -133,7 +133,21 @@ class StoredService:
         """Stores what a reader made of an explanation; see `feedback.submit`."""
         if feedback.audience:
             permitted_audience(self._views.audiences(), feedback.audience, caller)
-        return submit(feedback, caller, store=self._store, stored=self._stored, surroundings=self._surroundings)
+
+        def reason_codes(bundle: str) -> tuple[str, ...]:
+            served = self.models.served(bundle)
+            named = (feedback.audience,) if feedback.audience else ()
+            read_as = named or opened_by(self._source, feedback.explanation_id, caller)
+            return self._views.reason_codes(None if served is None else served.description, caller, read_as)
+
+        return submit(
+            feedback,
+            caller,
+            store=self._store,
+            stored=self._stored,
+            surroundings=self._surroundings,
+            reason_codes=reason_codes,
+        )
 
     def usage(
         self, model: str, caller: Caller = LOCAL, *, since: str = "", until: str = ""

@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 from xaisvc.engine.commands import AudienceInfo, RenderedView
 from xaisvc.engine.interruption import check_wanted
+from xaisvc.engine.letters import letter_warnings
 from xaisvc.engine.permissions import permitted_audience, visible_audiences
 from xaisvc.engine.viewing import audiences, check_concerned, make_views
 from xaisvc.errors import InvalidRequestError, LimitExceededError
 from xaisvc.views import EXPORTS, FORMATS, media_type, render_view
+from xaisvc.views.selection import is_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
     from pathlib import Path
 
     from xaisvc.engine.commands import ServiceLimits, ViewRequest
+    from xaisvc.engine.letters import LetterWarning
     from xaisvc.engine.supplements import Supplier
     from xaisvc.types import BundleDescription, Caller, ExplanationRecord, Interest
     from xaisvc.views import Audience, View
@@ -51,9 +55,46 @@ class Views:
                 languages=tuple(audience.languages),
                 # PDF is made by the library only.
                 formats=tuple(name for name in audience.formats if name in {*FORMATS, *EXPORTS}),
+                reason_codes=audience.reason_codes,
             )
             for audience in visible_audiences(self.audiences(), caller).values()
         )
+
+    def of_bundle(self, description: BundleDescription, caller: Caller) -> tuple[str, ...]:
+        """Ids of the audiences that this caller may have views of this bundle's cases for.
+
+        Neither those that the bundle's decisions do not concern, nor those that get no view of any of its cases.
+        """
+        return tuple(
+            name
+            for name, audience in visible_audiences(self.audiences(), caller).items()
+            if description.concerns(name) and not is_closed(description, audience)
+        )
+
+    def letter_warnings(self, description: BundleDescription, today: date) -> tuple[LetterWarning, ...]:
+        """What is the matter with the letters about a bundle's cases; see `letters.letter_warnings`."""
+        return letter_warnings(description, self.audiences().values(), today)
+
+    def reason_codes(
+        self, description: BundleDescription | None, caller: Caller, read_as: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Codes of the reasons that feedback on a bundle's cases can give, each once.
+
+        Those of the audiences that the case was read as; where these declare none, of all that have views of it. In
+        either case only of audiences that the caller has rights to.
+
+        Args:
+            description: The bundle; None if it is no longer served.
+            caller: Who sends the feedback.
+            read_as: Ids of the audiences that the case was read as.
+        """
+        known = visible_audiences(self.audiences(), caller)
+        bundles = tuple(known) if description is None else self.of_bundle(description, caller)
+        for names in ([name for name in read_as if name in known], bundles):
+            found = tuple(dict.fromkeys(code for name in names for code in known[name].reason_codes))
+            if found:
+                return found
+        return ()
 
     def check_all(self, views: Sequence[ViewRequest], count: int, caller: Caller) -> None:
         """Refuses views of `count` rows that this caller cannot have.

@@ -19,18 +19,6 @@ _SEVERITIES = tuple(Severity)
 _GATES = tuple(Gate)
 
 
-def write_words(band: str, detail: str, diagnostics: tuple[str, ...], forms: tuple[CaveatForm, ...]) -> bytes:
-    """The words of an answer.
-
-    Args:
-        band: Its band.
-        detail: Its detail.
-        diagnostics: Names of its diagnostics.
-        forms: Its caveats without their figures.
-    """
-    return b"\n".join([plain_text(band, detail, diagnostics), *map(_caveat_text, forms)])
-
-
 @lru_cache(maxsize=1024)
 def plain_text(band: str, detail: str, diagnostics: tuple[str, ...]) -> bytes:
     """The first line: band, detail and the names of the diagnostics."""
@@ -38,8 +26,8 @@ def plain_text(band: str, detail: str, diagnostics: tuple[str, ...]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _caveat_text(form: CaveatForm) -> bytes:
-    """What a caveat says without its numbers; the players of the robust number only if they are others."""
+def caveat_text(form: CaveatForm) -> bytes:
+    """A further line: a caveat without its figures; the players of the robust number only if they are others."""
     players, robust = form.players, form.robust
     return _writer()(
         [

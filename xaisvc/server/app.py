@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import time
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ from xaisvc.v1 import (
     models_pb2,
     models_pb2_grpc,
 )
+from xaisvc.views.packs import StalePackWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +151,7 @@ def run(settings: Settings, place: Place | None = None, on_serving: Callable[[],
         log = log.bind(process=place.index)
     with ExitStack() as stack:
         stack.enter_context(library_logs(log))
+        stack.enter_context(warnings.catch_warnings())
         if place.is_alone:
             stack.enter_context(hold_folder(settings.data_dir))
             wait_for_orphans(
@@ -159,6 +162,8 @@ def run(settings: Settings, place: Place | None = None, on_serving: Callable[[],
         if traces is not None:
             stack.callback(traces.close)
         instruments = Instruments.make(traces)
+        # A pack that is overdue is told by an event of the log, as long as it is.
+        warnings.filterwarnings("ignore", category=StalePackWarning)
         with assemble(settings, place, instruments) as parts:
             end = asyncio.run(_Serving(settings, parts, log, entrance, instruments, place).until_signal(on_serving))
         # All that was answered is in the records by now, and they are closed.
@@ -244,6 +249,7 @@ class _Serving:
                 backlog=lambda: parts.store.waiting,
                 in_flight=lambda: running.in_flight.count,
                 serving=lambda: running.health.is_serving,
+                warnings=parts.service.letter_warnings,
             )
         )
         if settings.metrics_port:
@@ -286,6 +292,7 @@ async def start(  # noqa: PLR0913 - composed once, all by name
         metrics=instruments.calls,
         traces=instruments.traces,
         max_message_bytes=settings.max_message_bytes,
+        stalled_s=settings.stalled_seconds or None,
     )
     server = grpc.aio.server(
         interceptors=(edge,),

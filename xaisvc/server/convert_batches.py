@@ -32,18 +32,40 @@ def stream_response(batch: AnswerBatch) -> explanations_pb2.ExplainStreamRespons
         errors=[row_result(outcome) for outcome in batch.failed], next_row=batch.next_row, rows=batch.rows
     )
     if len(batch.answers):
-        found.batch.CopyFrom(_batch(batch))
+        _fill(found.batch, batch)
         _add_caveats(found.batch, batch.answers.caveats)
     for caveat in batch.batch_caveats:
         set_caveat(found.batch_caveats.add(), caveat)
     return found
 
 
-def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
-    frame, answers = batch.frame, batch.answers
+def _fill(message: explanations_pb2.ExplanationBatch, batch: AnswerBatch) -> None:
+    """Writes everything but the caveats into a message that is still empty; to copy a made one would cost as much."""
+    answers = batch.answers
+    message.MergeFrom(_frame(batch))
+    message.indices.extend(batch.indices)
+    message.ids.extend(batch.ids)
+    message.predictions.extend(answers.predictions.tolist())
+    message.rank_shares.extend(answers.rank_shares.tolist())
+    message.base_values.extend(answers.base_values.tolist())
+    message.outputs.extend(answers.outputs.tolist())
+    message.values.extend(answers.values.ravel().tolist())
+    if answers.standard_errors is not None:
+        message.standard_errors.extend(answers.standard_errors.ravel().tolist())
+    message.exact.extend(answers.exact)
+    message.model_evaluations.extend(answers.model_evaluations.tolist())
+    message.bands.extend(answers.bands)
+    if answers.adverse[0] is not None:
+        message.adverse.extend(map(bool, answers.adverse))
+    message.details.extend(_details(answers.details))
+    if any(answers.diagnostics):
+        message.diagnostics.extend([explanations_pb2.BatchFigures(figures=figures(one)) for one in answers.diagnostics])
+
+
+def _frame(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
+    """What all rows share."""
+    frame = batch.frame
     return explanations_pb2.ExplanationBatch(
-        indices=batch.indices,
-        ids=batch.ids,
         created_at=timestamp(batch.created_at),
         model=frame.bundle,
         model_version=frame.bundle_version,
@@ -59,20 +81,6 @@ def _batch(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
         players=_players(frame),
         seed=frame.seed,
         budget=frame.budget_text,
-        predictions=answers.predictions.tolist(),
-        rank_shares=answers.rank_shares.tolist(),
-        base_values=answers.base_values.tolist(),
-        outputs=answers.outputs.tolist(),
-        values=answers.values.ravel().tolist(),
-        standard_errors=None if answers.standard_errors is None else answers.standard_errors.ravel().tolist(),
-        exact=answers.exact,
-        model_evaluations=answers.model_evaluations.tolist(),
-        bands=answers.bands,
-        adverse=None if answers.adverse[0] is None else map(bool, answers.adverse),
-        details=_details(answers.details),
-        diagnostics=[explanations_pb2.BatchFigures(figures=figures(one)) for one in answers.diagnostics]
-        if any(answers.diagnostics)
-        else None,
         portfolio=explanations_pb2.Portfolio(
             rows=frame.portfolio_rows, mean_prediction=frame.portfolio_mean, adverse_share=frame.adverse_share
         ),
@@ -105,37 +113,70 @@ def _add_caveats(message: explanations_pb2.ExplanationBatch, table: CaveatTable)
     worst = np.full(n, len(levels) - 1)
     worst[counts > 0] = orders[table.said[table.starts[:-1][counts > 0]]]
     message.reliability.extend([levels[order] for order in worst.tolist()])
+    if len(table.said):
+        _add_groups(message, table, np.repeat(np.arange(n), counts), counts)
+
+
+def _add_groups(
+    message: explanations_pb2.ExplanationBatch, table: CaveatTable, rows: NDArray[np.intp], counts: NDArray[np.intp]
+) -> None:
+    """Adds what is said in the same words at the same rank of several rows as one, for a table that says something."""
     ranks = np.arange(len(table.said)) - np.repeat(table.starts[:-1], counts)
-    rows = np.repeat(np.arange(n), counts)
-    names = ranks * max(len(table.forms), 1) + table.said
+    names = ranks * len(table.forms) + table.said
     order = np.argsort(names, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(names[order])) + 1) if len(order) else []
+    sizes = np.diff(np.concatenate([[0], np.flatnonzero(np.diff(names[order])) + 1, [len(order)]]))
+    firsts = order[np.cumsum(sizes) - sizes]
     # By rank first, so that the order in the message is an order for every row; then by the first row.
-    groups.sort(key=lambda group: (int(ranks[group[0]]), int(group[0])))
-    order = np.concatenate([_NOTHING, *groups])
+    by_rank = np.lexsort((firsts, ranks[firsts]))
+    position = np.empty_like(by_rank)
+    position[by_rank] = np.arange(len(by_rank))
+    order, sizes = order[np.argsort(np.repeat(position, sizes), kind="stable")], sizes[by_rank]
     figures, borders = table.figures_of(order)
-    places = borders.tolist()
-    places_of_rows, said = rows[order].tolist(), table.said[order].tolist()
+    varies = _varying(table, figures, borders, sizes, table.said[order])
+    places, numbers, rows_of = borders.tolist(), figures.tolist(), rows[order].tolist()
     start = 0
-    for size in map(len, groups):
-        stop, form = start + size, table.forms[said[start]]
-        own = figures[places[start] : places[stop]].reshape(size, form.n_figures)
-        added = message.caveats.add(places=places_of_rows[start:stop])
-        set_form(added.caveat, form, own[0].tolist())
-        if size > 1:
-            k = len(form.evidence)
-            added.evidence.extend(_unless_alike(own[:, :k]))
-            added.robust.extend(_unless_alike(own[:, k:]))
+    for size, said, (evidence_varies, robust_varies) in zip(
+        sizes.tolist(), table.said[firsts[by_rank]].tolist(), varies.tolist(), strict=True
+    ):
+        stop, form = start + size, table.forms[said]
+        added = message.caveats.add(places=rows_of[start:stop])
+        width, k = form.n_figures, len(form.evidence)
+        set_form(added.caveat, form, numbers[places[start] : places[start] + width])
+        if evidence_varies or robust_varies:
+            by_row = figures[places[start] : places[stop]].reshape(size, width)
+        if evidence_varies:
+            added.evidence.extend(by_row[:, :k].ravel().tolist())
+        if robust_varies:
+            added.robust.extend(by_row[:, k:].ravel().tolist())
         start = stop
 
 
-def _unless_alike(numbers: NDArray[np.float64]) -> list[float]:
-    """The numbers of some rows, row by row, or none if they are the same in every row."""
-    packed = np.ascontiguousarray(numbers)
-    bits = packed.view(np.int64)
-    return [] if (bits == bits[0]).all() else packed.ravel().tolist()
+def _varying(
+    table: CaveatTable,
+    figures: NDArray[np.float64],
+    borders: NDArray[np.intp],
+    sizes: NDArray[np.intp],
+    said: NDArray[np.intp],
+) -> NDArray[np.bool_]:
+    """Whether the evidence, and whether the robust number, is not the same in all rows of a group; bool, (groups, 2).
+
+    Args:
+        table: Where the words are.
+        figures: The figures of all groups, one caveat after the other.
+        borders: Where those of each caveat begin and the last ends.
+        sizes: Number of caveats in each group.
+        said: Which words each caveat has.
+    """
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    widths = np.diff(borders)
+    starts = np.cumsum(sizes) - sizes
+    within = np.arange(len(figures)) - np.repeat(borders[:-1], widths)
+    bits = figures.view(np.int64)
+    differs = bits != bits[np.repeat(borders[starts][groups], widths) + within]
+    evidence = np.array([len(form.evidence) for form in table.forms], dtype=np.intp)[said]
+    cells = 2 * np.repeat(groups, widths) + (within >= np.repeat(evidence, widths))
+    return np.bincount(cells[differs], minlength=2 * len(sizes)).reshape(-1, 2) > 0
 
 
-_NOTHING = np.empty(0, dtype=np.intp)
 _LEVELS = (Level.UNRELIABLE, Level.CARE, Level.NORMAL)
 """What follows from the most severe caveat of a row, in the order of severities."""

@@ -37,6 +37,10 @@ def model(info: ModelInfo) -> models_pb2.Model:
         exact_methods=info.exact_methods,
         background_rows=info.background_rows,
         studies=info.studies,
+        audiences=info.audiences,
+        texts={language: models_pb2.ModelTexts(**told) for language, told in description.texts.items()},
+        row_labels=description.row_labels,
+        warnings=info.warnings,
     )
 
 
@@ -99,5 +103,10 @@ def _output(output: Output) -> models_pb2.Output:
 def audience(info: AudienceInfo) -> audiences_pb2.Audience:
     """A declared audience."""
     return audiences_pb2.Audience(
-        id=info.id, label=info.label, purpose=info.purpose, languages=info.languages, formats=info.formats
+        id=info.id,
+        label=info.label,
+        purpose=info.purpose,
+        languages=info.languages,
+        formats=info.formats,
+        reason_codes=info.reason_codes,
     )

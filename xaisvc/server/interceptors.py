@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from xaisvc.engine.permissions import safe_error
-from xaisvc.errors import InvalidRequestError, LimitExceededError, XaisvcError
+from xaisvc.errors import InvalidRequestError, LimitExceededError, TooLateError, XaisvcError
 from xaisvc.server import calls, convert
 from xaisvc.server.in_flight import StoppingError
 from xaisvc.server.status import internal_status, status_of, stopping_status
@@ -58,6 +58,7 @@ class Edge(grpc.aio.ServerInterceptor):
         metrics: Counts calls.
         traces: Traces calls; None if they are not.
         max_message_bytes: Largest answer that is sent.
+        stalled_s: Longest time that a message of a stream waits for its reader, in seconds; None for ever.
     """
 
     def __init__(  # noqa: PLR0913 - composed once, all by name
@@ -71,6 +72,7 @@ class Edge(grpc.aio.ServerInterceptor):
         metrics: CallMetrics,
         max_message_bytes: int,
         traces: Traces | None = None,
+        stalled_s: float | None = None,
     ) -> None:
         self._logger = logger.bind()  # made once: an unbound one would be made anew for each line
         self._clock = clock
@@ -80,6 +82,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._traces = traces
         self._max_message_bytes = max_message_bytes
+        self._stalled_s = stalled_s
         self._handlers: dict[str, Handler] = {}  # the methods of the server; a handler serves any number of calls
 
     async def intercept_service(  # type: ignore[override] # the stub is generic where gRPC calls with any message
@@ -137,20 +140,22 @@ class Edge(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _answers(self, handler: Handler, method: str) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
-        """For methods of ours that answer many messages: like one long call."""
+    def _answers(self, handler: Handler, method: str) -> Callable[[bytes, Context], Awaitable[None]]:
+        """For methods of ours that answer many messages: like one long call, as long as somebody reads."""
         behaviour = cast("Callable[[object, Context], AsyncIterator[Message]]", handler.unary_stream)
 
-        async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+        async def call(raw: bytes, context: Context) -> None:
             line = _Line(self._clock())
             try:
                 with self._in_flight.call(method):
                     line.call = self._begin(method, context)
                     request = _decoded(handler, raw, method)
                     line.read(request)
-                    async for response in behaviour(request, context):
+                    responses = behaviour(request, context)
+                    del raw, request  # a stream lives as long as its reader takes: nothing is kept twice
+                    async for response in responses:
                         line.wrote(response)
-                        yield self._encoded(response)
+                        await self._write(context, self._encoded(response))
             except asyncio.CancelledError:
                 line.code = grpc.StatusCode.CANCELLED
                 raise
@@ -165,6 +170,21 @@ class Edge(grpc.aio.ServerInterceptor):
             await _refuse(context, failure, status)
 
         return call
+
+    async def _write(self, context: Context, raw: bytes) -> None:
+        """Hands a message to the connection, which takes it once it has room: once the reader keeps up.
+
+        Raises:
+            TooLateError: If it does not for too long. They learn of it once they read on, behind what was sent.
+        """
+        try:
+            async with asyncio.timeout(self._stalled_s):
+                await context.write(raw)
+        except TimeoutError:
+            raise TooLateError(
+                f"nobody took the next batch of this stream for {self._stalled_s:g} seconds, so it was ended; take it "
+                "up again with first_row"
+            ) from None
 
     def _begin(self, method: str, context: Context) -> Call:
         """Who asks, and until when they wait.

@@ -16,11 +16,12 @@ from xaisvc.cache import TieredCache
 from xaisvc.engine.scheduling.gauges import BATCH_SIZE_BOUNDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.core import Metric
 
     from xaisvc.cache import ExplanationCache
+    from xaisvc.engine.letters import LetterWarning
     from xaisvc.engine.scheduling.gauges import SchedulerState
     from xaisvc.engine.stages import Stage
 
@@ -106,9 +107,10 @@ class PartMetrics:
         backlog: Records that wait to be written.
         in_flight: Calls in progress.
         serving: Whether the server says SERVING.
+        warnings: What should be mended before letters go out.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one reading of each part, all by name
         self,
         *,
         scheduler: Callable[[], SchedulerState],
@@ -116,12 +118,14 @@ class PartMetrics:
         backlog: Callable[[], int],
         in_flight: Callable[[], int],
         serving: Callable[[], bool],
+        warnings: Callable[[], Iterable[LetterWarning]] = tuple,
     ) -> None:
         self._scheduler = scheduler
         self._cache = cache
         self._backlog = backlog
         self._in_flight = in_flight
         self._serving = serving
+        self._warnings = warnings
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
@@ -130,6 +134,14 @@ class PartMetrics:
         yield _gauge("xaisvc_records_waiting", "Records that wait to be written.", self._backlog())
         yield from self._of_scheduler(self._scheduler())
         yield from self._of_cache()
+        letters = GaugeMetricFamily(
+            "xaisvc_letter_warnings",
+            "1 for each thing that should be mended before letters go out; the log says what.",
+            labels=["bundle", "concern", "pack"],
+        )
+        for warning in self._warnings():
+            letters.add_metric([warning.bundle, warning.concern, warning.pack], 1)
+        yield letters
 
     def describe(self) -> list[Metric]:
         """Nothing, so that registering does not read the parts before they are there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc.engine.answered import Repeated, Underway
@@ -109,13 +110,10 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         del context
         call = current()
 
-        def read() -> Prepared:
-            command = convert.stream_command(request, max_rows=self._limits.max_stream_rows)
-            return self._service.prepare_stream(command, call.caller)
-
-        prepared = await self._run(read)
-        size = prepared.batch_rows(request.batch_rows)
-        starts = iter(range(request.first_row, prepared.count, size))
+        prepared = await self._run(partial(self._read_stream, request, call))
+        first, size = request.first_row, prepared.batch_rows(request.batch_rows)
+        starts = iter(range(first, prepared.count, size))
+        del request  # its rows are in the table now, and a stream lives as long as its reader takes
 
         def begin(start: int) -> asyncio.Task[explanations_pb2.ExplainStreamResponse]:
             def work() -> explanations_pb2.ExplainStreamResponse:
@@ -124,7 +122,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
                     prepared,
                     start,
                     stop,
-                    first=start == request.first_row,
+                    first=start == first,
                     caller=call.caller,
                     interest=call.interest,
                 )
@@ -143,6 +141,10 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
+
+    def _read_stream(self, request: explanations_pb2.ExplainStreamRequest, call: Call) -> Prepared:
+        command = convert.stream_command(request, max_rows=self._limits.max_stream_rows)
+        return self._service.prepare_stream(command, call.caller)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         """Runs work in a thread; if the call is cancelled, the work is told."""

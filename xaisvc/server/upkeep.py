@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from xaisvc.config import Settings
+    from xaisvc.engine.letters import LetterWarning
     from xaisvc.engine.reloading import Reload
     from xaisvc.server.assembly import Assembly
     from xaisvc.server.health import Health
@@ -26,6 +27,7 @@ _T = TypeVar("_T")
 
 HEALTH_EVERY_S = 0.1
 RETAIN_EVERY_S = 86_400.0
+LETTERS_EVERY_S = 86_400.0
 RETAINER = "xaisvc retention"
 """Who a removal for age is recorded as asked for by."""
 _FOR_EVER_MONTHS = 12_000
@@ -74,6 +76,7 @@ class Upkeep:
         self._reload_thread = ThreadPoolExecutor(1, thread_name_prefix="xaisvc-reload")
         self._retain_thread = ThreadPoolExecutor(1, thread_name_prefix="xaisvc-retain")
         self._tasks: list[asyncio.Task[None]] = []
+        self._warned: frozenset[LetterWarning] = frozenset()
         self._busy = 0
         self._lock = threading.Lock()
 
@@ -84,7 +87,12 @@ class Upkeep:
 
     def begin(self) -> None:
         """Begins, in the running loop."""
-        for work in (self._look_after_health, self._look_after_bundles, self._look_after_age):
+        for work in (
+            self._look_after_health,
+            self._look_after_bundles,
+            self._look_after_letters,
+            self._look_after_age,
+        ):
             self._tasks.append(asyncio.create_task(self._kept_up(work)))
 
     def look_now(self) -> None:
@@ -159,6 +167,27 @@ class Upkeep:
         if at_once:
             self._logger.info(Event.LOOKED, changes=len(found))
         await self._health.set_models(model.name for model in self._parts.service.models)
+        self._tell_warnings()
+
+    async def _look_after_letters(self) -> None:
+        """Says at the start, and once a day, what should be mended before letters go out."""
+        while True:
+            self._tell_warnings()
+            await self._sleep(LETTERS_EVERY_S)
+
+    def _tell_warnings(self) -> None:
+        """Writes a line for each warning that there was not at the last look."""
+        found = self._parts.service.letter_warnings()
+        for warning in found:
+            if warning not in self._warned:
+                self._logger.warning(
+                    Event.LETTERS,
+                    bundle=warning.bundle,
+                    concern=warning.concern.value,
+                    pack=warning.pack,
+                    text=warning.text,
+                )
+        self._warned = frozenset(found)
 
     async def _look_after_age(self) -> None:
         """Removes the contents of records that are old enough, once a day."""

@@ -271,7 +271,7 @@ class ReaderRights:
         audience: Its id.
         labels: Language to its name.
         status: Status of its view of this record, such as `complete` or `held_for_review`; `not_concerned` if the
-            bundle has no views for it.
+            bundle has no views for it, `many_only` if it reads about many records and nothing of one.
         actions: Feature id to what happens to it in its views: `show`, `generalise`, `hide`, `hold` or
             `closed`.
         kept_back: Players that a caveat of this record keeps from being given as reasons to it.

@@ -295,6 +295,16 @@ class BundleDescription:
         """Ids of the features in the order of the schema."""
         return tuple(feature.id for feature in self.features)
 
+    @property
+    def sources(self) -> dict[str, TensorColumn]:
+        """Feature id to the input tensor and column where it enters the graph."""
+        return {feature.id: feature.source for feature in self.features}
+
+    @property
+    def finite(self) -> frozenset[str]:
+        """Ids of the features that have a number in every row, finite and within float32's range."""
+        return frozenset(one.id for one in self.features if one.kind is not Kind.CATEGORY and not one.allow_missing)
+
     def feature(self, feature_id: str) -> Feature:
         """The feature with this id.
 

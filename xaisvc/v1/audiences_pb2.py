@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19xaisvc/v1/audiences.proto\x12\txaisvc.v1\"\x16\n\x14ListAudiencesRequest\"?\n\x15ListAudiencesResponse\x12&\n\taudiences\x18\x01 \x03(\x0b\x32\x13.xaisvc.v1.Audience\"Z\n\x08\x41udience\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x0f\n\x07\x66ormats\x18\x05 \x03(\t2e\n\x0f\x41udienceService\x12R\n\rListAudiences\x12\x1f.xaisvc.v1.ListAudiencesRequest\x1a .xaisvc.v1.ListAudiencesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19xaisvc/v1/audiences.proto\x12\txaisvc.v1\"\x16\n\x14ListAudiencesRequest\"?\n\x15ListAudiencesResponse\x12&\n\taudiences\x18\x01 \x03(\x0b\x32\x13.xaisvc.v1.Audience\"p\n\x08\x41udience\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x0f\n\x07\x66ormats\x18\x05 \x03(\t\x12\x14\n\x0creason_codes\x18\x06 \x03(\t2e\n\x0f\x41udienceService\x12R\n\rListAudiences\x12\x1f.xaisvc.v1.ListAudiencesRequest\x1a .xaisvc.v1.ListAudiencesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAUDIENCESRESPONSE']._serialized_start=64
   _globals['_LISTAUDIENCESRESPONSE']._serialized_end=127
   _globals['_AUDIENCE']._serialized_start=129
-  _globals['_AUDIENCE']._serialized_end=219
-  _globals['_AUDIENCESERVICE']._serialized_start=221
-  _globals['_AUDIENCESERVICE']._serialized_end=322
+  _globals['_AUDIENCE']._serialized_end=241
+  _globals['_AUDIENCESERVICE']._serialized_start=243
+  _globals['_AUDIENCESERVICE']._serialized_end=344
 # @@protoc_insertion_point(module_scope)

@@ -70,6 +70,7 @@ class Audience(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
     FORMATS_FIELD_NUMBER: _builtins.int
+    REASON_CODES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id used in requests."""
     label: _builtins.str
@@ -84,6 +85,10 @@ class Audience(_message.Message):
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Formats that its views can have, for example `html`."""
 
+    @_builtins.property
+    def reason_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the reasons that its readers can give in feedback, in the order of its views; empty if it declares none."""
+
     def __init__(
         self,
         *,
@@ -92,10 +97,11 @@ class Audience(_message.Message):
         purpose: _builtins.str = ...,
         languages: _abc.Iterable[_builtins.str] | None = ...,
         formats: _abc.Iterable[_builtins.str] | None = ...,
+        reason_codes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats", "id", b"id", "label", b"label", "languages", b"languages", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats", "id", b"id", "label", b"label", "languages", b"languages", "purpose", b"purpose", "reason_codes", b"reason_codes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

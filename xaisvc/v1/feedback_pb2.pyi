@@ -72,7 +72,9 @@ class SubmitRequest(_message.Message):
     verdict: Global___Verdict.ValueType
     """What they made of the model's answer."""
     reason_code: _builtins.str
-    """Upper-case code of the reason, from the bank's own list, for example `DATA_OUTDATED`."""
+    """Code of the reason, one of those that the audience declares, for example `DATA_OUTDATED`; `ListAudiences` lists them.
+    Without an audience: of those that the explanation was shown to. INVALID_ARGUMENT for any other.
+    """
     comment: _builtins.str
     """In their own words."""
     first_judgement: _builtins.str

@@ -276,6 +276,47 @@ class Model(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TextsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ModelTexts: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ModelTexts | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RowLabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
@@ -292,6 +333,10 @@ class Model(_message.Message):
     EXACT_METHODS_FIELD_NUMBER: _builtins.int
     BACKGROUND_ROWS_FIELD_NUMBER: _builtins.int
     STUDIES_FIELD_NUMBER: _builtins.int
+    AUDIENCES_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    ROW_LABELS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name used in requests."""
     version: _builtins.str
@@ -340,6 +385,28 @@ class Model(_message.Message):
     def exact_methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Those of them that give exact values for the default output, features as players."""
 
+    @_builtins.property
+    def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the audiences that have views of this model's cases, of those that the caller may have views for. `ListAudiences`
+        says in which languages and formats.
+        """
+
+    @_builtins.property
+    def texts(self) -> _containers.MessageMap[_builtins.str, Global___ModelTexts]:
+        """Language to what the model says of itself in it, for the languages beside the first one that it says something in.
+        `owner`, `purpose` and `out_of_scope` above are in the first of `languages`.
+        """
+
+    @_builtins.property
+    def row_labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Language to what the model's rows are called, several of them, for example `payments`."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What should be mended before letters about the model's cases go out, for example that a jurisdiction pack is overdue
+        for review. For callers who may see numbers only.
+        """
+
     def __init__(
         self,
         *,
@@ -359,14 +426,48 @@ class Model(_message.Message):
         exact_methods: _abc.Iterable[_builtins.str] | None = ...,
         background_rows: _builtins.int = ...,
         studies: _builtins.str = ...,
+        audiences: _abc.Iterable[_builtins.str] | None = ...,
+        texts: _abc.Mapping[_builtins.str, Global___ModelTexts] | None = ...,
+        row_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["digests", b"digests"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["background_rows", b"background_rows", "concepts", b"concepts", "device", b"device", "digests", b"digests", "exact_methods", b"exact_methods", "features", b"features", "languages", b"languages", "methods", b"methods", "name", b"name", "notes", b"notes", "out_of_scope", b"out_of_scope", "outputs", b"outputs", "owner", b"owner", "purpose", b"purpose", "studies", b"studies", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "background_rows", b"background_rows", "concepts", b"concepts", "device", b"device", "digests", b"digests", "exact_methods", b"exact_methods", "features", b"features", "languages", b"languages", "methods", b"methods", "name", b"name", "notes", b"notes", "out_of_scope", b"out_of_scope", "outputs", b"outputs", "owner", b"owner", "purpose", b"purpose", "row_labels", b"row_labels", "studies", b"studies", "texts", b"texts", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class ModelTexts(_message.Message):
+    """What a model says of itself in one language; what it does not say there is empty, and holds in its first language."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    OUT_OF_SCOPE_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Who answers for the model."""
+    purpose: _builtins.str
+    """What the model may be used for."""
+    out_of_scope: _builtins.str
+    """What it must not be used for."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        out_of_scope: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["out_of_scope", b"out_of_scope", "owner", b"owner", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelTexts: _TypeAlias = ModelTexts  # noqa: Y015
 
 @_typing.final
 class Digests(_message.Message):

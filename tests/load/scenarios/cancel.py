@@ -30,8 +30,11 @@ LEAVERS = 4
 LONGEST_S = 0.08
 REACHED_S = 0.1
 QUESTION = Question(method="kernel", budget=1024)
-LONG = Question(method="kernel", budget=2048)
-LONG_ROWS = 1000  # more than a second of work
+LONG = Question(method="kernel", budget=8192)
+LONG_ROWS = 1000  # more than a second of work, and others each time: rows that somebody waited for are cached
+LONG_MODEL_ROWS = 10**9
+"""The setting: that much may be asked for at once, which is four times as much as by default."""
+
 TIMEOUT_S = 60.0
 STOPPED_WITHIN_S = 0.1
 BUSY_SHARE = 0.3
@@ -47,7 +50,7 @@ def run(folder: Path, *, count: int = COUNT, flags: tuple[str, ...] = ()) -> Rep
     )
     mates = Subject.of(LOGISTIC, CALLERS * (count - alone), QUESTION)
     expected = mates.expected() if len(mates.rows) else np.empty((0, 1))
-    with running(folder, *flags) as service:
+    with running(folder, *flags, settings={"max_model_rows": LONG_MODEL_ROWS}) as service:
         asyncio.run(_trials(report, service, mates, expected, alone=alone, together=count - alone))
         report.check("the service still runs", service.process.poll() is None)
     return report
@@ -65,10 +68,12 @@ async def _trials(  # noqa: PLR0913 - one run in its parts
     rng = np.random.default_rng(1)
     async with grpc.aio.insecure_channel(service.target) as channel:
         call = channel.unary_unary(EXPLAIN)
-        long = Subject.of(BOOSTING, LONG_ROWS + 1, LONG)
-        await call(long.request(LONG_ROWS).SerializeToString(), timeout=TIMEOUT_S)  # the coalitions are drawn once
-        work = long.packed(0, LONG_ROWS).SerializeToString()
-        stops_s = [await _leave_alone(report, service, call(work, timeout=TIMEOUT_S), rng) for _ in range(alone)]
+        long = Subject.of(BOOSTING, LONG_ROWS * alone + 1, LONG)
+        await call(long.request(len(long.rows) - 1).SerializeToString(), timeout=TIMEOUT_S)  # coalitions are drawn once
+        stops_s = []
+        for trial in range(alone):
+            work = long.packed(LONG_ROWS * trial, LONG_ROWS * (trial + 1)).SerializeToString()
+            stops_s.append(await _leave_alone(report, service, call(work, timeout=TIMEOUT_S), rng))
         harmed = 0
         for trial in range(together):
             harmed += await _leave_in_company(report, call, mates, expected, trial, rng)

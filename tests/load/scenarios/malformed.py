@@ -18,6 +18,7 @@ from tests.load.jobs import EXPLAIN, EXPLAIN_STREAM, Job
 from tests.load.reports import Report
 from tests.load.service import running
 from tests.load.subjects import BOOSTING, TOLERANCE, Subject
+from xaisvc.client import Client
 from xaisvc.v1 import explanations_pb2 as pb
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def run(folder: Path, *, count: int = COUNT, flags: tuple[str, ...] = ()) -> Rep
     """Sends `count` messages, and then a good one."""
     report = Report("malformed", f"{count:,} malformed, random and nonsensical messages to {len(METHODS)} methods")
     subject = Subject.of(BOOSTING, 50)
-    messages = hostile_messages(count, subject, np.random.default_rng(1))
     with running(folder, *flags, settings=LIMITS) as service:
+        messages = hostile_messages(count, subject, np.random.default_rng(1), _explained(service.target, subject))
         codes = asyncio.run(_send(service.target, messages, report))
         report.check("no restart", service.process.poll() is None)
         good = Job(target=service.target, tolerance=TOLERANCE)
@@ -55,6 +56,15 @@ def run(folder: Path, *, count: int = COUNT, flags: tuple[str, ...] = ()) -> Rep
     for name, found in sorted(codes.items()):
         report.figure(name, found, "calls")
     return report
+
+
+def _explained(target: str, subject: Subject) -> list[str]:
+    """Ids of explanations of one row by two methods, so that messages can be about something; others stand by them."""
+    with Client(target) as client:
+        client.explain(subject.name, [subject.rows.row(i) for i in range(len(subject.rows))])
+        row = [subject.rows.row(0)]
+        methods: tuple[tuple[str, int | None], ...] = (("tree", None), ("lime", 200))
+        return [client.explain(subject.name, row, method=name, budget=budget).records[0].id for name, budget in methods]
 
 
 def _failures(events: Sequence[dict[str, object]]) -> list[dict[str, object]]:

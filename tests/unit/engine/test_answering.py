@@ -341,6 +341,20 @@ def test_the_pace_of_a_model_is_that_of_its_last_batch_of_many() -> None:
     assert pace.row_s == 0.005
 
 
+def test_the_pace_is_processor_time_and_not_that_of_waiting_for_others(
+    service: ExplanationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = command([{"a": 1.0 + i / 100, "b": 0.5} for i in range(100)])
+    readings = iter([5.0, 5.001])
+    monkeypatch.setattr(service.answering, "_thread_clock", readings.__next__)
+
+    service.explain(asked)
+
+    framed = service.models.find("log-model", LOCAL).known(asked)
+    assert framed is not None
+    assert framed.pace.row_s == pytest.approx(1e-5)
+
+
 def test_a_part_of_a_stream_is_the_same_as_the_whole(service: ExplanationService) -> None:
     rows = [*ROWS[:5], {"a": "x", "b": 1.0}, {"a": -1.0, "b": 0.0}, *ROWS[5:8]]
     whole = service.explain(command(rows))

@@ -10,7 +10,7 @@ from xaisvc.engine.commands import ExplainCommand, Feedback, ViewRequest
 from xaisvc.engine.loading import make_service
 from xaisvc.errors import InvalidRequestError, NotFoundError
 from xaisvc.records import EventKind, MemoryRecordStore
-from xaisvc.types import Caller
+from xaisvc.types import LOCAL, Caller
 
 if TYPE_CHECKING:
     from xaisvc.engine.explainer import Explainer
@@ -77,6 +77,56 @@ def test_feedback_that_says_nothing_or_too_much_is_refused(
     with pytest.raises(InvalidRequestError, match=words):
         service.submit_feedback(Feedback(explanation_id=explained, **changes))
     assert list(store.events(kinds=[EventKind.FEEDBACK])) == []
+
+
+def refusal(service: ExplanationService, feedback: Feedback, caller: Caller = LOCAL) -> str:
+    """What is said of a reason code that is refused; nothing was stored then."""
+    with pytest.raises(InvalidRequestError) as refused:
+        service.submit_feedback(feedback, caller)
+    (violation,) = refused.value.violations
+    assert (violation.field, violation.reason) == ("reason_code", "UNKNOWN_REASON_CODE")
+    return str(refused.value)
+
+
+def deviating(explained: str, code: str, audience: str = "") -> Feedback:
+    return Feedback(explanation_id=explained, audience=audience, verdict="deviate", reason_code=code)
+
+
+def test_a_reason_code_is_one_of_those_that_the_audience_declares(
+    service: ExplanationService, store: MemoryRecordStore, explained: str
+) -> None:
+    told = refusal(service, deviating(explained, "DATA_OUTDATE", "relationship_manager"))
+    other = refusal(service, deviating(explained, "DATA_WRONG", "fraud_analyst"))
+
+    assert list(store.events(kinds=[EventKind.FEEDBACK])) == []
+    assert told == (
+        "reason_code: 'DATA_OUTDATE' is not one of MISSED_SOMETHING, DATA_WRONG, DATA_OUTDATED, NOT_SUITABLE, OTHER"
+    )
+    assert other.startswith("reason_code: 'DATA_WRONG' is not one of known-pattern, new-pattern, ")
+    service.submit_feedback(deviating(explained, "known-pattern", "fraud_analyst"))
+
+
+def test_without_an_audience_the_codes_are_those_of_whom_it_was_shown_to(
+    service: ExplanationService, explained: str
+) -> None:
+    for code in ("known-pattern", "DATA_WRONG"):  # nobody has read it yet: the codes of everybody who may
+        service.submit_feedback(deviating(explained, code))
+    service.render_view(explained, ViewRequest(audience="fraud_analyst", format="text"))
+
+    service.submit_feedback(deviating(explained, "known-pattern"))
+    assert "is not one of known-pattern" in refusal(service, deviating(explained, "DATA_WRONG"))
+
+
+def test_codes_of_audiences_without_rights_are_neither_taken_nor_told(
+    service: ExplanationService, explained: str
+) -> None:
+    service.render_view(explained, ViewRequest(audience="fraud_analyst", format="text"))
+    branch = Caller(id="branch", audiences=frozenset({"relationship_manager"}))
+    letters = Caller(id="letters", audiences=frozenset({"customer"}))
+
+    assert "known-pattern" not in refusal(service, deviating(explained, "new-pattern"), branch)
+    told = refusal(service, deviating(explained, "known-pattern"), letters)
+    assert told.startswith("reason_code: no audience of this model that you may read as declares codes")
 
 
 @pytest.mark.parametrize(

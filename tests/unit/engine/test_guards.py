@@ -189,8 +189,8 @@ def test_a_misread_graph_is_not_explained_as_exact(tmp_path: Path, monkeypatch: 
     xaisvc.create_bundle(model=case.model, background=case.data[:30], path=tmp_path / "bundle")
     read = loaded.read_additive
 
-    def misread(*arguments: object) -> AdditiveGraph | NotAdditive:
-        graph = read(*arguments)  # type: ignore[arg-type]
+    def misread(*arguments: object, finite: frozenset[str]) -> AdditiveGraph | NotAdditive:
+        graph = read(*arguments, finite=finite)  # type: ignore[arg-type]
         terms = tuple(
             replace(term, trees=replace(term.trees, threshold=term.trees.threshold + np.float32(0.2)))
             for term in graph.terms  # type: ignore[union-attr]

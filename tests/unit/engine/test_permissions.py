@@ -334,6 +334,31 @@ def test_a_model_without_numbers_keeps_what_it_takes_to_send_rows() -> None:
     assert seen.methods == seen.exact_methods == ("tree",)
 
 
+def test_a_model_names_the_audiences_that_a_caller_has_rights_to_and_no_other() -> None:
+    told = replace(
+        INFO,
+        description=replace(INFO.description, audiences=("fraud_analyst", "customer")),
+        audiences=("customer", "fraud_analyst"),
+        warnings=("the pack is overdue",),
+    )
+    seen = visible_model(told, CUSTOMER)
+
+    assert seen.warnings == ()
+    assert (seen.audiences, seen.description.audiences) == (("customer",), ("customer",))
+    assert visible_model(told, LOCAL) is told
+    assert visible_model(told, SCIENTIST).audiences == ()
+
+
+def test_a_model_without_numbers_says_what_it_is_for_in_every_language() -> None:
+    texts = {"nl": {"owner": "Krediet", "purpose": "Beslist"}}
+    told = replace(INFO, description=replace(INFO.description, texts=texts, row_labels={"nl": "leningen"}))
+    seen = visible_model(told, CUSTOMER).description
+
+    assert (seen.text("purpose", "nl"), seen.text("owner", "en"), seen.row_label("nl")) == (
+        "Beslist", "Credit", "leningen",
+    )  # fmt: skip
+
+
 def test_a_model_without_numbers_shows_none_of_its_facts() -> None:
     assert not [secret for secret in SECRETS if secret in str(visible_model(INFO, CUSTOMER))]
     assert not [secret for secret in SECRETS if secret not in str(INFO)]  # all of them could be seen
@@ -353,7 +378,7 @@ def test_every_field_of_a_model_has_been_thought_of(kind: type) -> None:
 
 def test_who_sees_numbers_sees_the_whole_model() -> None:
     assert visible_model(INFO, LOCAL) is INFO
-    assert visible_model(INFO, SCIENTIST) is INFO
+    assert visible_model(INFO, SCIENTIST) == INFO
     assert visible_model(INFO, replace(SCIENTIST, methods=frozenset({"kernel"}))) == replace(
         INFO, methods=("kernel",), exact_methods=()
     )

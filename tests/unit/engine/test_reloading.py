@@ -3,9 +3,11 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import onnx
 import pytest
 
 from tests.unit.engine.conftest import frozen_surroundings, log_model
+from xaisvc.bundles import lock_bundle
 from xaisvc.engine.commands import ExplainCommand
 from xaisvc.engine.explainer import Explainer
 from xaisvc.engine.loading import ModelLoader, build_service
@@ -70,6 +72,34 @@ def test_a_new_version_takes_over_once_its_files_have_settled(
     assert served(service).description.version == "9.9.9"
     assert reloader.look() == []
     assert service.explain(COMMAND)[0].record is not None
+
+
+def test_damage_to_a_locked_bundle_is_refused_though_it_would_load(
+    service: ExplanationService, reloader: Reloader, bundle_dir: Path
+) -> None:
+    before, whole = served(service), (bundle_dir / "model.onnx").read_bytes()
+    lock_bundle(bundle_dir)
+    model = onnx.load_from_string(whole)
+    model.producer_name += "x"  # as good a model as before
+    (bundle_dir / "model.onnx").write_bytes(model.SerializeToString())
+
+    (told,) = reloader.look(at_once=True)
+
+    assert (told.outcome, told.model) == (ReloadOutcome.REFUSED, before.explainer.bundle.digests.model)
+    assert told.reason.startswith("model.onnx: the file has other bytes than when the bundle was locked (SHA256SUMS)")
+    assert served(service) is before
+    lock_bundle(bundle_dir)  # it was meant
+    assert [one.outcome for one in reloader.look(at_once=True)] == [ReloadOutcome.REPLACED]
+
+
+def test_locking_a_served_bundle_is_no_change(
+    service: ExplanationService, reloader: Reloader, bundle_dir: Path
+) -> None:
+    before = served(service)
+    lock_bundle(bundle_dir)
+
+    assert reloader.look(at_once=True) == []
+    assert served(service) is before
 
 
 def test_a_signal_takes_it_up_at_once(service: ExplanationService, reloader: Reloader, bundle_dir: Path) -> None:

@@ -104,6 +104,9 @@ def test_what_others_get_is_what_their_views_say(credit: tuple[Explainer, Explan
     found = {one.audience: one for one in reader_rights(record, description, audiences)}
 
     assert set(found) == set(audiences)
+    many = found.pop("business_manager")
+    assert (many.status, set(many.actions.values()), many.kept_back) == ("many_only", {"hide"}, ())
+    assert list(many.actions) == list(description.feature_ids)
     for name, one in found.items():
         assert one.actions == {f.id: audiences[name].action(f).value for f in description.features}
         assert one.kept_back == (("purpose",) if Gate.NOT_A_REASON in audiences[name].gates else ())

@@ -212,6 +212,8 @@ def test_what_is_served_can_be_listed(service: ExplanationService) -> None:
     assert "features that go together" in model.studies
     reader = Caller(id="letters", audiences=frozenset({"customer"}))
     assert service.get_model("log-model", reader).studies == ""
+    assert service.get_model("log-model", reader).audiences == ("customer",)
+    assert set(model.audiences) == {audience.id for audience in service.list_audiences()}
     assert {audience.id for audience in service.list_audiences()} == {
         "business_manager",
         "customer",

@@ -329,6 +329,14 @@ def test_rows_come_back_with_what_follows_them() -> None:
         decode_row(encode_rows(rows)[0][:9], kinds)
 
 
+@pytest.mark.parametrize("count", [15, 16, 40])
+def test_a_row_is_the_same_bytes_alone_and_among_many(count: int) -> None:
+    texts = np.array([["car", None, 'a "quoted" ü', "", "null"][i % 5] for i in range(count)], dtype=object)
+    rows = Table({"purpose": texts, "age": np.arange(float(count)), "other": texts[::-1].copy()})
+
+    assert encode_rows(rows) == [encode_rows(rows.take([i]))[0] for i in range(count)]
+
+
 def test_rows_of_texts_alone_and_numbers_alone() -> None:
     texts = Table({"a": np.array(["x"], dtype=object)})
     numbers = Table({"a": np.array([1.0])})

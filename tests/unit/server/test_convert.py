@@ -279,8 +279,11 @@ def test_a_model_comes_back_as_it_was(model_info: ModelInfo) -> None:
         concepts=(Concept(id="money", labels={"en": "Money"}),),
         languages=("en", "nl"),
         notes="Public data.",
+        texts={"nl": {"purpose": "Beslist", "out_of_scope": "Verder niets"}},
+        row_labels={"en": "loans", "nl": "leningen"},
+        audiences=("customer", "fraud_analyst"),
     )
-    expected = replace(model_info, description=description)
+    expected = replace(model_info, description=description, audiences=("customer", "fraud_analyst"), warnings=("held",))
 
     message = models_pb2.Model.FromString(convert_models.model(expected).SerializeToString())
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from xaisvc.cache import CacheOptions, MemoryCache, TieredCache
+from xaisvc.engine.letters import LetterConcern, LetterWarning
 from xaisvc.engine.scheduling import Bounds, Scheduler, SchedulerLimits
 from xaisvc.engine.stages import Stage, Stages
 from xaisvc.errors import InvalidRequestError
@@ -49,7 +50,14 @@ def test_what_the_parts_count_can_be_scraped(parts: Any) -> None:
     stages.computed("credit", "kernel", 3, 6000)
     stages.reloaded("credit", "refused")
     registry.register(
-        PartMetrics(scheduler=parts.state, cache=cache, backlog=lambda: 7, in_flight=lambda: 4, serving=lambda: False)
+        PartMetrics(
+            scheduler=parts.state,
+            cache=cache,
+            backlog=lambda: 7,
+            in_flight=lambda: 4,
+            serving=lambda: False,
+            warnings=lambda: [LetterWarning(bundle="credit", concern=LetterConcern.HELD, pack="eu", text="")],
+        )
     )
 
     with serve_metrics(registry, "127.0.0.1", 0) as port:
@@ -62,6 +70,7 @@ def test_what_the_parts_count_can_be_scraped(parts: Any) -> None:
     assert found["xaisvc_serving"] == 0
     assert found["xaisvc_records_waiting"] == 7
     assert found["xaisvc_calls_in_flight"] == 4
+    assert found["xaisvc_letter_warnings,bundle=credit,concern=letters_held,pack=eu"] == 1
     assert found["xaisvc_compute_threads"] == 1
     assert found["xaisvc_queued_total,outcome=refused"] == 0
     assert found["xaisvc_batch_requests_bucket,le=+Inf"] == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xaisvc.config import Settings
+from xaisvc.engine.letters import LetterConcern, LetterWarning
 from xaisvc.engine.reloading import Reload, ReloadOutcome
 from xaisvc.errors import StoreError
 from xaisvc.server.health import Health
@@ -49,10 +50,11 @@ class FakeParts:
     store: FakeStore = field(default_factory=FakeStore)
     retained: list[tuple[dict[str, int], int, str]] = field(default_factory=list)
     retain_fails: bool = False
+    warnings: list[LetterWarning] = field(default_factory=list)
 
     @property
     def service(self) -> Any:
-        return type("Service", (), {"models": ()})
+        return type("Service", (), {"models": (), "letter_warnings": staticmethod(lambda: tuple(self.warnings))})
 
     def retain(self, months: Mapping[str, int], default_months: int, *, caller: str) -> dict[str, int]:
         self.retained.append((dict(months), default_months, caller))
@@ -104,6 +106,26 @@ async def kept_up(parts: FakeParts, **settings: Any) -> AsyncIterator[Kept]:
 async def until(condition: Callable[[], object]) -> None:
     while not condition():  # noqa: ASYNC110 - the condition belongs to another thread
         await asyncio.sleep(0.002)
+
+
+def overdue(bundle: str) -> LetterWarning:
+    return LetterWarning(bundle=bundle, concern=LetterConcern.STALE, pack="eu", text="read it again")
+
+
+async def test_what_is_the_matter_with_letters_is_told_at_the_start_and_when_a_bundle_comes() -> None:
+    parts = FakeParts(warnings=[overdue("credit")])
+    async with kept_up(parts) as kept:
+        await until(lambda: kept.events("letters_warning"))
+        parts.warnings.append(overdue("fraud"))
+        kept.upkeep.look_now()
+        await until(lambda: len(kept.events("letters_warning")) > 1)
+        kept.upkeep.look_now()
+        await until(lambda: len(kept.events("looked_for_bundles")) > 1)
+
+        found = kept.events("letters_warning")
+
+    assert [(line["bundle"], line["level"]) for line in found] == [("credit", "warning"), ("fraud", "warning")]
+    assert (found[0]["concern"], found[0]["pack"], found[0]["text"]) == ("pack_stale", "eu", "read it again")
 
 
 async def test_health_follows_the_record_store() -> None:
