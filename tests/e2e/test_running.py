@@ -6,10 +6,8 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import threading
 import time
-import urllib.request
 from concurrent import futures
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,29 +16,20 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.watching import PATIENCE_S, eventually, free_ports, metrics
 from xaisvc.client import requests as client_requests
 from xaisvc.records import RecordFolder
 from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.v1 import explanations_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 MODEL = "german-credit-logistic"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-PATIENCE_S = 90.0  # bounds a machine that is busy with other tests
 Rows = list[dict[str, Any]]
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-
-        time.sleep(0.02)
 
 
 def events(service: Any, name: str) -> list[dict[str, Any]]:
@@ -115,29 +104,6 @@ def traffic(*arguments: Any, **more: Any) -> Iterator[Traffic]:
         yield found
     finally:
         found.end()
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that are free just now."""
-    for first in range(20_000 + os.getpid() % 20_000, 60_000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no free ports")
-
-
-def metrics(port: int) -> dict[str, float]:
-    """Every sample, summed over its labels."""
-    found: dict[str, float] = {}
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        for family in text_string_to_metric_families(answer.read().decode()):
-            for sample in family.samples:
-                found[sample.name] = found.get(sample.name, 0.0) + sample.value
-    return found
 
 
 def health(target: str, service: str = "") -> int:

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 import xaisvc
+from tests.e2e.watching import eventually, free_ports, metrics
 from xaisvc.errors import LimitExceededError
 from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.wire import value_to_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MODEL = "german-credit-logistic"
@@ -113,30 +115,34 @@ def test_flags_hold_nothing_is_logged_and_a_signal_ends_it(
         assert not (tmp_path / "port").exists()
 
 
-def begin_long_call(channel: grpc.Channel, applicants: Rows, seconds: float) -> Any:
-    """A call that takes its whole budget of seconds; it has reached the service when this returns."""
+@contextmanager
+def long_call(service: Any, metrics_port: int, applicants: Rows, seconds: float) -> Iterator[Any]:
+    """A call that takes its whole budget of seconds; the service has begun with it."""
     request = pb.ExplainRequest(model=MODEL, method="permutation")
     request.budget.deadline.FromMilliseconds(int(seconds * 1000))
     for applicant in applicants:
         values = request.rows.add().values
         for name, value in applicant.items():
             values[name].CopyFrom(value_to_wire(value))
-    call = channel.unary_unary(EXPLAIN).future(request.SerializeToString())
-    channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=30)  # sent after the first on one connection
-    time.sleep(0.2)  # and overtaken by it, at the latest, now
-    return call
+    with grpc.insecure_channel(service.target) as channel:
+        call = channel.unary_unary(EXPLAIN).future(request.SerializeToString())
+        eventually(lambda: metrics(metrics_port)["xaisvc_calls_in_flight"] == 1)
+        yield call
 
 
 def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, applicants: Rows, tmp_path: Path) -> None:
-    with service_process(tmp_path) as service, grpc.insecure_channel(service.target) as channel:
-        call = begin_long_call(channel, applicants, 1.0)
+    port = free_ports(1)
+    with (
+        service_process(tmp_path, "--metrics-port", str(port)) as service,
+        long_call(service, port, applicants, 1.0) as call,
+    ):
         service.signal(signal.SIGTERM)
         service.signal(signal.SIGTERM)  # asking twice changes nothing
         response = pb.ExplainResponse.FromString(call.result())
 
         assert service.exit_code() == 0
         events = [event["event"] for event in service.events]
-        assert events == ["no_tokens", "serving", "draining", "call", "stopped"]
+        assert events == ["no_tokens", "metrics", "serving", "draining", "call", "stopped"]
         assert all(result.HasField("explanation") for result in response.results)
         assert len(response.results) == len(applicants)
 
@@ -145,12 +151,12 @@ def test_work_beyond_the_grace_time_is_abandoned_and_told(
     service_process: Any, applicants: Rows, tmp_path: Path
 ) -> None:
     settings = tmp_path / "settings.toml"
-    settings.write_text("grace_seconds = 0.2\n")
+    port = free_ports(1)
+    settings.write_text(f"grace_seconds = 0.2\nmetrics_port = {port}\n")
     with (
         service_process(tmp_path, "--config", settings) as service,
-        grpc.insecure_channel(service.target) as channel,
+        long_call(service, port, applicants, 60.0) as call,
     ):
-        call = begin_long_call(channel, applicants, 60.0)
         service.signal(signal.SIGTERM)
 
         assert service.exit_code() == 1  # long before the minute that the budget allows
