@@ -186,14 +186,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
         raise InvalidRequestError.of("--format", "a PDF cannot be printed; say with --out where to write it")
     bundle = load_bundle(folder)
     check_concerned(bundle.description, reader)
-    table = read_rows(bundle.description, sys.stdin.buffer if str(rows) == "-" else rows)
-    if row:
-        wrong = [index for index in row if not 0 <= index < len(table)]
-        if wrong:
-            raise InvalidRequestError.of(
-                "--row", f"there is no row {wrong[0]}; the file has rows 0 to {len(table) - 1}"
-            )
-        table = table.take(row)
+    table = read_rows(bundle.description, sys.stdin.buffer if str(rows) == "-" else rows, row or None)
     explainer, allowed = Explainer(bundle, device), _budget(budget, error_target, deadline)
     with progress_bar(len(table), prints_views=out is None) as bar:
         if compare is None:

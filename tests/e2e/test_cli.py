@@ -146,7 +146,7 @@ def test_explain_reads_json_from_standard_input() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--row", "7"], "--row: there is no row 7; the file has rows 0 to 2"),
+        (["--row", "7"], "row: there is no row 7; the file has rows 0 to 2"),
         (["--audience", "king"], "there is no audience 'king'; known audiences: "),
         (["--format", "pdf"], "--format: a PDF cannot be printed; say with --out where to write it"),
         (["--format", "doc"], "unknown format 'doc'"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from xaisvc.bundles.columns import parse_column
 from xaisvc.bundles.draft_match import match_columns
-from xaisvc.bundles.encode import INTEGERS, misfit
+from xaisvc.bundles.encode import FLOATS, INTEGERS, misfit
 from xaisvc.bundles.graph_categories import known_categories
 from xaisvc.errors import BundleError
 from xaisvc.types.schema import BundleDescription, Feature, Kind, TensorColumn
@@ -48,7 +48,8 @@ def draft_description(  # noqa: PLR0913 - everything a draft can be told, all by
     """Drafts a description.
 
     Kinds follow the element type of the graph's input and the data: what enters a string tensor is a category, a column
-    of 0 and 1 is boolean, one of whole numbers only is integer, dates are dates, the rest is numeric.
+    of 0 and 1 is boolean, one of whole numbers only is integer, dates are dates, the rest is numeric. A column without
+    any value is numeric if it enters a tensor of floats, and a category if the graph's encoders say of which.
 
     Args:
         name: Name of the bundle.
@@ -101,14 +102,14 @@ def label_of(name: str) -> str:
 
 
 def _feature(feature_id: str, source: TensorColumn, element: str, values: pd.Series, more: Sequence[str]) -> Feature:
-    kind = _kind(feature_id, element, values)
-    missing = bool(values.isna().any())
+    known, missing = bool(values.notna().any()), bool(values.isna().any())
+    kind = _kind(feature_id, element, values) if known else _kind_without_values(feature_id, element, more)
     feature = Feature(
         id=feature_id, kind=kind, source=source, labels={"en": label_of(feature_id)}, allow_missing=missing
     )
     if kind is Kind.CATEGORY:
         feature = replace(feature, categories=_categories(feature_id, values, more))
-    else:
+    elif known:
         feature = replace(feature, observed_range=_range(feature, values))
     reason = misfit(feature, element)
     if reason:
@@ -118,10 +119,6 @@ def _feature(feature_id: str, source: TensorColumn, element: str, values: pd.Ser
 
 def _kind(feature_id: str, element: str, values: pd.Series) -> Kind:
     present = values.dropna()
-    if not len(present):
-        raise _unfit(
-            feature_id, "every value is missing, so nothing can be learned from it; give rows that have values"
-        )
     if element == "string":
         return Kind.DATE if present.dtype.kind == "M" else Kind.CATEGORY
     if element == "bool" or present.dtype.kind == "b" or set(map(type, present)) <= {bool, np.bool_}:
@@ -139,6 +136,17 @@ def _kind(feature_id: str, element: str, values: pd.Series) -> Kind:
             )
         return Kind.INTEGER
     return Kind.INTEGER if whole and len(present) == len(values) else Kind.NUMERIC
+
+
+def _kind_without_values(feature_id: str, element: str, more: Sequence[str]) -> Kind:
+    if element in FLOATS:
+        return Kind.NUMERIC  # it gets no range, and a row that has a value gets a caveat
+    if element == "string" and more:
+        return Kind.CATEGORY
+    raise _unfit(
+        feature_id,
+        f"every value is missing, so nothing tells what a tensor of {element} may hold; give rows that have values",
+    )
 
 
 def _numbers(feature_id: str, element: str, present: pd.Series) -> NDArray[np.float64]:

@@ -53,7 +53,7 @@ _TOP = (
 _OUTPUT = ("id", "tensor", "target", "tensor_space", "space", "adverse", "threshold", "bands", "label")
 _FEATURE = (
     "id", "tensor", "column", "kind", "unit", "categories", "allow_missing", "observed_range", "label", "concept",
-    "sensitivity", "origin", "generalised", "change",
+    "sensitivity", "origin", "stale_after_days", "generalised", "change",
 )  # fmt: skip
 _NO_TEXT = (
     "free text cannot be attributed: a share of the score for a whole text says nothing about its words. Derive "
@@ -164,10 +164,15 @@ def _background(node: Node | None) -> tuple[date | None, int, SelectionRule | No
         as_of = date.fromisoformat(fields["as_of"].scalar())
     except ValueError:
         raise fields["as_of"].error("must be the day that the background rows are from, such as 2026-03-31") from None
-    max_age_days = fields["max_age_days"].integer() if "max_age_days" in fields else MAX_AGE_DAYS
-    if max_age_days < 1:
-        raise fields["max_age_days"].error("must be at least 1 day")
+    max_age_days = _days(fields["max_age_days"]) if "max_age_days" in fields else MAX_AGE_DAYS
     return as_of, max_age_days, drawn_from
+
+
+def _days(node: Node) -> int:
+    days = node.integer()
+    if days < 1:
+        raise node.error("must be at least 1 day")
+    return days
 
 
 def _languages(node: Node | None) -> tuple[str, ...]:
@@ -299,6 +304,7 @@ def _feature(node: Node, languages: tuple[str, ...], concepts: tuple[str, ...]) 
         sensitivity=fields["sensitivity"].choice(Sensitivity) if "sensitivity" in fields else None,
         generalised=_labels(fields.get("generalised"), languages),
         origins=_labels(fields.get("origin"), languages),
+        stale_after_days=_days(fields["stale_after_days"]) if "stale_after_days" in fields else None,
         observed_range=_range(fields.get("observed_range"), kind),
     )
     feature = _with_categories(feature, node, fields.get("categories"), languages)

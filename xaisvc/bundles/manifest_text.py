@@ -67,6 +67,7 @@ _FEATURES_NOTE = """\
 #                    generalised: {en: Our own records of your account}
 #   origin           where the bank has it from, in words that go on from "from" (optional), for example
 #                    origin: {en: the application form}
+#   stale_after_days days after which a value should be asked for again, if callers say what day it is from (optional)
 #   change           other values that may be offered to the person concerned, if they would change the decision;
 #                    absent if none (the default). Numbers go up (increase), down (decrease) or both ways (any), in
 #                    whole multiples of step; categories only to those listed. For example
@@ -177,6 +178,8 @@ def _for_readers(feature: Feature) -> list[str]:
     """Who may see a feature, and what readers are told of it beside its name."""
     texts = {"generalised": feature.generalised, "origin": feature.origins}
     lines = [f"    {key}: {{{_language_texts(found)}}}" for key, found in texts.items() if found]
+    if feature.stale_after_days is not None:
+        lines.append(f"    stale_after_days: {feature.stale_after_days}")
     return lines if feature.sensitivity is None else [f"    sensitivity: {feature.sensitivity}", *lines]
 
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from xaisvc.bundles.columns import MAX_WHOLE
-from xaisvc.bundles.rows import parse_rows
+from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.errors import BundleError, InvalidRequestError, InvalidRowsError
 from xaisvc.types.schema import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from xaisvc.bundles.rows import Rows
     from xaisvc.types.schema import BundleDescription, Feature
     from xaisvc.types.table import Column, Table
 
@@ -52,25 +53,43 @@ def read_frame(content: bytes, file: str) -> pd.DataFrame:
         raise BundleError(str(error), file=file) from None
 
 
-def read_rows(description: BundleDescription, source: str | Path | BinaryIO) -> Table:
+def read_rows(
+    description: BundleDescription, source: str | Path | BinaryIO, only: Sequence[int] | None = None
+) -> Table:
     """Reads rows of a bundle from a file.
 
     Args:
         description: The schema.
         source: Path of a `.csv`, `.parquet` or `.json` file, or an open stream of JSON. JSON holds one object (a row)
             or a list of objects.
+        only: Indices, from 0, of the rows to read, in the order wanted; what is wrong with others is no matter.
 
     Raises:
-        InvalidRequestError: If the file cannot be read or is no such table.
-        InvalidRowsError: If its values do not fit the schema.
+        InvalidRequestError: If the file cannot be read, is no such table, or has no such row.
+        InvalidRowsError: If values do not fit the schema.
     """
     name, content = _content(source)
+    rows: Rows
     try:
         if name.endswith((".csv", ".parquet")):
-            return parse_rows(description, typed_frame(description, _frame(content, name), name))
-        return parse_rows(description, _json_rows(content))
+            rows = typed_frame(description, _frame(content, name), name)
+        else:
+            rows = _json_rows(content)
     except _TableError as error:
         raise InvalidRequestError.of("rows", str(error)) from None
+    return parse_rows(description, rows) if only is None else _only(description, rows, only)
+
+
+def _only(description: BundleDescription, rows: Rows, only: Sequence[int]) -> Table:
+    table, good, violations = parse_each(description, rows)
+    n_rows = len(good) + len(violations)
+    absent = [index for index in only if not 0 <= index < n_rows]
+    if absent:
+        raise InvalidRequestError.of("row", f"there is no row {absent[0]}; the file has rows 0 to {n_rows - 1}")
+    wrong = [violation for index in only for violation in violations.get(index, ())]
+    if wrong:
+        raise InvalidRowsError(wrong)
+    return table.take(np.searchsorted(good, only))
 
 
 def read_data(source: str | Path) -> pd.DataFrame:

@@ -36,6 +36,7 @@ def _draft(inputs: list[TensorInfo], data: dict[str, object], model: bytes | Non
         ("float", [1.0, 2.5], Kind.NUMERIC, False),
         ("float", [1.0, 2.0], Kind.INTEGER, False),
         ("float", [1.0, None], Kind.NUMERIC, True),
+        ("float", [None, None], Kind.NUMERIC, True),
         ("float", [0, 1], Kind.BOOLEAN, False),
         ("float", [0.0, None, 1.0], Kind.BOOLEAN, True),
         ("float", [1, 1], Kind.INTEGER, False),
@@ -157,7 +158,8 @@ def test_what_does_not_match_is_listed_on_both_sides(inputs: list[TensorInfo], c
         ("int64", [1.5, 2.5], "it holds decimals, but enters a tensor of int64; check the order of the columns"),
         ("int64", [1, None], "it may be missing, but tensors of int64 have no missing value"),
         ("float", [1.0, float("inf")], "it holds infinite numbers; remove those rows"),
-        ("float", [None, None], "every value is missing"),
+        ("string", [None, None], "every value is missing, so nothing tells what a tensor of string may hold; give"),
+        ("bool", [None, None], "every value is missing, so nothing tells what a tensor of bool may hold; give"),
         (
             "string",
             [f"person {i}" for i in range(100)],

@@ -70,6 +70,24 @@ def test_a_file_that_is_wrong_says_how(
         read_rows(description, tmp_path / name)
 
 
+def test_chosen_rows_are_read_whatever_is_wrong_with_others(description: BundleDescription, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    head, good, other = (
+        "job,age,income,member,since\n",
+        "01,30,1500.50,true,2020-01-31\n",
+        "clerk,31,1,true,2020-01-31\n",
+    )
+    path.write_text(head + "01,old,1,true,2020-01-31\n" + good + other)
+
+    both = parse_rows(description, [{**ROW, "job": "clerk", "age": 31, "income": 1}, ROW])
+    assert read_rows(description, path, [2, 1]).row_digests() == both.row_digests()
+    with pytest.raises(InvalidRowsError, match=r"rows\[0\].age: must be a whole number, but is text"):
+        read_rows(description, path, [1, 0])
+    for absent in (3, -1):
+        with pytest.raises(InvalidRequestError, match=f"row: there is no row {absent}; the file has rows 0 to 2"):
+            read_rows(description, path, [1, absent])
+
+
 def test_a_file_that_is_not_there(description: BundleDescription, tmp_path: Path) -> None:
     with pytest.raises(
         InvalidRequestError, match=r"no.csv' cannot be read \(no such file or directory\); check the path"
