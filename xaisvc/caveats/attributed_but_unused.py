@@ -10,6 +10,7 @@ import numpy as np
 from xaisvc.caveats.findings import Figures, Words, by_players
 from xaisvc.caveats.leading import most_of
 from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -68,14 +69,14 @@ class AttributedButUnused:
 
 def _say_here(names: tuple[str, ...]) -> str:
     return (
-        f"{', '.join(names)}: the graph proves that the model does not use it, and yet these numbers credit it, as the "
+        f"{listed(names)}: the graph proves that the model does not use it, and yet these numbers credit it, as the "
         "surrogate cannot tell it from what goes with it, or from noise; leave it out"
     )
 
 
 def _say_elsewhere(names: tuple[str, ...]) -> str:
     return (
-        f"{', '.join(names)}: the graph proves that the model does not use it, so its value here is 0; a tool with "
+        f"{listed(names)}: the graph proves that the model does not use it, so its value here is 0; a tool with "
         "conditional or path-dependent values would credit it, for what goes with it, which reflects dependence and "
         "not use"
     )

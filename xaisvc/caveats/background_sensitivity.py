@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players, everywhere
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Caveat, Severity
 from xaisvc.types.association import Power
 from xaisvc.types.support import Enough
@@ -81,6 +82,6 @@ _UNSEEN = {
 
 def _say(names: tuple[str, ...]) -> str:
     return (
-        f"another draw of the background could give other values: the usual error of {', '.join(names)} from the draw "
+        f"another draw of the background could give other values: the usual error of {listed(names)} from the draw "
         "is large against the largest attribution of the row"
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
 from xaisvc.caveats.leading import most_of
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -77,13 +78,13 @@ def _rows(chosen: NDArray[np.bool_], rows: NDArray[np.bool_]) -> NDArray[np.bool
 
 def _say_whole(names: tuple[str, ...]) -> str:
     return (
-        f"sampling leaves a standard error of a tenth of the value or more for {', '.join(names)}, and the largest of "
+        f"sampling leaves a standard error of a tenth of the value or more for {listed(names)}, and the largest of "
         "them is large against the largest attribution of the row; raise the budget, or give an error target"
     )
 
 
 def _say_single(names: tuple[str, ...]) -> str:
     return (
-        f"sampling leaves the sign of {', '.join(names)} open: the value is within two standard errors of 0; raise the "
+        f"sampling leaves the sign of {listed(names)} open: the value is within two standard errors of 0; raise the "
         "budget, or give an error target"
     )

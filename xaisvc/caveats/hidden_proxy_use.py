@@ -10,6 +10,7 @@ import numpy as np
 from xaisvc.caveats.findings import Figures, Words, by_players
 from xaisvc.caveats.leading import most_of
 from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Sensitivity, Severity
 
 if TYPE_CHECKING:
@@ -58,6 +59,6 @@ class HiddenProxyUse:
 
 def _say(names: tuple[str, ...]) -> str:
     return (
-        f"the model uses {', '.join(names)}, and conditional values give next to nothing for it: what it does is "
+        f"the model uses {listed(names)}, and conditional values give next to nothing for it: what it does is "
         "credited to features that go with it. A tool with conditional values would hide its use"
     )

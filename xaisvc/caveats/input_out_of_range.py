@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players, by_rows
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -94,6 +95,6 @@ _TOGETHER = (
 
 def _say(names: tuple[str, ...]) -> str:
     return (
-        f"{', '.join(names)}: the background holds no such value, so this attribution compares the row with rows that "
+        f"{listed(names)}: the background holds no such value, so this attribution compares the row with rows that "
         "are unlike it; check the input"
     )

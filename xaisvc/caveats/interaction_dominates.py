@@ -9,6 +9,7 @@ import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
 from xaisvc.caveats.leading import are_top
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Severity
 
 if TYPE_CHECKING:
@@ -53,6 +54,6 @@ class InteractionDominates:
 
 def _say(names: tuple[str, ...]) -> str:
     return (
-        f"much of this row's credit depends on how players act together, most of all {', '.join(names)}; single values "
+        f"much of this row's credit depends on how players act together, most of all {listed(names)}; single values "
         "are averages over situations in which a player does different things"
     )

@@ -11,6 +11,7 @@ from xaisvc.caveats.findings import one_by_one
 from xaisvc.caveats.method_agreement import compare_methods, kendall_tau
 from xaisvc.caveats.row_caveats import Pieces, RowCaveats
 from xaisvc.caveats.thresholds import CaveatThresholds
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Caveat, Gate, Severity
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def method_disagreement(
     @cache
     def message(conflict: bool, concerned: tuple[str, ...]) -> str:  # noqa: FBT001 - a key of what was said before
         said = (
-            f"give opposite signs to {', '.join(concerned)}"
+            f"give opposite signs to {listed(concerned)}"
             if conflict
-            else f"differ on whether {', '.join(concerned)} is among the three largest"
+            else f"differ on whether {listed(concerned)} is among the three largest"
         )
         return f"{names[0]} and {names[1]} {said}; {text}"
 

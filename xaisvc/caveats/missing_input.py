@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Severity
 
 if TYPE_CHECKING:
@@ -54,4 +55,4 @@ def _missing(values: Column) -> NDArray[np.bool_]:
 
 
 def _say(names: tuple[str, ...]) -> str:
-    return f"a value is missing for {', '.join(names)}; the model answered without"
+    return f"a value is missing for {listed(names)}; the model answered without"

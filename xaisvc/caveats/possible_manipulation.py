@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.caveats.findings import everywhere
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Caveat, Gate, Severity
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class PossibleManipulation:
         players = context.names([not wanted.isdisjoint(members) for members in context.players.members])
         signs = []
         if found.hidden:
-            signs.append(f"{', '.join(found.hidden)} matters in real rows and much less there")
+            signs.append(f"{listed(found.hidden)} matters in real rows and much less there")
         if found.decoys:
-            signs.append(f"{', '.join(found.decoys)} matters there and much less in real rows")
+            signs.append(f"{listed(found.decoys)} matters there and much less in real rows")
         caveat = Caveat(
             kind=self.kind,
             severity=Severity.UNRELIABLE,

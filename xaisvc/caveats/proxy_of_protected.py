@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_rows
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Severity
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class ProxyOfProtected:
     ) -> tuple[Finding, ...]:
         names, proxy = context.named(told.places), told.proxy
         message = (
-            f"{', '.join(names)} can stand in for the protected attribute {told.attribute}: it tells group "
+            f"{listed(names)} can stand in for the protected attribute {told.attribute}: it tells group "
             f"{proxy.group} from the others with an area under the curve of {proxy.area:.2f}, although the model was "
             "not given the attribute"
         )

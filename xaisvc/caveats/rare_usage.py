@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_players
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Severity
 from xaisvc.types.reliance import Use
 
@@ -67,6 +68,6 @@ def _rarest(context: CaveatContext) -> list[FeatureReliance | None]:
 
 def _say(names: tuple[str, ...]) -> str:
     return (
-        f"the model uses {', '.join(names)} for few rows only, and this is one of them; what is usual in the portfolio "
+        f"the model uses {listed(names)} for few rows only, and this is one of them; what is usual in the portfolio "
         "says little about it"
     )

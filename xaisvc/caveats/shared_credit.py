@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from xaisvc.caveats.findings import Figures, Words, by_rows
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class SharedCredit:
             places, place = part.players.places, number - 1
             names, association = part.players.names, part.players.association
             text = (
-                f"{_listed(names)} go together in the background (strongest association {association:.2f}), and "
+                f"{listed(names)} go together in the background (strongest association {association:.2f}), and "
                 "conditional values divide their credit otherwise; read their sum, which holds under both value "
                 "functions"
             )
@@ -143,7 +144,7 @@ class SharedCredit:
     ) -> tuple[Finding, ...]:
         care = one.association >= context.thresholds.care_association
         text = (
-            f"{_listed(one.names)} go together in the background (strongest association {one.association:.2f}), so how "
+            f"{listed(one.names)} go together in the background (strongest association {one.association:.2f}), so how "
             "credit is divided between them is not reliable; explain them as one player to see what they do together. "
             f"There is no second opinion on how far it could be divided otherwise: {reason}"
         )
@@ -154,7 +155,3 @@ class SharedCredit:
 
         words = Words(Severity.CARE if care else Severity.INFO, text, (Gate.NO_RANKING,) if care else ())
         return by_rows(self.kind, speaks, lambda _: words, figures, players=one.names)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

@@ -10,6 +10,7 @@ import numpy as np
 from xaisvc.caveats.findings import Figures, Words, by_players
 from xaisvc.caveats.leading import are_top, most_of
 from xaisvc.caveats.numbers import both_values, numbers_around, parts_around, players_of
+from xaisvc.caveats.wording import listed
 from xaisvc.types import Gate, Severity
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ class _Change:
 
 def _say_sign(names: tuple[str, ...]) -> str:
     return (
-        f"the sign of {', '.join(names)} is undetermined: interventional values (what the model used) and conditional "
+        f"the sign of {listed(names)} is undetermined: interventional values (what the model used) and conditional "
         "values (what the feature tells, its companions included) point in opposite directions"
     )
 
 
 def _say_rank(names: tuple[str, ...]) -> str:
     return (
-        f"which three players lead depends on the value function: {', '.join(names)} are among them under one of "
+        f"which three players lead depends on the value function: {listed(names)} are among them under one of "
         "interventional and conditional values only"
     )
 
