@@ -316,6 +316,21 @@ def test_retraining_needs_labels_and_rows(folder: Path) -> None:
     assert any("100 explained rows are too few to train on; 200 are needed" in note for note in lime.notes)
 
 
+def test_a_player_that_leads_in_every_row_can_be_taken_away(tmp_path: Path) -> None:
+    signs = np.random.default_rng(2).choice([-1.0, 1.0], size=(300, 2))
+    small = np.random.default_rng(3).normal(size=(300, 3))
+    rows = pd.DataFrame(np.column_stack([5.0 * signs, small]).astype(np.float32), columns=list("abcde"))
+    xaisvc.create_bundle(model=network(), background=rows[:40], path=tmp_path / "b")
+    model = xaisvc.Explainer(load_bundle(tmp_path / "b"))
+    table = Table({name: rows[name].to_numpy(dtype=np.float64)[40:] for name in "abcde"})
+    labels = np.array([explanation.prediction for explanation in model.explain(table)])
+    request = QualityRequest(methods=("auto",), threads=1)
+    auto, *_ = measure_quality(tmp_path / "b", table, request, labelled=Labelled(labels=labels)).methods
+
+    # a and b are gone from every row that is trained on, so that only the mean of the labels is left to learn
+    assert auto.measures["remove_and_retrain"].value > 1.0
+
+
 def test_the_page_needs_nothing_from_outside_and_says_what_metrics_cannot_show(report: QualityReport) -> None:
     page = render_html(replace(report, bundle="<script>alert(1)</script>"))
 

@@ -5,7 +5,9 @@ They take matrices, so categories are numbered for them and turned back before t
 
 from __future__ import annotations
 
+import logging
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,7 +19,7 @@ from xaisvc.errors import MethodNotApplicableError
 from xaisvc.types import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -81,6 +83,20 @@ class MatrixModel:
         return self._model(Table(columns))
 
 
+@contextmanager
+def _unheard(package: str) -> Iterator[None]:
+    """Keeps what a package says on the way, by warnings or its log, out of the report's progress."""
+    log = logging.getLogger(package)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerMethod:
     """An explainer of another package. It sees the same model, background and budget as ours.
@@ -107,8 +123,7 @@ class PeerMethod:
             raise MethodNotApplicableError.of("method", f"'{self.name}' explains single features only")
         matrices = MatrixModel(subject, rows, cancel)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what a package says of itself on the way is not asked here
+            with _unheard(self.package):
                 found = self.run(matrices, matrices.encoded(rows), budget or DEFAULT_COALITIONS, seed)
         except ModuleNotFoundError as error:
             raise MethodNotApplicableError.of(

@@ -79,5 +79,8 @@ def _numbers(rows: Table) -> Floats:
 def _fit(train: Floats, labels: Floats, test: Floats) -> Floats:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - heavy: loaded when used
 
+    known = ~np.isnan(train).all(axis=0)  # a column that was taken from every row tells nothing, and cannot be binned
+    if not known.any():
+        return np.full(len(test), labels.mean())
     model = HistGradientBoostingRegressor(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0)
-    return np.asarray(model.fit(train, labels).predict(test), dtype=np.float64)
+    return np.asarray(model.fit(train[:, known], labels).predict(test[:, known]), dtype=np.float64)

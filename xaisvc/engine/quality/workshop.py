@@ -12,6 +12,7 @@ import numpy as np
 from xaisvc.engine.interruption import Interruptible, Wanted
 from xaisvc.engine.quality.donors import ConditionalReplacement
 from xaisvc.engine.quality.methods import METHODS_BY_NAME
+from xaisvc.engine.quality.row_cost import MOST_MODEL_ROWS, affordable_model_rows
 from xaisvc.engine.quality.subject import open_subject, with_background, with_other_model
 from xaisvc.engine.quality.tree_hybrids import TreeHybrids
 from xaisvc.errors import XaisvcError
@@ -59,13 +60,6 @@ correlations and raise infidelity, and reports on more or fewer rows could not b
 REFERENCE_ROWS: Final = 32
 REFERENCE_FACTOR: Final = 4
 """A sampled reference gets this many times the budget of what is measured by it."""
-HEAVY_EVALUATIONS: Final = 200_000
-LIGHT_EVALUATIONS: Final = 60_000_000
-"""Most model rows that one call of a sampled method may take: seconds, for large trees and for networks. A limit in
-evaluations and not in seconds, so that the same seed explains the same rows on every machine."""
-HEAVY_REFERENCE: Final = 2_000_000
-LIGHT_REFERENCE: Final = 120_000_000
-"""The same for a reference from all coalitions."""
 MOST_ENUMERATED: Final = 40
 """Players up to which coalitions are counted; nobody asks about more than 2^40."""
 LEAST_ROWS: Final = 4
@@ -172,16 +166,20 @@ class Workshop:
             method=f"kernel, {2 * budget:,} coalitions", exact=False, values=values, relative_standard_error=share
         )
 
+    @cached_property
+    def _model_rows(self) -> int:
+        return affordable_model_rows(self.subject.problem, self.bundle.model)
+
     @property
-    def _heavy(self) -> bool:
-        """Whether a model row costs microseconds: trees do."""
-        return b"TreeEnsemble" in self.bundle.model
+    def _coalitions(self) -> int:
+        """All that there are."""
+        return 1 << min(len(self.subject.members), MOST_ENUMERATED)
 
     @property
     def _enumerable(self) -> int:
-        """Rows whose coalitions can all be asked about."""
-        each = len(self.subject.problem.background) << min(len(self.subject.members), MOST_ENUMERATED)
-        return max(LEAST_ROWS, (HEAVY_REFERENCE if self._heavy else LIGHT_REFERENCE) // each)
+        """Rows whose coalitions can all be asked about, for a reference, which is made once."""
+        most = min(10 * self._model_rows, 2 * MOST_MODEL_ROWS)
+        return max(LEAST_ROWS, most // (len(self.subject.problem.background) * self._coalitions))
 
     def is_whole(self, method: QualityMethod) -> bool:
         """Whether a method explains any number of rows at once, because it does not sample here."""
@@ -201,8 +199,8 @@ class Workshop:
             return most
         each = LIME_SAMPLES
         if method.is_shapley:
-            each = (coalitions or self.budget) * len(self.subject.problem.background)
-        limit = max(LEAST_ROWS, (HEAVY_EVALUATIONS if self._heavy else LIGHT_EVALUATIONS) // each)
+            each = min(coalitions or self.budget, self._coalitions) * len(self.subject.problem.background)
+        limit = max(LEAST_ROWS, self._model_rows // each)
         return min(most, limit, method.most_rows or most)
 
     @cached_property
