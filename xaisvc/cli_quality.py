@@ -183,7 +183,7 @@ def _outside(name: str) -> PeerMethod:
 
 def _write_report(report: QualityReport, places: _Places) -> None:
     from xaisvc.engine.quality.html import render_html  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.engine.quality.tables import markdown as summary  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.markdown import markdown as summary  # noqa: PLC0415 - heavy: loaded when used
 
     if places.out is not None:
         _write("--out", places.out, json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
@@ -334,6 +334,7 @@ def _progress() -> Iterator[Callable[[Told], None]]:
 def _show_quality(report: QualityReport) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
 
+    from xaisvc.engine.quality.fewer_rows import on_fewer_rows  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.tables import contest_table, main_table, notes, players, turned  # noqa: PLC0415 - heavy: loaded when used
 
     console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 120)
@@ -349,7 +350,7 @@ def _show_quality(report: QualityReport) -> None:
     console.print(_texts(turned(main_table(report, intervals=few))))
     if report.contests:
         console.print(_texts(contest_table(report)))
-    for note in notes(report):
+    for note in (*on_fewer_rows(report), *notes(report)):
         console.print(note, markup=False)
     if not report.complete:
         console.print("the time was up before everything was measured; go on with --resume", markup=False)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,12 @@ import xaisvc
 from xaisvc.bundles import load_bundle
 from xaisvc.engine.quality.donors import ConditionalReplacement
 from xaisvc.engine.quality.html import render_html
+from xaisvc.engine.quality.markdown import markdown
 from xaisvc.engine.quality.measure import Labelled, QualityRequest, Told, measure_quality
 from xaisvc.engine.quality.method import Attributed, Kind
 from xaisvc.engine.quality.signal import check_labels, read_labels
-from xaisvc.engine.quality.tables import markdown
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import METRICS, RowScores
+from xaisvc.evaluation import METRICS
 from xaisvc.types import Output, Space, Table
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from xaisvc.engine.quality.result import QualityReport
     from xaisvc.engine.quality.subject import Subject
-    from xaisvc.evaluation.measures import Shape
 
 WEIGHTS = np.array([[1.5, -0.5], [-1.0, 0.2], [0.3, 1.0], [0.0, 0.4], [0.0, 0.0]], dtype=np.float32)
 
@@ -126,10 +125,8 @@ def test_each_measure_comes_with_the_scores_of_its_rows(report: QualityReport) -
         assert set(method.scores) == set(method.measures)
     own = report.methods[0]
     for key, kept in own.scores.items():
-        below = None if kept.denominators is None else np.array(kept.denominators, dtype=np.float64)
-        scores = RowScores(np.array(kept.numerators, dtype=np.float64), below, cast("Shape", kept.shape))
         # five significant digits are kept, and `one_minus` loses some more
-        assert scores.value() == pytest.approx(own.measures[key].value, rel=1e-4, abs=1e-4)
+        assert kept.row_scores().value() == pytest.approx(own.measures[key].value, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("players", ["clusters", {"one": ("a", "b"), "other": ("c", "d", "e")}])

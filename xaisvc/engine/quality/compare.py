@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from xaisvc.engine.quality.assembly import BESIDE
-from xaisvc.engine.quality.result import FORM, KIND
+from xaisvc.engine.quality.result import FORM, KIND, Scores
 from xaisvc.engine.quality.tables import ROUNDING
 from xaisvc.engine.quality.workshop import generator
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import METRICS, Measure, RowScores, difference
+from xaisvc.evaluation import METRICS, Measure, difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -210,21 +210,12 @@ def paired_difference(key: str, first: Mapping[str, Any], second: Mapping[str, A
     Returns:
         With the interval of a paired bootstrap; None if no row is in both.
     """
-    one, other = _row_scores(first), _row_scores(second)
+    one, other = Scores(**first).row_scores(), Scores(**second).row_scores()
     count = min(len(one.numerators), len(other.numerators))
     if key.partition("@")[0] in WHOLE and len(one.numerators) != len(other.numerators):
         return None
     rows = np.arange(count)
     return difference(other.take(rows), one.take(rows), generator(0, "compare", key))
-
-
-def _row_scores(kept: Mapping[str, Any]) -> RowScores:
-    above, below = (
-        None if part is None else np.array([np.nan if one is None else one for one in part], dtype=np.float64)
-        for part in (kept["numerators"], kept["denominators"])
-    )
-    assert above is not None  # noqa: S101 - every score has a numerator
-    return RowScores(above, below, kept["shape"])
 
 
 def _why_no_times(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from markupsafe import Markup, escape
 
 from xaisvc.engine.quality.charts import Line, interval_chart, line_chart, matrix_chart
+from xaisvc.engine.quality.fewer_rows import on_fewer_rows
 from xaisvc.engine.quality.tables import (
     contest_table,
     lower_first,
@@ -158,6 +159,9 @@ def _reading(report: QualityReport) -> Markup:
                 reference.method,
             )
         )
+    fewer = Markup().join(Markup("<li>{}</li>").format(one) for one in on_fewer_rows(report))
+    if fewer:
+        parts.append(Markup("<ul>{}</ul>").format(fewer))
     parts.append(
         Markup("<p>No number here says that an explanation is right for its reader, or that the model is right.</p>")
     )

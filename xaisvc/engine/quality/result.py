@@ -6,10 +6,15 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
+
+from xaisvc.evaluation import RowScores
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.evaluation import Measure
+    from xaisvc.evaluation.measures import Shape
 
 FORM: Final = 2
 """Of the JSON. Reports of another form are not read."""
@@ -46,7 +51,16 @@ class Scores:
 
     numerators: tuple[float | None, ...]
     denominators: tuple[float | None, ...] | None
-    shape: str
+    shape: Shape
+
+    def row_scores(self) -> RowScores:
+        """The same as arrays."""
+        above, below = (
+            None if part is None else np.array([np.nan if one is None else one for one in part], dtype=np.float64)
+            for part in (self.numerators, self.denominators)
+        )
+        assert above is not None  # noqa: S101 - every score has a numerator
+        return RowScores(above, below, self.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from xaisvc.evaluation import METRICS
-
 if TYPE_CHECKING:
     from xaisvc.engine.quality.result import MethodQuality, QualityReport
     from xaisvc.evaluation import Measure, Metric
@@ -24,10 +22,6 @@ KEY_MEASURES: Final = (
     ("fidelity_of_first_3", "first 3"),
 )
 """Measures of the main table with their headings."""
-INTERVALS: Final = (
-    "Square brackets: 95 % intervals over rows. `random` stands for an explanation that means nothing: a score near "
-    "its own says nothing about a method. `reference` are the values that errors are measured against."
-)
 ROUNDING: Final = 1e-5
 """Relative errors below this are those of float32 models, not of methods."""
 _SIGNIFICANT: Final = 1000.0
@@ -146,42 +140,6 @@ def short(value: float | None) -> str:
     return f"{rounded:,.0f}" if abs(rounded) >= _SIGNIFICANT else f"{rounded:g}"
 
 
-def markdown(report: QualityReport) -> str:
-    """The report's summary as Markdown."""
-    reference = report.reference
-    place = (
-        f"Output `{report.output}` in {report.space}, {report.rows:,} rows, {players(report)}, "
-        f"{report.background_rows:,} background rows, seed {report.settings['seed']}. {report.machine['processor']}, "
-        f"{report.settings['threads']} threads, {report.date}."
-    )
-    lines = [f"# Quality of explanations: {report.bundle}", "", place, ""]
-    if report.signal is not None:
-        lines += [f"**{report.signal.statement}**", ""]
-    if not report.complete:
-        lines += ["The time was up before everything was measured: go on with `--resume`.", ""]
-    lines += [*_markdown_grid(main_table(report, intervals=True)), ""]
-    lines += [INTERVALS, ""]
-    if reference is not None:
-        how = (
-            "exact values"
-            if reference.exact
-            else (f"a sampled reference with a relative standard error of {short(reference.relative_standard_error)}")
-        )
-        lines += [f"Errors are against {how} ({reference.method}), {reference.n_rows:,} rows.", ""]
-    if report.contests:
-        lines += ["## The planner's choice against other packages", "", *_markdown_grid(contest_table(report)), ""]
-    lines += ["## What the columns say", ""]
-    for key, title in KEY_MEASURES:
-        metric = METRICS[key.partition("@")[0]]
-        if any(key in method.measures for method in report.methods):
-            way = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}[metric.better]
-            lines.append(f"- {title}: {metric.shows} {way} It cannot show: {lower_first(metric.cannot_show)}")
-    left = notes(report)
-    if left:
-        lines += ["", "## What could not be measured", "", *(f"- {note}" for note in left)]
-    return "\n".join(lines) + "\n"
-
-
 def players(report: QualityReport) -> str:
     """How many share the credit, and what they are."""
     return f"{report.features} {'groups of features' if report.players == 'custom' else report.players}"
@@ -205,9 +163,3 @@ def lower_first(text: str) -> str:
 
 def _name(method: MethodQuality) -> str:
     return f"{method.name} ({method.detail})" if method.name == "auto" else method.name
-
-
-def _markdown_grid(grid: Grid) -> list[str]:
-    cells = [[one.replace("|", "\\|") for one in line] for line in (grid.head, *grid.lines)]
-    rows = ["| " + " | ".join(line) + " |" for line in cells]
-    return [rows[0], "| " + " | ".join(["---", *["---:"] * (len(grid.head) - 1)]) + " |", *rows[1:]]
