@@ -150,7 +150,7 @@ def _lending(work: Path) -> Built:
             model, name="lending", initial_types=types, target_opset=OPSETS, options={"zipmap": False}
         )
     folder = work / "lending"
-    background = train_x.sample(N_BACKGROUND, random_state=SEED)
+    background = train_x.sample(min(N_BACKGROUND, len(train_x)), random_state=SEED)
     xaisvc.create_bundle(model=graph.SerializeToString(), background=background, path=folder, overwrite=True)
     return Built(bundle=folder, rows=test_x.reset_index(drop=True), labels=test_y.to_numpy(dtype=np.float64))
 
@@ -183,7 +183,7 @@ def _trained(
         # a name of its own choice would be another in each run, and with it the digest and every seed
         graph = convert_sklearn(model, name=name, initial_types=types, target_opset=OPSETS, options=options)
     folder = work / name
-    background = train_x.sample(N_BACKGROUND, random_state=SEED)
+    background = train_x.sample(min(N_BACKGROUND, len(train_x)), random_state=SEED)
     xaisvc.create_bundle(model=graph.SerializeToString(), background=background, path=folder, overwrite=True)
     return Built(bundle=folder, rows=test_x.reset_index(drop=True), labels=test_y.to_numpy(dtype=np.float64))
 
