@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def relative_error(values: Floats, truth: Floats) -> RowScores:
     """Root of (sum of squared errors / sum of squared true values), over rows and players.
 
-    Unit: none. Range: 0 to infinity, lower is better; 1 is what attributions of zero reach. Exact methods leave the
-    rounding of the model's own numbers, about 1e-7 for float32.
+    Own definition. Unit: none. Range: 0 to infinity, lower is better; 1 is what attributions of zero reach. Exact
+    methods leave the rounding of the model's own numbers, about 1e-7 for float32.
 
     Args:
         values: float64, (n, p).
@@ -28,7 +28,9 @@ def relative_error(values: Floats, truth: Floats) -> RowScores:
 
 
 def largest_error(values: Floats, truth: Floats) -> RowScores:
-    """Mean over rows of the largest absolute error of a player. Unit: the explained unit. Range: 0 to infinity.
+    """Mean over rows of the largest absolute error of a player.
+
+    Own definition. Unit: the explained unit. Range: 0 to infinity, lower is better.
 
     Args:
         values: float64, (n, p).
@@ -38,9 +40,10 @@ def largest_error(values: Floats, truth: Floats) -> RowScores:
 
 
 def sum_gap(values: Floats, base_values: Floats, outputs: Floats) -> RowScores:
-    """Mean absolute gap between base value plus attributions and the output (completeness, Sundararajan et al. 2017).
+    """Mean absolute gap between base value plus attributions and the output.
 
-    Unit: the explained unit. Range: 0 to infinity; exact Shapley values leave rounding, LIME any gap.
+    |base + sum over j of values_j - f(x)|, the mean over rows; completeness (Sundararajan et al. 2017) says 0. Unit:
+    the explained unit. Range: 0 to infinity, lower is better; exact Shapley values leave rounding, LIME any gap.
 
     Args:
         values: float64, (n, p).

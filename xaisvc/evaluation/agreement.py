@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation.measures import RowScores
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ TOP = 5
 
 
 def rank_agreement(one: Floats, other: Floats) -> RowScores:
-    """Spearman correlation of absolute attributions over all players.
+    """Spearman correlation of absolute attributions over all players; the number is its mean over rows.
 
-    Krishna et al. 2022 (rank correlation). Ties share their rank. Unit: none. Range: -1 to 1, 1 is the
-    same order. A row has no number where either side is constant.
+    Krishna et al. 2022 (rank correlation, not what they call rank agreement: the share of leading players with the same
+    rank). Ties share their mean rank. Unit: none. Range: -1 to 1, 1 is the same order. A row has no number where the
+    absolute values of either side are all alike or not all are finite.
 
     Args:
         one: float64, (n, p).
@@ -32,31 +34,40 @@ def rank_agreement(one: Floats, other: Floats) -> RowScores:
     a, b = ranks(np.abs(one)), ranks(np.abs(other))
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     spread = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return RowScores(np.divide((a * b).sum(axis=1), spread, out=np.full(len(one), np.nan), where=spread > 0))
+    where = (spread > 0) & _finite(one, other)
+    return RowScores(np.divide((a * b).sum(axis=1), spread, out=np.full(len(one), np.nan), where=where))
 
 
 def top_agreement(one: Floats, other: Floats, k: int = TOP) -> RowScores:
-    """Share of the k players with the largest absolute attributions that both have.
+    """Share of the k players with the largest absolute attributions that both have; the number is its mean over rows.
 
-    Krishna et al. 2022 (feature agreement). Unit: none. Range: 0 to 1; two random orders give k / p.
+    |A and B| / max(|A|, |B|), where A and B hold the leading players of one and other: the first k by absolute value,
+    ties to the earlier player, without values of zero, which lead nothing. Krishna et al. 2022 (feature agreement:
+    |A and B| / k, the same unless both sides have fewer than k values that are not zero; divided by k, such an
+    attribution would not agree with itself). Unit: none. Range: 0 to 1, 1 is the same players; two random orders
+    without zeros give k / p. A row has no number where both sides are zero or not all values are finite.
 
     Args:
         one: float64, (n, p).
         other: float64, (n, p).
-        k: Players; all of them if there are fewer.
+        k: Players, at least 1; all of them if there are fewer.
+
+    Raises:
+        InvalidRequestError: If k is less than 1.
     """
-    k = min(k, one.shape[1])
-    return RowScores((_top(one, k) & _top(other, k)).sum(axis=1) / k)
+    first, second = _top(one, k), _top(other, k)
+    return RowScores(_share(first & second, first, second, _finite(one, other)))
 
 
 def sign_agreement(one: Floats, other: Floats, k: int = TOP) -> RowScores:
-    """Share of the k leading players that both have with the same sign.
+    """Share of the k leading players that both have with the same sign; the number is its mean over rows.
 
-    Krishna et al. 2022 (sign agreement). Unit: none. Range: 0 to 1. Arguments as `top_agreement`.
+    As `top_agreement`, where only players with equal signs count above. Krishna et al. 2022 (sign agreement). Unit:
+    none. Range: 0 to 1, never above `top_agreement`. Arguments, errors and rows without a number as there.
     """
-    k = min(k, one.shape[1])
-    same = _top(one, k) & _top(other, k) & (np.sign(one) == np.sign(other))
-    return RowScores(same.sum(axis=1) / k)
+    first, second = _top(one, k), _top(other, k)
+    same = first & second & (np.sign(one) == np.sign(other))
+    return RowScores(_share(same, first, second, _finite(one, other)))
 
 
 def agreement_matrix(
@@ -69,7 +80,7 @@ def agreement_matrix(
         agreement: One of the functions above.
 
     Returns:
-        float64, (q, q), symmetric; NaN where a method has no attributions.
+        float64, (q, q), symmetric; NaN where a method has no attributions or no row has a number.
     """
     q = len(attributions)
     found = np.full((q, q), np.nan)
@@ -100,7 +111,22 @@ def ranks(values: Floats) -> Floats:
 
 def _top(values: Floats, k: int) -> NDArray[np.bool_]:
     """Whether a player is among the k with the largest absolute values that are not zero; ties go to the earlier."""
+    if k < 1:
+        raise InvalidRequestError.of("k", f"{k} leading players cannot be compared; ask for at least 1")
     order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :k]
     found = np.zeros(values.shape, dtype=np.bool_)
     np.put_along_axis(found, order, values=True, axis=1)
     return np.asarray(found & (values != 0))
+
+
+def _share(
+    both: NDArray[np.bool_], one: NDArray[np.bool_], other: NDArray[np.bool_], where: NDArray[np.bool_]
+) -> Floats:
+    """Players in both over those in the larger set; NaN where there are none and outside `where`; float64, (n,)."""
+    most = np.maximum(one.sum(axis=1), other.sum(axis=1))
+    return np.asarray(np.divide(both.sum(axis=1), most, out=np.full(len(both), np.nan), where=where & (most > 0)))
+
+
+def _finite(one: Floats, other: Floats) -> NDArray[np.bool_]:
+    """Rows whose values are all finite on both sides: others would be sorted somewhere in silence."""
+    return np.asarray(np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def entropy(values: Floats) -> RowScores:
     """Entropy of the shares of absolute attributions: -sum over j of q_j ln q_j with q_j = |values_j| / sum |values|.
 
-    Bhatt, Weller and Moura 2020 (complexity). Unit: nats. Range: 0 (one factor) to ln p (all alike);
-    lower is simpler, not truer. Rows of zeros have no number.
+    Terms with q_j = 0 are 0; the number is the mean over rows. Bhatt, Weller and Moura 2020 (complexity). Unit: nats.
+    Range: 0 (one factor) to ln p (all alike); lower is simpler, not truer. Rows of zeros have no number.
 
     Args:
         values: float64, (n, p).
@@ -34,7 +34,8 @@ def entropy(values: Floats) -> RowScores:
 def effective_factors(values: Floats) -> RowScores:
     """Effective number of factors: the exponential of `entropy`, the Hill number of order 1 (Hill 1973).
 
-    As many factors of equal size would have the same entropy. Unit: factors. Range: 1 to p. Rows of zeros have none.
+    As many factors of equal size would have the same entropy. The number is the mean over rows of the exponential, not
+    the exponential of the mean entropy. Unit: factors. Range: 1 to p. Rows of zeros have none.
 
     Args:
         values: float64, (n, p).
@@ -43,16 +44,17 @@ def effective_factors(values: Floats) -> RowScores:
 
 
 def first_factors_fidelity(values: Floats, k: int) -> RowScores:
-    """How well the k largest factors alone tell the output.
+    """How well the k largest factors alone tell what all factors together say.
 
-    1 - sum of (what the other factors add)^2 / sum of (f(x) - base)^2. Both sums run over rows; f(x) - base is the sum
-    of a row's attributions. Own definition, a coefficient of determination around the base value. Unit: none. Range:
-    minus infinity to 1; 1 loses nothing, 0 is what the base value alone tells. It can fall below 0 where the factors
-    that are left out would have cancelled the told ones.
+    1 - sum of (sum of the other attributions)^2 / sum of (sum of all attributions)^2, where the outer sums run over
+    rows. The sum of all is f(x) - base where attributions add up; where they do not (LIME), it is the surrogate's
+    answer that is told and not the model's. Own definition, a coefficient of determination around the base value.
+    Unit: none. Range: minus infinity to 1; 1 loses nothing, 0 is what the base value alone tells. It can fall below 0
+    where the factors that are left out would have cancelled the told ones.
 
     Args:
         values: float64, (n, p).
-        k: Factors that are told, largest absolute attribution first.
+        k: Factors that are told, largest absolute attribution first; ties go to the earlier player.
     """
     told = top_masks(np.abs(values), np.array([k], dtype=np.intp))[:, 0, :]
     rest = np.where(told, 0.0, values).sum(axis=1)

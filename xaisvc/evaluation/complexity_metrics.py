@@ -56,7 +56,7 @@ COMPLEXITY: Final = (
         lowest=1.0,
         highest=np.inf,
         source="Hill 1973, order 1",
-        shows="The same as a number of factors.",
+        shows="The same as a number of factors: so many of equal size spread as much.",
         cannot_show="As entropy.",
         score=lambda e: effective_factors(e.values),
     ),
@@ -71,8 +71,9 @@ COMPLEXITY: Final = (
             lowest=-np.inf,
             highest=1.0,
             source="own definition: a coefficient of determination around the base value",
-            shows=f"How well {_factors(k)} alone tell the output: what a reader who sees no more loses.",
-            cannot_show="Whether the factors themselves are right.",
+            shows=f"How well {_factors(k)} alone tell{'s' if k == 1 else ''} what all factors together say: what a "
+            "reader who sees no more loses.",
+            cannot_show="Whether the factors themselves are right, or add up to the output: LIME's need not.",
             score=_fidelity(k),
         )
         for k in TOLD

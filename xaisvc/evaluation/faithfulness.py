@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def faithfulness_correlation(values: Floats, removed: Masks, drops: Floats) -> RowScores:
     """Correlation between summed attributions and the drop of the output when their players are taken away.
 
-    For a row, the Pearson correlation over m sets S of sum over j in S of values[j] and f(x) - v(not S). Bhatt, Weller
-    and Moura 2020, faithfulness (there all sets have one size; here any size, so that large sets count too).
-    Unit: none. Range: -1 to 1, higher is better. A row has no number where either side is constant.
+    For a row, the Pearson correlation over m sets S of sum over j in S of values[j] and f(x) - v(not S); the number is
+    its mean over rows. Bhatt, Weller and Moura 2020, faithfulness (there all sets have one size; here any size, so that
+    large sets count too). Unit: none. Range: -1 to 1, higher is better. A row has no number where either side is
+    constant up to rounding or a value is not finite.
 
     Args:
         values: float64, (n, p), in the explained unit.
@@ -37,9 +38,10 @@ def faithfulness_correlation(values: Floats, removed: Masks, drops: Floats) -> R
 def faithfulness_estimate(values: Floats, single_drops: Floats) -> RowScores:
     """Correlation between attributions and the drop when one player alone is taken away.
 
-    For a row, the Pearson correlation over the p players of values[j] and f(x) - v(all but j). Alvarez-Melis and
-    Jaakkola 2018 (faithfulness). Unit: none. Range: -1 to 1, higher is better. Players that stand in for
-    each other drop little one by one, so a good attribution can score low where they do.
+    For a row, the Pearson correlation over the p players of values[j] and f(x) - v(all but j); the number is its mean
+    over rows. Alvarez-Melis and Jaakkola 2018 (faithfulness). Unit: none. Range: -1 to 1, higher is better; with two
+    players always -1 or 1. Players that stand in for each other drop little one by one, so a good attribution can
+    score low where they do. A row has no number where either side is constant up to rounding.
 
     Args:
         values: float64, (n, p).
@@ -52,8 +54,10 @@ def infidelity(values: Floats, removed: Masks, drops: Floats) -> RowScores:
     """Mean squared gap between summed attributions and the drop of the output.
 
     (1/m) sum over S of (sum over j in S of values[j] - (f(x) - v(not S)))^2: Yeh et al. 2019 (infidelity), with the
-    indicator of S as the perturbation, since attributions here are amounts and not slopes. Unit: the explained unit
-    squared. Range: 0 to infinity, lower is better.
+    indicator of S as the perturbation, since attributions here are amounts and not slopes. The number is the mean over
+    rows. Unit: the explained unit squared. Range: 0 to infinity, lower is better. Interactions leave a remainder for
+    every attribution, and so does the chance of the donors that v(not S) is averaged over: true Shapley values are
+    seldom at 0 either.
 
     Args:
         values: float64, (n, p).
@@ -67,17 +71,19 @@ def infidelity(values: Floats, removed: Masks, drops: Floats) -> RowScores:
 def infidelity_share(values: Floats, removed: Masks, drops: Floats) -> RowScores:
     """Infidelity over that of saying nothing: sum of squared gaps / sum of squared drops, over rows and sets.
 
-    Unit: none. Range: 0 to infinity, lower is better; 1 is what attributions of zero reach. Arguments as `infidelity`.
+    Unit: none. Range: 0 to infinity, lower is better; 1 is what attributions of zero reach, and worse ones are above
+    it. The remainder of `infidelity` is in it. Arguments as there.
     """
     gaps = values @ removed.T.astype(np.float64) - drops
     return RowScores((gaps**2).mean(axis=1), (drops**2).mean(axis=1))
 
 
 def curve(outputs: Floats, full: Floats, empty: Floats) -> Floats:
-    """How much of the way from v(nobody) to f(x) is left at each step, over all rows.
+    """Where between v(nobody) and f(x) the answer stands at each step, over all rows.
 
     sum over rows of s * (v - v(nobody)) / sum over rows of |f(x) - v(nobody)|, where s is the sign of f(x) - v(nobody).
-    0 is nobody's answer and 1 the row's own; values beyond either are possible. Unit: none.
+    0 is nobody's answer and 1 the row's own; values beyond either are possible. Unit: none. Rows where a number is not
+    finite are left out, as by `curve_area`.
 
     Args:
         outputs: v at each step, mean over draws; float64, (n, g).
@@ -85,10 +91,13 @@ def curve(outputs: Floats, full: Floats, empty: Floats) -> Floats:
         empty: v(nobody); float64, (n,).
 
     Returns:
-        float64, (g,).
+        float64, (g,); NaN where no row goes any way.
     """
-    way = full - empty
-    return np.asarray((np.sign(way)[:, None] * (outputs - empty[:, None])).sum(axis=0) / np.abs(way).sum())
+    known = np.isfinite(full) & np.isfinite(empty) & np.isfinite(outputs).all(axis=1)
+    way = (full - empty)[known]
+    heights = (np.sign(way)[:, None] * (outputs - empty[:, None])[known]).sum(axis=0)
+    length = np.abs(way).sum()
+    return np.asarray(heights / length if length > 0 else np.full(heights.shape, np.nan))
 
 
 def curve_area(outputs: Floats, full: Floats, empty: Floats, shares: Floats, *, inserting: bool) -> RowScores:
@@ -97,7 +106,8 @@ def curve_area(outputs: Floats, full: Floats, empty: Floats, shares: Floats, *, 
     The trapezoid rule over the share of players kept (insertion) or removed (deletion), from 0 to 1, of `curve`.
     Petsiuk, Das and Saenko 2018 (causal metric); here signed and over tabular players, most supporting player first.
     Insertion: higher is better; deletion: lower is better. Unit: none. A random order gives about 0.5 where effects
-    add up.
+    add up. The range has no ends: a path may lead beyond v(nobody) and f(x). Rows where those two are equal count
+    nothing.
 
     Args:
         outputs: v at each inner step, mean over draws; float64, (n, g).
@@ -133,6 +143,8 @@ def prediction_gap(outputs: Floats, full: Floats) -> RowScores:
 def importance_towards(values: Floats, full: Floats, empty: Floats) -> Floats:
     """Attributions in the direction of the row's own answer, for ordering players; float64, (n, p).
 
+    values where f(x) is at least v(nobody), -values where it is below: the largest supports the row's answer most.
+
     Args:
         values: float64, (n, p).
         full: f(x); float64, (n,).
@@ -147,4 +159,5 @@ def _correlation(one: Floats, other: Floats) -> Floats:
     b = other - other.mean(axis=1, keepdims=True)
     spread = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     tiny = 1e-12 * np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))  # rounding of a constant line is no spread
-    return np.asarray(np.divide((a * b).sum(axis=1), spread, out=np.full(len(one), np.nan), where=spread > tiny))
+    found = np.divide((a * b).sum(axis=1), spread, out=np.full(len(one), np.nan), where=spread > tiny)
+    return np.asarray(np.clip(found, -1.0, 1.0))  # rounding can go beyond

@@ -101,7 +101,8 @@ FAITHFULNESS: Final = (
         highest=np.inf,
         source="Yeh et al. 2019 (infidelity), sets taken away",
         shows="How far sums of values are from what taking their features away changes.",
-        cannot_show="Methods apart that no sum can satisfy: interactions leave a remainder for every method.",
+        cannot_show="Methods apart below what interactions and the draws of what stands in leave over for all: true "
+        "values have it too.",
         score=_of(lambda e, r: infidelity(e.values, r.removed, r.drops)),
     ),
     Metric(
@@ -114,7 +115,7 @@ FAITHFULNESS: Final = (
         lowest=0.0,
         highest=np.inf,
         source="Yeh et al. 2019, over what values of zero reach",
-        shows="The same without a unit: 0 tells all, 1 tells nothing.",
+        shows="The same without a unit: 0 tells all that the sets change, 1 no more than values of zero do.",
         cannot_show="As infidelity.",
         score=_of(lambda e, r: infidelity_share(e.values, r.removed, r.drops)),
     ),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from xaisvc.errors import InvalidRequestError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,11 +34,30 @@ class RowScores:
         numerators: float64, (n,). Not finite where the metric has no meaning for a row.
         denominators: float64, (n,), never negative; None for a mean.
         shape: What is done with the ratio.
+
+    Raises:
+        InvalidRequestError: If the parts are not one number for each row. Arrays that numpy spreads over each other,
+            such as outputs of the shape (n, 1), would otherwise be averaged over pairs of rows in silence.
     """
 
     numerators: Floats
     denominators: Floats | None = None
     shape: Shape = "plain"
+
+    def __post_init__(self) -> None:
+        above, below = np.shape(self.numerators), np.shape(self.denominators if self.denominators is not None else ())
+        if len(above) != 1:
+            raise InvalidRequestError.of(
+                "scores",
+                f"a metric gave numbers of the shape {above} where each row has one; hand in outputs, base values and "
+                "the like as flat arrays, (n,) and not (n, 1)",
+            )
+        if self.denominators is not None and below != above:
+            raise InvalidRequestError.of(
+                "scores",
+                f"a metric gave {above[0]} numbers and denominators of the shape {below}; hand in arrays for the same "
+                "rows",
+            )
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -71,9 +92,9 @@ class Measure:
 
     Attributes:
         value: The number, in the metric's unit.
-        low: Lower end of the 95 % interval.
+        low: Lower end of the 95 % interval. Few rows make intervals that are too narrow; one row, one without width.
         high: Upper end.
-        n_rows: Rows that it rests on.
+        n_rows: Rows that it rests on: those that the metric has a meaning for.
     """
 
     value: float
@@ -83,9 +104,13 @@ class Measure:
 
 
 def measure(scores: RowScores, rng: np.random.Generator, *, resamples: int = RESAMPLES) -> Measure | None:
-    """The number and its 95 % interval by the percentile bootstrap over rows (Efron 1979).
+    """The number and its 95 % interval by the percentile bootstrap over rows (Efron and Tibshirani 1993, chapter 13).
 
-    It tells what other rows from the same source would give. What repeats of a sampled method would give is not in it.
+    It tells what other rows from the same source would give, if rows are independent. What repeats of a sampled method
+    would give is not in it, nor is anything else that all rows share: a background, a seed, a trained model. The ends
+    are the 2.5 % and 97.5 % quantiles of the number over resamples with replacement of the rows that have a meaning;
+    resamples without a number (denominators that sum to zero) are left out. Few rows make it too narrow: of
+    normal scores it holds the truth for 80 % of samples of 4 rows, 88 % of 8, 92 % of 16 and 93 % of 32.
 
     Args:
         scores: Of n rows.
@@ -93,7 +118,7 @@ def measure(scores: RowScores, rng: np.random.Generator, *, resamples: int = RES
         resamples: How many.
 
     Returns:
-        None if the metric has a meaning for no row.
+        None if `scores.value()` is no finite number.
     """
     value = scores.value()
     if not np.isfinite(value):
@@ -107,7 +132,10 @@ def measure_by(scores: RowScores, weights: Floats) -> Measure | None:
     Args:
         scores: Of n rows.
         weights: How often each row counts in each resample, from `draw_weights`; float64, (r, n). Rows that the metric
-            has no meaning for are left out of each.
+            has no meaning for are left out of each, so that resamples differ in their number of rows.
+
+    Returns:
+        None if `scores.value()` is no finite number.
     """
     value = scores.value()
     if not np.isfinite(value):
@@ -117,7 +145,16 @@ def measure_by(scores: RowScores, weights: Floats) -> Measure | None:
 
 
 def draw_weights(n_rows: int, rng: np.random.Generator, *, resamples: int = RESAMPLES) -> Floats:
-    """Resamples of n rows for `measure_by`; float64, (r, n), 8 bytes a number."""
+    """Resamples of n rows for `measure_by`: how often each row is drawn in n draws with replacement.
+
+    Args:
+        n_rows: n.
+        rng: Draws them.
+        resamples: r.
+
+    Returns:
+        float64, (r, n), 8 bytes a number; each line sums to n.
+    """
     return rng.multinomial(n_rows, np.full(n_rows, 1.0 / n_rows), size=resamples).astype(np.float64)
 
 
@@ -138,7 +175,8 @@ def difference(
         resamples: How many.
 
     Returns:
-        None if there is no row that both have a meaning for.
+        `one.value() - other.value()` on the rows that both have a meaning for; None if either is no finite number
+        there.
     """
     both = np.flatnonzero(one.usable & other.usable)
     one, other = one.take(both), other.take(both)

@@ -32,10 +32,11 @@ _LAYER_OPS: Final = frozenset({"MatMul", "Gemm", "Add"})
 def randomise_model(model: bytes, rng: np.random.Generator) -> bytes:
     """A model of the same form whose learnt numbers are random.
 
-    Trees: leaf values are shuffled among all leaves of a node, and each branch tests another column, drawn from those
-    in use with equal chances, with the test of a random branch on that column. Coefficients of linear nodes: shuffled.
-    Constants of `MatMul`, `Gemm` and `Add` with floating-point numbers: shuffled within each. Everything else
-    (preprocessing, categories) stays, so that the input is still read in the same way. After Adebayo et al. 2018
+    Trees: leaf values are shuffled among all leaves of a node, and each branch gets a column drawn from those in use
+    with equal chances, with the test of a random branch on that column. Coefficients of linear nodes: shuffled.
+    Constants of `MatMul`, `Gemm` and `Add` with floating-point numbers: shuffled within each, also where an `Add` is
+    preprocessing. Everything else (other preprocessing, categories, intercepts of linear nodes) stays, so that the
+    input is still read in the same way. A shuffle that changes no number is drawn again. After Adebayo et al. 2018
     (model-parameter randomisation), parameters drawn from those learnt.
 
     Args:
@@ -46,7 +47,8 @@ def randomise_model(model: bytes, rng: np.random.Generator) -> bytes:
         The serialized randomised model.
 
     Raises:
-        MethodNotApplicableError: If the graph holds no parameters that are known as learnt.
+        MethodNotApplicableError: If the graph holds no parameters that are known as learnt, or all of a kind are equal,
+            so that shuffling them changes nothing.
     """
     import onnx  # noqa: PLC0415 - heavy: loaded when used
 
@@ -65,10 +67,12 @@ def randomise_model(model: bytes, rng: np.random.Generator) -> bytes:
             values = onnx.numpy_helper.to_array(constant)
             if values.size > 1:
                 constant.CopyFrom(onnx.numpy_helper.from_array(_shuffled(values, rng), constant.name))
-                changed += 1
+                changed += _differ(values)
     if not changed:
         raise MethodNotApplicableError.of(
-            "model", "its graph holds no trees, linear nodes or layers whose parameters could be randomised"
+            "model",
+            "its graph holds no trees, linear nodes or layers whose parameters could be randomised: at least two that "
+            "differ",
         )
     return bytes(proto.SerializeToString())
 
@@ -135,7 +139,16 @@ def _store(attribute: onnx.AttributeProto, values: np.ndarray) -> None:
 
 
 def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(rng.permutation(values.reshape(-1)).reshape(values.shape))
+    """In another order; again if that is the same numbers, which of two happens every other time."""
+    while True:
+        found = np.asarray(rng.permutation(values.reshape(-1)).reshape(values.shape))
+        if not (_differ(values) and np.array_equal(found, values)):
+            return found
+
+
+def _differ(values: np.ndarray) -> bool:
+    """Whether there are two numbers that are not equal."""
+    return bool((values != values.reshape(-1)[:1]).any())
 
 
 def _shuffle_attributes(node: onnx.NodeProto, names: tuple[str, ...], rng: np.random.Generator) -> int:
@@ -144,5 +157,5 @@ def _shuffle_attributes(node: onnx.NodeProto, names: tuple[str, ...], rng: np.ra
         if attribute.name.removesuffix("_as_tensor") in names:
             values = _values(attribute)
             _store(attribute, _shuffled(values, rng))
-            changed += values.size > 1
+            changed += _differ(values)
     return changed

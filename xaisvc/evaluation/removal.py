@@ -52,8 +52,9 @@ class Replacement(Protocol):
 class BackgroundReplacement:
     """Off-manifold replacement: donors are drawn from the whole background whatever is kept.
 
-    A row keeps its donors for every mask and every method, so that methods differ by their attributions only, and each
-    background row stands in equally often.
+    A row keeps its donors for every mask and every method, so that methods differ by their attributions only, and
+    background rows stand in equally often, give or take one. Where the background is dealt out more than once, a row
+    may get a donor twice.
 
     Attributes:
         drawn: Donors of each explained row; intp, (n, d).
@@ -160,7 +161,7 @@ def mix(  # noqa: PLR0913, PLR0917 - two tables, who meets whom, and what is kep
         places: Which explained rows; intp, (c,).
         donors: Background rows; intp, (c, m, d).
         keep: bool, (c, m, p).
-        members: Columns of each player.
+        members: Columns of each player; every column belongs to one.
 
     Returns:
         c * m * d rows in the order of `donors`.
@@ -211,7 +212,8 @@ def top_masks(scores: Floats, counts: NDArray[np.intp]) -> Masks:
 def subset_masks(n_players: int, count: int, rng: np.random.Generator) -> Masks:
     """Sets of players, each size from 1 to p - 1 equally likely, with the complement of each; bool, (count, p).
 
-    The complements make sums over sets less noisy, as in paired sampling of Shapley values.
+    The complements make sums over sets less noisy, as in paired sampling of Shapley values; they are the second half,
+    so that an odd count leaves the last without its own. One player alone gives the full set and the empty one.
     """
     half = -(-count // 2)
     sizes = rng.integers(1, max(n_players, 2), half)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def randomised_similarity(values: Floats, randomised: Floats) -> RowScores:
     """Spearman correlation of absolute attributions before and after the model's parameters were randomised.
 
-    Model-parameter randomisation test of Adebayo et al. 2018. Unit: none. Range: -1 to 1; near 0 is right:
-    an explanation that survives the destruction of the model was not about the model.
+    As `rank_agreement`: the mean over rows. Model-parameter randomisation test of Adebayo et al. 2018. Unit: none.
+    Range: -1 to 1; near 0 is right, 1 wrong: an explanation that survives the destruction of the model was not about
+    the model. Somewhat above 0 is no failure where the same players hardly vary, or are unused, in both models.
 
     Args:
         values: float64, (n, p).
@@ -46,7 +47,8 @@ def copy_asymmetry(values: Floats, original: int, copy: int) -> RowScores:
     """How unequally a column and its copy are treated that enter the model alike.
 
     sum of |values_original - values_copy| / sum of (|values_original| + |values_copy|), over rows: the symmetry axiom
-    (Shapley 1953) says 0. Unit: none. Range: 0 to 1, lower is better; 1 is all credit to one of the two.
+    (Shapley 1953) says 0. Unit: none. Range: 0 to 1, lower is better; 1 is all credit to one of the two, or opposite
+    signs.
 
     Args:
         values: float64, (n, p).

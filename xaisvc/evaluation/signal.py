@@ -28,6 +28,9 @@ _LEAST: Final = 20
 def losses(predictions: Floats, labels: Floats, target: Target) -> Floats:
     """Loss of each row: -ln of the probability of what happened (nats) for `binary`, the squared error for `number`.
 
+    Probabilities are moved to between 1e-6 and 1 - 1e-6 first, so that one sure mistake (13.8 nats) does not decide a
+    mean. Range: 0 to infinity, lower is better.
+
     Args:
         predictions: Probability of label 1, or a number; float64, (n,).
         labels: 0 or 1, or a number; float64, (n,).
@@ -45,8 +48,8 @@ def losses(predictions: Floats, labels: Floats, target: Target) -> Floats:
 def skill(model_losses: Floats, trivial_losses: Floats) -> RowScores:
     """Skill score 1 - (sum of the model's losses / sum of the trivial rule's losses).
 
-    Murphy 1988; with squared errors against the mean it is R squared. Unit: none. Range: minus infinity to
-    1; 0 is no better than the trivial rule, below 0 worse.
+    Murphy 1988; with squared errors against the mean of the same rows it is R squared. Unit: none. Range: minus
+    infinity to 1, higher is better; 0 is no better than the trivial rule, below 0 worse.
 
     Args:
         model_losses: float64, (n,).
@@ -56,7 +59,10 @@ def skill(model_losses: Floats, trivial_losses: Floats) -> RowScores:
 
 
 def prior_predictions(labels: Floats, rng: np.random.Generator) -> Floats:
-    """What the mean label of all other folds predicts; float64, (n,). Nothing of a row's own label is in it."""
+    """What the mean label of the other four of 5 random folds predicts; float64, (n,).
+
+    Nothing of a row's own label is in it. With fewer than 5 rows each is a fold; at least 2 are needed.
+    """
     found = np.empty(len(labels))
     for test in _folds(len(labels), rng):
         found[test] = labels[~test].mean()
@@ -66,11 +72,12 @@ def prior_predictions(labels: Floats, rng: np.random.Generator) -> Floats:
 def one_feature_rule(columns: Sequence[NDArray[np.generic]], labels: Floats, rng: np.random.Generator) -> Floats:
     """What the best rule on one feature predicts: the mean label on each side of one cut, or of each category.
 
-    Cuts are at 15 quantiles, at least 20 rows on each side; feature and cut with the smallest squared error on the
-    other folds are taken. Category means are drawn to the mean of all with the weight of 20 rows.
+    Cuts are at 15 evenly spread quantiles, at least 20 rows on each side, missing values on the lower one; feature and
+    cut with the smallest squared error on the other folds are taken, the mean of all if none is better. Category means
+    are drawn to the mean of all with the weight of 20 rows; missing is a category, an unknown one gets the mean of all.
 
     Args:
-        columns: Features: float64 with NaN for missing, or texts with None; (n,) each.
+        columns: Features: float64 with NaN for missing, or texts with None as object; (n,) each.
         labels: float64, (n,).
         rng: Deals rows to 5 folds.
 
@@ -91,14 +98,17 @@ def one_feature_rule(columns: Sequence[NDArray[np.generic]], labels: Floats, rng
 def last_value(times: Floats, labels: Floats, target: Target) -> Floats:
     """What the label before predicts: the last number, or the share of ones that followed such a label so far.
 
+    `number`: the label of the row before, in order of time. `binary`: of the earlier rows that came right after a label
+    equal to that of the row before, (ones + 1) / (rows + 2), Laplace's rule of succession.
+
     Args:
         times: Order of the rows, equal times in the order given; float64, (n,).
-        labels: float64, (n,).
+        labels: 0 or 1, or a number; float64, (n,).
         target: What is predicted.
 
     Returns:
-        float64, (n,) in the order given; NaN for the first row, and no row sees a label of its own time or later but
-        for equal times.
+        float64, (n,) in the order given; NaN for the first row. A row sees labels of rows before it only, which with
+        equal times includes some of its own time.
     """
     order = np.argsort(times, kind="stable")
     before = np.full(len(labels), np.nan)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation.measures import RowScores
 
 if TYPE_CHECKING:
@@ -25,12 +26,17 @@ def spread(repeats: Floats) -> RowScores:
 
     Args:
         repeats: Attributions of the same rows; float64, (r, n, p), r at least 2.
+
+    Raises:
+        InvalidRequestError: If there are fewer than two repeats.
     """
+    if len(repeats) < 2:  # noqa: PLR2004 - what lies apart are two
+        raise InvalidRequestError.of("repeats", f"{len(repeats)} cannot lie apart; explain the rows at least twice")
     return RowScores(repeats.var(axis=0, ddof=1).sum(axis=1), (repeats.mean(axis=0) ** 2).sum(axis=1), "root")
 
 
 def max_sensitivity(values: Floats, moved: Floats) -> RowScores:
-    """Largest change of an attribution among neighbours of its row, over its own length.
+    """Largest change of an attribution among neighbours of its row, over its own length; the mean over rows.
 
     max over neighbours x' of |values(x') - values(x)| / |values(x)|, Euclidean: Yeh et al. 2019 (max-sensitivity),
     divided by the length so that units do not matter. Unit: none. Range: 0 to infinity, lower is steadier; a model
@@ -49,8 +55,11 @@ def relative_input_stability(values: Floats, moved: Floats, rows: Floats, neighb
     """Log of the largest relative change of an attribution over the relative change of the input.
 
     max over x' of |(values(x) - values(x')) / values(x)| / max(|(x - x') / x|, 1e-6): Agarwal et al. 2022 ("Rethinking
-    stability", RIS), 2-norms, denominators no smaller than 1e-6. The natural log is taken before rows are
-    averaged, because the ratio runs over many powers of ten. Unit: ln of a ratio. Lower is steadier.
+    stability", RIS), there over neighbours of the same predicted class. Division by values(x) and x is place by place,
+    by 1e-6 with their sign (zero counts as positive) where they are nearer to zero; lengths are Euclidean. The natural
+    log is taken before rows are averaged, because the ratio runs over many powers of ten, and of no less than 1e-6,
+    where nothing changes. Unit: ln of a ratio. Range: ln 1e-6 (-13.8) to infinity, lower is steadier. It changes with
+    where a feature has its zero, as x / x does.
 
     Args:
         values: float64, (n, p).
@@ -64,8 +73,10 @@ def relative_input_stability(values: Floats, moved: Floats, rows: Floats, neighb
 def relative_output_stability(values: Floats, moved: Floats, outputs: Floats, moved_outputs: Floats) -> RowScores:
     """Log of the largest relative change of an attribution over the change of the output.
 
-    max over x' of |(values(x) - values(x')) / values(x)| / max(|f(x) - f(x')|, 1e-6): Agarwal et al. 2022 (ROS),
-    with the explained number as the output. Unit: ln of one over the explained unit. Lower is steadier.
+    max over x' of |(values(x) - values(x')) / values(x)| / max(|f(x) - f(x')|, 1e-6): Agarwal et al. 2022 (ROS), with
+    the explained number in place of all logits; the rest as `relative_input_stability`. The change of the output is
+    not relative, so the number hangs on the output's unit. Unit: ln of one over the explained unit. Range: ln 1e-6
+    (-13.8) to infinity, lower is steadier.
 
     Args:
         values: float64, (n, p).
@@ -79,15 +90,18 @@ def relative_output_stability(values: Floats, moved: Floats, outputs: Floats, mo
 def largest_change(values: Floats, again: Floats) -> RowScores:
     """Largest absolute difference of a row's attributions between two runs that should agree, over the largest value.
 
-    max over j of |values_j - again_j| / max over j of |values_j|. Used for batch composition: the same row alone, among
-    others and in another order. Own definition. Unit: none. Range: 0 to infinity; 0 means the same bits.
+    max over j of |values_j - again_j| / max over j of |values_j|, the mean over rows; a row of zeros is measured
+    against the largest of `again` and so gives 1 if that is not zero. Used for batch composition: the same row alone,
+    among others and in another order. Own definition. Unit: none. Range: 0 to infinity; 0 means equal numbers. A row
+    has no number where values are not finite.
 
     Args:
         values: float64, (n, p).
         again: float64, (n, p).
     """
     change, size = np.abs(values - again).max(axis=1), np.abs(values).max(axis=1)
-    return RowScores(np.divide(change, size, out=np.where(change > 0, np.inf, 0.0), where=size > 0))
+    size = np.where(size == 0, change, size)
+    return RowScores(np.divide(change, size, out=np.zeros_like(change), where=size != 0))
 
 
 def _relative(values: Floats, moved: Floats, below: Floats) -> RowScores:

@@ -10,6 +10,7 @@ from xaisvc.evaluation.measures import RowScores
 from xaisvc.evaluation.metric import Metric, given
 from xaisvc.evaluation.robustness import copy_asymmetry, randomised_similarity, unused_credit
 from xaisvc.evaluation.stability import (
+    SMALLEST,
     largest_change,
     max_sensitivity,
     relative_input_stability,
@@ -107,7 +108,7 @@ STABILITY: Final = (
         part="neighbours",
         better="lower",
         unit="ln",
-        lowest=-np.inf,
+        lowest=float(np.log(SMALLEST)),
         highest=np.inf,
         source="Agarwal et al. 2022 (relative input stability), all neighbours, ln of the largest ratio",
         shows="Change of the explanation against change of the input.",
@@ -121,11 +122,12 @@ STABILITY: Final = (
         part="neighbours",
         better="lower",
         unit="ln",
-        lowest=-np.inf,
+        lowest=float(np.log(SMALLEST)),
         highest=np.inf,
         source="Agarwal et al. 2022 (relative output stability), all neighbours, ln of the largest ratio",
         shows="Change of the explanation against change of the output: no blame for a jump of the model.",
-        cannot_show="Much where the output does not change at all between neighbours, as in trees.",
+        cannot_show="Much where the output does not change at all between neighbours, as in trees; nor a comparison of "
+        "outputs in other units.",
         score=_output_stability,
     ),
     Metric(
@@ -156,7 +158,8 @@ ROBUSTNESS: Final = (
         highest=1.0,
         source="Adebayo et al. 2018 (model-parameter randomisation)",
         shows="Whether the explanation is about the model: near 0 it is, near 1 the model could be anything.",
-        cannot_show="Much where few features carry all rows: the same few may lead by chance.",
+        cannot_show="Much where few features carry all rows, or some hardly vary or are unused: the same ones may lead "
+        "in any model.",
         score=lambda e: randomised_similarity(e.values, given(e.randomised)),
     ),
     Metric(

@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation import agreement_matrix, rank_agreement, sign_agreement, top_agreement
 from xaisvc.evaluation.agreement import ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from xaisvc.evaluation import RowScores
+
+    Agreement = Callable[[NDArray[np.float64], NDArray[np.float64]], RowScores]
 
 
 def test_ranks_share_ties() -> None:
@@ -26,7 +38,7 @@ def test_top_and_sign_by_hand() -> None:
     assert top_agreement(one, other, 2).numerators.tolist() == [1.0]
     assert top_agreement(one, other, 3).numerators.tolist() == [2 / 3]
     assert sign_agreement(one, other, 2).numerators.tolist() == [0.5]
-    assert top_agreement(one, other, 9).numerators.tolist() == [0.5]  # values of zero lead nothing
+    assert top_agreement(one, other, 9).numerators.tolist() == [2 / 3]  # values of zero lead nothing: 2 of 3 are shared
 
 
 def test_the_matrix_uses_rows_that_both_explained() -> None:
@@ -35,3 +47,36 @@ def test_the_matrix_uses_rows_that_both_explained() -> None:
 
     assert found[:2, :2].tolist() == [[1.0, -1.0], [-1.0, 1.0]]
     assert np.isnan(found[2]).all()
+
+
+@pytest.mark.parametrize("agreement", [rank_agreement, top_agreement, sign_agreement])
+def test_an_attribution_agrees_with_itself_however_few_players_it_names(agreement: Agreement) -> None:
+    values = np.array([[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]])
+
+    assert agreement(values, values).numerators == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize("agreement", [top_agreement, sign_agreement])
+def test_naming_more_players_than_the_other_is_no_full_agreement(agreement: Agreement) -> None:
+    few, many = np.array([[3.0, 0.0, 0.0, 0.0]]), np.array([[4.0, 3.0, 2.0, 1.0]])
+
+    assert agreement(few, many).numerators.tolist() == agreement(many, few).numerators.tolist() == [0.25]
+
+
+@pytest.mark.parametrize("agreement", [rank_agreement, top_agreement, sign_agreement])
+@pytest.mark.parametrize("gap", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_not_sorted_in_silence(agreement: Agreement, gap: float) -> None:
+    broken, whole = np.array([[1.0, gap, 3.0], [1.0, 2.0, 3.0]]), np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+
+    assert agreement(broken, whole).usable.tolist() == agreement(whole, broken).usable.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("agreement", [top_agreement, sign_agreement])
+def test_nobody_leads_where_all_is_zero(agreement: Agreement) -> None:
+    assert np.isnan(agreement(np.zeros((1, 3)), np.zeros((1, 3))).numerators[0])
+
+
+@pytest.mark.parametrize("agreement", [top_agreement, sign_agreement])
+def test_no_leading_players_are_refused(agreement: Callable[..., RowScores]) -> None:
+    with pytest.raises(InvalidRequestError, match="k: 0 leading players cannot be compared; ask for at least 1"):
+        agreement(np.ones((1, 3)), np.ones((1, 3)), 0)

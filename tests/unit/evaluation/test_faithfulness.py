@@ -125,3 +125,21 @@ def test_true_values_beat_random_ones_on_every_metric() -> None:
     good, bad = scores(values), scores(shuffled)
 
     assert all(good[name] > bad[name] for name in good), (good, bad)
+
+
+def test_curves_leave_out_what_their_areas_leave_out() -> None:
+    full, empty = np.array([5.0, 0.0, 1.0]), np.array([1.0, 2.0, 0.0])
+    outputs = np.array([[4.0], [1.5], [np.nan]])
+
+    assert curve(outputs, full, empty).tolist() == [3.5 / 6]
+    assert curve_area(outputs, full, empty, np.array([0.5]), inserting=True).usable.tolist() == [True, True, False]
+
+
+def test_there_is_no_curve_where_no_row_goes_any_way() -> None:
+    assert np.isnan(curve(np.ones((2, 3)), np.ones(2), np.ones(2))).all()
+
+
+def test_a_perfect_correlation_is_not_above_one() -> None:
+    values = np.random.default_rng(0).normal(size=(500, 7))
+
+    assert np.abs(faithfulness_estimate(values, 3.0 * values).numerators).max() <= 1.0

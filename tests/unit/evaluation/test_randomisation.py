@@ -130,3 +130,20 @@ def test_a_graph_without_parameters_is_refused() -> None:
 
     with pytest.raises(MethodNotApplicableError, match="holds no trees, linear nodes or layers"):
         randomise_model(model, np.random.default_rng(0))
+
+
+def test_two_numbers_change_places_with_every_seed() -> None:
+    weights = np.array([[1], [1], [5]], dtype=np.float32)
+    model = _graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [numpy_helper.from_array(weights, "w")])
+    for seed in range(20):
+        found = onnx.load_from_string(randomise_model(model, np.random.default_rng(seed))).graph.initializer[0]
+
+        assert not np.array_equal(numpy_helper.to_array(found), weights)
+
+
+def test_numbers_that_are_all_equal_cannot_be_shuffled() -> None:
+    weights = np.ones((3, 1), dtype=np.float32)
+    model = _graph([helper.make_node("MatMul", ["x", "w"], ["y"])], [numpy_helper.from_array(weights, "w")])
+
+    with pytest.raises(MethodNotApplicableError, match="could be randomised: at least two that differ"):
+        randomise_model(model, np.random.default_rng(0))

@@ -85,3 +85,16 @@ def test_noise_columns_are_the_last() -> None:
     assert scores is not None
 
     assert scores.value() == 0.25
+
+
+def test_steadiness_ends_where_its_range_ends() -> None:
+    values = np.ones((2, P))
+    near = Neighbours(
+        values=np.ones((2, 3, P)), rows=np.ones((2, P)), neighbours=np.zeros((2, 3, P)), outputs=np.zeros((2, 3))
+    )
+    still = Evidence(values=values, base_values=np.zeros(2), outputs=np.ones(2), neighbours=near)
+    for name in ("relative_input_stability", "relative_output_stability"):
+        scores = METRICS[name].of(still)
+
+        assert scores is not None
+        assert scores.value() == METRICS[name].lowest

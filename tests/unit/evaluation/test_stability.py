@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation import (
     largest_change,
     max_sensitivity,
@@ -46,3 +47,30 @@ def test_no_change_of_the_output_is_a_millionth() -> None:
 def test_the_largest_change_is_relative_to_the_largest_value() -> None:
     assert largest_change(VALUES, VALUES + np.array([[0.0, 1.0]])).numerators.tolist() == [0.25]
     assert largest_change(np.zeros((1, 2)), np.zeros((1, 2))).numerators.tolist() == [0.0]
+
+
+def test_no_change_at_all_is_the_steadiest_number() -> None:
+    still = np.repeat(VALUES[:, None, :], 2, axis=1)
+    found = relative_output_stability(VALUES, still, np.array([1.0]), np.array([[1.0, 2.0]]))
+
+    assert found.numerators == pytest.approx([np.log(1e-6)])
+
+
+def test_a_row_of_zeros_that_changes_counts() -> None:
+    found = largest_change(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[0.0, 0.3], [1.0, 0.0]]))
+
+    # an infinite number would be left out, and the metric would say that nothing changed
+    assert found.numerators.tolist() == [1.0, 0.0]
+
+
+def test_missing_values_are_not_the_same_numbers() -> None:
+    gap = np.array([[np.nan, 1.0]])
+
+    assert np.isnan(largest_change(gap, gap).numerators[0])
+    assert np.isnan(largest_change(np.zeros((1, 2)), gap).numerators[0])
+    assert np.isnan(largest_change(gap, np.ones((1, 2))).numerators[0])
+
+
+def test_one_repeat_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="repeats: 1 cannot lie apart; explain the rows at least twice"):
+        spread(np.ones((1, 4, 2)))
