@@ -38,6 +38,17 @@ def test_thresholds_that_are_kept_and_that_are_not() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "found"), [(16, []), (15, ["0.06 over 15 rows, which are too few to be sure (16 are needed)"])]
+)
+def test_few_rows_make_nothing_sure(rows: int, found: list[str]) -> None:
+    few = report(relative_error={**measure(0.05, 0.01), "n_rows": rows})
+    bounds: dict[str, Any] = {"methods": {"auto": {"relative_error": {"at_most": 0.1}}}}
+
+    assert check_thresholds(few, bounds) == ()
+    assert [one.found for one in check_thresholds(few, {**bounds, "surely": True})] == found
+
+
 def test_what_was_not_measured_is_not_kept() -> None:
     bounds = {"methods": {"kernel": {"relative_error": {"at_most": 1.0}}}, "signal": "strong"}
     breaches = check_thresholds(report(), bounds)

@@ -20,6 +20,8 @@ VARIANTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"removed": ("@background", "@conditional"), "retrained": ("", "@conditional")}
 )
 """Ends of the names of measures whose metric needs a part of the evidence that there are several of."""
+LEAST_SURE_ROWS: Final = 16
+"""With fewer, intervals over rows hold less than they say."""
 BOUNDS: Final = frozenset({"at_least", "at_most", "over_random"})
 
 
@@ -52,7 +54,8 @@ def check_thresholds(report: Mapping[str, Any], thresholds: Mapping[str, Any]) -
             faithfulness_correlation@background: {at_least: 0.8, over_random: 0.1}
         signal: weak
 
-    With `surely: true` the end of the interval on the wrong side is compared, else the value. `over_random` is how much
+    With `surely: true` the end of the interval on the wrong side is compared, else the value; a number over fewer than
+    `LEAST_SURE_ROWS` rows does not keep its bound then. `over_random` is how much
     better than that of `random` the number must be on the same rows; its interval is that of a paired bootstrap.
     `signal` is the least that the report must say of the model: `weak` or `strong`.
 
@@ -69,13 +72,13 @@ def check_thresholds(report: Mapping[str, Any], thresholds: Mapping[str, Any]) -
     for method, measure, kind, bound in wanted:
         number = _number(methods, method, measure, kind, surely=surely)
         kept = number is not None and (number <= bound if kind == "at_most" else number >= bound)
-        if not kept:
+        few = _too_few_rows(methods, method, measure) if surely else ""
+        if not kept or few:
             words = (
                 f"better than random by {bound:g}" if kind == "over_random" else f"{kind.replace('_', ' ')} {bound:g}"
             )
-            breaches.append(
-                Breach(method=method, measure=measure, bound=words, found=None if number is None else f"{number:.4g}")
-            )
+            found = None if number is None else f"{number:.4g}{few}"
+            breaches.append(Breach(method=method, measure=measure, bound=words, found=found))
     breaches += _signal_breach(report, thresholds.get("signal"))
     return tuple(breaches)
 
@@ -97,6 +100,13 @@ def _number(methods: Mapping[str, Any], method: str, measure: str, kind: str, *,
     elif measure in SAMPLED and own.get("exact"):
         found = 0.0
     return found
+
+
+def _too_few_rows(methods: Mapping[str, Any], method: str, measure: str) -> str:
+    found = methods.get(method, {}).get("measures", {}).get(measure)
+    if found is None or found["n_rows"] >= LEAST_SURE_ROWS:
+        return ""
+    return f" over {found['n_rows']} rows, which are too few to be sure ({LEAST_SURE_ROWS} are needed)"
 
 
 def _signal_breach(report: Mapping[str, Any], least: object) -> list[Breach]:
