@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -20,12 +21,13 @@ from tests.acceptance.numerals import numerals
 from tests.acceptance.worlds import BUNDLE_NAMES, LANGUAGES, RECORDS, SEGMENTS, Shown, plain, show_all
 from xaisvc.demo.cases import MAIN_MODEL
 from xaisvc.engine.cohorts import cohort_of
+from xaisvc.types import Sensitivity
 from xaisvc.types.supplements import NO_SUPPLEMENTS
 from xaisvc.views import FORMATS, build_cohort_view, build_view, render_view, to_pdf
 from xaisvc.views.schema import view_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.acceptance.worlds import Declared, World
     from xaisvc.types import ExplanationRecord
@@ -151,6 +153,42 @@ def test_no_single_case_is_on_a_page_on_many(world_of: Callable[[str], World], d
 
             assert record.id not in text, form
             assert not (len(value) > 3 and value[2:].strip("0.") and re.search(rf"(?<![\d.#]){value}(?![\d.%])", text))
+
+
+@pytest.mark.parametrize("bundle", BUNDLE_NAMES)
+def test_withheld_shares_change_no_byte_of_a_page_on_many_cases(
+    world_of: Callable[[str], World], declared: Declared, bundle: str
+) -> None:
+    """A8: what follows from single views is all that follows; `tests/acceptance/inference.py` looks at these."""
+    world = world_of(bundle)
+    secret = {"merchant_fraud_28d", "telephone", "savings"}
+    features = tuple(
+        replace(one, sensitivity=Sensitivity.FRAUD_SIGNAL) if one.id in secret else one
+        for one in world.description.features
+    )
+    description = replace(world.description, features=features)
+    hidden = {one.id for one in features if declared.action(MANAGER, one) != "show"}
+    reader, rng = declared.audiences[MANAGER], np.random.default_rng(11)
+
+    def pages(records: Sequence[ExplanationRecord]) -> dict[str, str]:
+        cohort = cohort_of(records[::2], description, against=records[1::2], segment_by=SEGMENTS[bundle])
+        view = build_cohort_view(cohort, description, reader, "en", known=declared.audiences)
+        return {form: render_view(view, form) for form in FORMATS}
+
+    assert hidden & secret
+    shown = next(one for one in world.description.feature_ids if one not in hidden)
+    before = pages(world.records)
+    assert pages([_with_shares(one, hidden, rng) for one in world.records]) == before
+    assert pages([_with_shares(one, {shown}, rng) for one in world.records]) != before
+
+
+def _with_shares(record: ExplanationRecord, names: set[str], rng: np.random.Generator) -> ExplanationRecord:
+    """The record with other attributions of some features."""
+    players = tuple(
+        replace(one, value=float(rng.normal(scale=2.0))) if names.intersection(one.features) else one
+        for one in record.attribution.players
+    )
+    return replace(record, attribution=replace(record.attribution, players=players))
 
 
 def _sections(shown: Many) -> Iterator[str]:
