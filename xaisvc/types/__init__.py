@@ -32,6 +32,7 @@ from xaisvc.types.counterfactual import (
     SupportFunction,
     Tried,
 )
+from xaisvc.types.fact_dates import FactDates
 from xaisvc.types.interest import Interest, keep_going
 from xaisvc.types.record import (
     Caveat,
@@ -113,6 +114,7 @@ __all__ = [
     "ErrorTarget",
     "ExplainedOutput",
     "ExplanationRecord",
+    "FactDates",
     "Feature",
     "Finding",
     "Gate",

@@ -85,7 +85,10 @@ class ColumnFunction(Protocol):
 
 
 class TreeMode(IntEnum):
-    """How a branch node compares its column x with its threshold t. LEAF marks a leaf."""
+    """How a branch node compares its column x with its threshold t or its set. LEAF marks a leaf.
+
+    MEMBER tests whether x is in the set, WHOLE_MEMBER whether x without its decimals is; its set holds whole numbers.
+    """
 
     LEAF = 0
     LEQ = 1
@@ -95,6 +98,7 @@ class TreeMode(IntEnum):
     EQ = 5
     NEQ = 6
     MEMBER = 7
+    WHOLE_MEMBER = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ class TreeEnsemble:
         true_child: Next node if the test holds; int32, (t,).
         false_child: Next node if it does not; int32, (t,).
         missing_true: Whether a NaN goes to the true child; bool, (t,).
-        members: Node index to the set of values of a MEMBER test.
+        members: Node index to the set of values of a MEMBER or WHOLE_MEMBER test.
         leaf_value: What a leaf adds to the output, 0 for branches; float64, (t,).
     """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from xaisvc.types.fact_dates import FactDates
 from xaisvc.types.schema import Space
 
 
@@ -224,6 +225,7 @@ class ExplanationRecord:
         attribution: The numbers.
         caveats: Warnings, most severe first.
         portfolio: The portfolio context; None if the bundle has none.
+        fact_dates: Feature id to the day that its value is from, where the caller said it.
     """
 
     id: str
@@ -238,6 +240,7 @@ class ExplanationRecord:
     attribution: RecordedAttribution
     caveats: tuple[Caveat, ...] = ()
     portfolio: Portfolio | None = None
+    fact_dates: FactDates = field(default_factory=dict)
 
     @property
     def reliability(self) -> Level:

@@ -116,6 +116,7 @@ class Feature:
         generalised: Language to the general words that the bank approved for readers who may not know more of it; empty
             if there are none.
         origins: Language to where the bank has the values from, in words for readers; empty if not said.
+        stale_after_days: Days after which a value should be asked for again; None if its age does not matter.
         change: What else may be offered; None if it is never offered to be changed.
         observed_range: Smallest and largest value in the background, in the feature's unit; None for categories.
     """
@@ -132,6 +133,7 @@ class Feature:
     sensitivity: Sensitivity | None = None
     generalised: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    stale_after_days: int | None = None
     change: Change | None = None
     observed_range: tuple[float, float] | None = None
 
