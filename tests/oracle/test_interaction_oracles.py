@@ -27,6 +27,7 @@ from tests.oracle.onnx_models import (
     table,
 )
 from tests.unit.attribution.tree_problems import game
+from tests.unit.graphs.set_trees import SetTrees, set_model
 from xaisvc.attribution.tree_interactions import tree_interactions
 
 if TYPE_CHECKING:
@@ -79,6 +80,17 @@ def test_interactions_equal_enumeration_on_the_onnx_file(name: str, players: Pla
     assert np.abs(tree_interactions(problem, rows, SETTINGS).values - _expected(problem, rows)).max() <= (
         AGREEMENT * scale
     )
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_tests_of_sets_equal_enumeration(double: bool) -> None:  # noqa: FBT001 - a parameter
+    trees = SetTrees(5, trees=6, width=4, double=double)
+    matrix = np.nan_to_num(trees.rows(BACKGROUND + 3), nan=np.nan, posinf=31.5, neginf=-0.5)
+    problem, rows = bind(set_model([trees.node()], 4, double=double), table(matrix[3:])), table(matrix[:3])
+    found = tree_interactions(problem, rows, SETTINGS).values
+
+    assert np.abs(found - _expected(problem, rows)).max() <= AGREEMENT * np.ptp(problem.model(table(matrix)))
+    assert np.abs(found[:, 0, 1:]).max() > 100 * AGREEMENT
 
 
 def test_lines_sum_to_shaps_values() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import shap
+from onnx import helper
 
 from tests.oracle.onnx_models import (
     SETTINGS,
@@ -25,6 +26,7 @@ from tests.oracle.onnx_models import (
     quiet,
     table,
 )
+from tests.unit.graphs.set_trees import SetTrees, set_model
 from xaisvc.attribution import METHODS
 from xaisvc.attribution.tree_probability import explain_linked
 from xaisvc.graphs import list_outputs
@@ -163,6 +165,21 @@ def test_pipelines_in_the_graph_are_explained_by_raw_features(name: str) -> None
     background, rows = bundle.rows(0, BACKGROUND), bundle.rows(100, 104)
     plain = bind(bundle.model, background, features=bundle.features, output=output, space=Space.PROBABILITY)
     problem = _linked(bundle.model, plain, output, features=bundle.features)
+    found = explain_linked(problem, rows, SETTINGS, method="exact")
+
+    for i in range(len(rows)):
+        assert np.abs(found.values[i] - enumerate_shapley(problem, rows.take([i]))).max() <= AGREEMENT
+
+
+def test_tests_of_sets_equal_enumeration() -> None:
+    trees = SetTrees(7, trees=6, width=4)
+    nodes = [trees.node(), helper.make_node("Sigmoid", ["Y"], ["P"])]
+    model = set_model(nodes, 4, output="P")
+    matrix = np.nan_to_num(trees.rows(BACKGROUND + 3), nan=np.nan, posinf=31.5, neginf=-0.5)
+    output = list_outputs(model)[0]
+    plain = bind(model, table(matrix[3:]), output=output, space=Space.PROBABILITY)
+    problem = _linked(model, plain, output)
+    rows = table(matrix[:3])
     found = explain_linked(problem, rows, SETTINGS, method="exact")
 
     for i in range(len(rows)):

@@ -225,6 +225,50 @@ def test_standard_errors_cover_when_pairs_see_groups_of_the_background(p: int, b
     assert 0.90 <= np.mean(inside) <= 0.99
 
 
+def _waves(p: int) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """A sum of waves through all features, which bends as networks do, and its Shapley values.
+
+    A wave is the real part of a product over features, u_j for the row's value and w_j for the background's. Feature i
+    gets the real part of u_i - w_i times the integral over t of the product of t u_j + (1 - t) w_j over the others.
+    """
+    rng = np.random.default_rng(9)
+    waves, phases = rng.normal(size=(40, p)) / np.sqrt(p), rng.uniform(0, 2 * np.pi, 40)
+    nodes, weights = np.polynomial.legendre.leggauss(p)
+
+    def function(matrix: np.ndarray) -> np.ndarray:
+        return np.cos(matrix @ waves.T + phases).sum(axis=1)
+
+    def values(row: np.ndarray, background: np.ndarray) -> np.ndarray:
+        found = np.zeros(p)
+        for stand_in in background:
+            on, off = np.exp(1j * waves * row), np.exp(1j * waves * stand_in)
+            for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+                between = node * on + (1 - node) * off
+                others = between.prod(axis=1, keepdims=True) / between * np.exp(1j * phases)[:, None]
+                found += weight * ((on - off) * others).real.sum(axis=0)
+        return found / len(background)
+
+    return function, values
+
+
+@pytest.mark.parametrize(("p", "budget"), [(48, 240), (96, 480)])
+def test_standard_errors_cover_many_players_where_no_pilot_sees_background_rows_apart(p: int, budget: int) -> None:
+    function, values = _waves(p)
+    background, given = 2 * normal(4, 20, p), 2 * normal(3, 8, p)
+    problem, rows = matrix_problem(function, background), table(given)
+    truth = np.array([values(row, background) for row in given])
+    assert truth.sum(axis=1) == pytest.approx(function(given) - function(background).mean(), abs=1e-9)
+    inside = []
+    for seed in range(4):
+        found = METHODS["kernel"].attribute(problem, rows, settings(rows, budget=budget, seed=seed))
+        assert "4 of them for each pair" in found.detail
+        inside.append(np.abs(found.values - truth) <= 1.96 * found.standard_errors)
+
+    # 1,536 and 3,072 values, correlated within a seed: a rate scatters by about 1 %. 94 to 95 % was seen; with errors
+    # reckoned under the values' own prior 91 and 89 %.
+    assert 0.925 <= np.mean(inside) <= 0.98
+
+
 @pytest.mark.parametrize("n_background", [20, 250])
 def test_an_error_target_that_ends_in_all_coalitions_is_exact_over_the_whole_background(n_background: int) -> None:
     """Smaller designs see parts of the background: nothing of theirs may be left in the answer."""

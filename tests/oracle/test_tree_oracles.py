@@ -5,7 +5,7 @@ Agreement is asked for relative to `scale`: the spread (largest minus smallest) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,11 @@ from tests.oracle.onnx_models import (
     quiet,
     table,
 )
+from tests.unit.graphs.set_trees import SetTrees, set_model
 from xaisvc.attribution.tree import TreeMethod
+from xaisvc.errors import AdditivityError
 from xaisvc.graphs import NotAdditive, list_outputs, read_additive
-from xaisvc.types import TensorColumn
+from xaisvc.types import TensorColumn, TreeMode, TreeTerm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from xaisvc.types import Players
+    from xaisvc.types import Players, Table
 
 # ONNX stores leaf values in float32 (6e-8 of their size) and a value adds up to a hundred of them.
 AGREEMENT = 1e-6
@@ -353,6 +355,26 @@ def test_categorical_splits_equal_enumeration(players: Players | None) -> None:
     assert sign * last.model(table(case.data.x[-EXPLAINED:])) == pytest.approx(expected, abs=1e-5)
 
 
+def _sets(seed: int, *, double: bool) -> tuple[bytes, Table, Table]:
+    """Trees of ai.onnx.ml 5 with sets of every kind over four columns; a background and rows, without infinities."""
+    trees = SetTrees(seed, trees=6, width=4, double=double)
+    matrix = np.nan_to_num(trees.rows(BACKGROUND + EXPLAINED), nan=np.nan, posinf=31.5, neginf=-0.5)
+    return set_model([trees.node()], 4, double=double), table(matrix[:BACKGROUND]), table(matrix[BACKGROUND:])
+
+
+@pytest.mark.parametrize("players", [None, grouped(("f0", "f3"), ("f1", "f2"))])
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_tests_of_sets_equal_enumeration(seed: int, double: bool, players: Players | None) -> None:  # noqa: FBT001 - a parameter
+    model, background, rows = _sets(seed, double=double)
+    problem = bind(model, background, players=players)
+    found = TreeMethod().attribute(problem, rows, SETTINGS)
+    scale = np.ptp(problem.model(rows))
+
+    for i in range(len(rows)):
+        assert np.abs(found.values[i] - enumerate_shapley(problem, rows.take([i]))).max() <= AGREEMENT * scale
+
+
 def test_a_base_that_onnx_runtime_drops_leaves_no_sum() -> None:
     """onnxmltools writes the zero leaves of XGBoost's trees of several outputs without a weight."""
     import xgboost
@@ -369,6 +391,19 @@ def test_a_base_that_onnx_runtime_drops_leaves_no_sum() -> None:
 
 
 class TestTheOracleItself:
+    def test_it_rejects_sets_whose_decimals_count(self) -> None:
+        """A reading by the standard, in which 31.5 is not in {31}, shows."""
+        model, background, rows = _sets(0, double=False)
+        right = bind(model, background)
+        assert right.additive is not None
+        term = right.additive.terms[0]
+        assert isinstance(term, TreeTerm)
+        strict = np.where(term.trees.mode == TreeMode.WHOLE_MEMBER, TreeMode.MEMBER, term.trees.mode).astype(np.int8)
+        sums = replace(right.additive, terms=(replace(term, trees=replace(term.trees, mode=strict)),))
+
+        with pytest.raises(AdditivityError, match="sum to"):
+            TreeMethod().attribute(replace(right, additive=sums), rows, SETTINGS)
+
     def test_it_rejects_values_of_another_background(self) -> None:
         case = _case("boosting-binary")
         row = table(case.data.x[-1:])

@@ -24,6 +24,7 @@ _COMPARE = {
     TreeMode.EQ: np.equal,
     TreeMode.NEQ: np.not_equal,
 }
+_SETS = frozenset({TreeMode.MEMBER, TreeMode.WHOLE_MEMBER})
 
 
 def additive_output(model: AdditiveModel, rows: Table) -> NDArray[np.float64]:
@@ -98,8 +99,9 @@ def _holds(
     truth = np.zeros(at.shape, dtype=np.bool_)
     for kind in kinds & _COMPARE.keys():
         truth |= (mode == kind) & _COMPARE[kind](values, threshold)
-    if TreeMode.MEMBER in kinds:
-        for node in np.unique(at[mode == TreeMode.MEMBER]):
+    for kind in kinds & _SETS:
+        for node in np.unique(at[mode == kind]):
             here = at == node
-            truth[here] = np.isin(values[here], list(trees.members[int(node)]))
+            asked = np.trunc(values[here]) if kind == TreeMode.WHOLE_MEMBER else values[here]
+            truth[here] = np.isin(asked, list(trees.members[int(node)]))
     return np.where(np.isnan(values), trees.missing_true[at], truth)

@@ -23,7 +23,16 @@ from xaisvc.attribution.designs import (
     n_pairs_of,
     pair_sequence,
 )
-from xaisvc.attribution.pilot import Pilot, default_prior, from_arrays, n_stand_ins, noise_of, run_pilot, to_arrays
+from xaisvc.attribution.pilot import (
+    Pilot,
+    default_prior,
+    from_arrays,
+    n_stand_ins,
+    noise_of,
+    prior_of_errors,
+    run_pilot,
+    to_arrays,
+)
 from xaisvc.attribution.plain_games import PlainGames
 from xaisvc.attribution.projections import posterior_projection
 from xaisvc.attribution.sampling import ONE_PLAYER, Sampled, array_bytes, games_of, sample
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from xaisvc.attribution.projections import Prior
     from xaisvc.types import Attribution, Problem, Settings, Table
     from xaisvc.types.sampling import CoalitionGames
 
@@ -181,17 +191,24 @@ class KernelSampler:
 
         def make() -> Projection:
             prior = default_prior(self._p) if pilot is None else pilot.prior
-            groups = None
+            groups = for_errors = None
             if n_groups > 1:
                 _, groups = grouped_sequence(self._p, len(design), n_groups, self._seed, check)
-                each = self._n_background // n_groups
-                prior = replace(prior, own=prior.own / each, slopes=prior.slopes / each)
+                supposed = prior_of_errors(pilot, prior)
+                prior = self._of_groups(prior, n_groups)
+                for_errors = None if supposed is None else self._of_groups(supposed, n_groups)
             elif design.background is not None:
                 prior = replace(prior, noise=noise_of(pilot, self._n_background))
-            return posterior_projection(design.masks, prior, generator_of(self._seed, 5), groups, check)
+            rng = generator_of(self._seed, 5)
+            return posterior_projection(design.masks, prior, rng, groups, check, for_errors)
 
         what = f"projection of {len(design)} pairs, {n_groups} groups, {known}"
         return cast("Projection", self._keep(what, make, array_bytes))
+
+    def _of_groups(self, prior: Prior, n_groups: int) -> Prior:
+        """The prior of groups from that of single background rows: their means scatter less."""
+        each = self._n_background // n_groups
+        return replace(prior, own=prior.own / each, slopes=prior.slopes / each)
 
     def _pilot(self, design: CoalitionDesign) -> Pilot | None:
         if isinstance(self._settings.budget, Deadline):
@@ -223,4 +240,4 @@ class KernelSampler:
         return self._kept[what]
 
     def _key(self, what: str) -> str:
-        return f"kernel 2: {what}; {self._p} players, {self._n_background} rows, {self._about}, {self._seed.hex()}"
+        return f"kernel 3: {what}; {self._p} players, {self._n_background} rows, {self._about}, {self._seed.hex()}"

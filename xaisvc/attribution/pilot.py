@@ -48,6 +48,12 @@ _SUPPOSED_NOISE = 4.0
 # the networks and more for the trees; with 6 and 10, 1.2 (1.06) and 91 to 95 %.
 _SUPPOSED_OWN = 12.0
 _SUPPOSED_SLOPES = 10.0
+# The same for errors, of a player where p share the slopes: the variance of all slopes together does not grow with the
+# players, as 10 for each would. Chosen on nine development models that no test or benchmark has (networks of 24 to 120
+# features, trees of 24 and 60). With 12 and 10 errors covered 86 to 94 % for networks of 45 and more features, fewest
+# at 100 and 120; with these 94 to 97 %. For 24 features and for trees it was 94 to 99 % and is 95 to 99 %.
+_ERROR_OWN = 24.0
+_ERROR_SLOPES = 150.0
 _LEAST_SHARED = 0.05  # of the variance of the mean game: the difference of two estimates can fall to nothing
 _REPEATS = 2  # more of them, where the background is sampled, to see how values scatter
 _FEWEST_BACKGROUND_ROWS = 16
@@ -71,11 +77,13 @@ class Pilot:
         sampling_noise: Variance that one background row drawn for a pair adds, in units of the prior's; 0 where every
             pair sees the whole background.
         n_model_rows: Model rows it took.
+        sees_rows_apart: Whether it had several stand-ins, so that `own` and `slopes` are found and not supposed.
     """
 
     prior: Prior
     sampling_noise: float
     n_model_rows: int
+    sees_rows_apart: bool
 
 
 def to_arrays(pilot: Pilot | None) -> dict[str, NDArray[np.generic]]:
@@ -83,24 +91,42 @@ def to_arrays(pilot: Pilot | None) -> dict[str, NDArray[np.generic]]:
     if pilot is None:
         return {"rho": np.empty(0), "slopes": np.empty(0), "numbers": np.empty(0)}
     prior = pilot.prior
-    numbers = [prior.white, prior.own, pilot.sampling_noise, float(pilot.n_model_rows)]
-    return {"rho": prior.rho, "slopes": np.asarray(prior.slopes), "numbers": np.array(numbers)}
+    numbers = [prior.white, prior.own, pilot.sampling_noise, pilot.n_model_rows, pilot.sees_rows_apart]
+    return {"rho": prior.rho, "slopes": np.asarray(prior.slopes), "numbers": np.array(numbers, dtype=np.float64)}
 
 
 def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Pilot | None:
     """The pilot of `to_arrays`."""
     if len(arrays["rho"]) == 0:
         return None
-    white, own, noise, n_model_rows = np.asarray(arrays["numbers"], dtype=np.float64).tolist()
+    white, own, noise, n_model_rows, sees_rows_apart = np.asarray(arrays["numbers"], dtype=np.float64).tolist()
     rho, slopes = (np.asarray(arrays[name], dtype=np.float64) for name in ("rho", "slopes"))
     prior = Prior(rho, white, own=own, slopes=slopes)
-    return Pilot(prior=prior, sampling_noise=noise, n_model_rows=int(n_model_rows))
+    return Pilot(
+        prior=prior, sampling_noise=noise, n_model_rows=int(n_model_rows), sees_rows_apart=bool(sees_rows_apart)
+    )
 
 
 def default_prior(p: int) -> Prior:
     """The prior without a pilot."""
     rho = np.full(p, min(1.0 / p, _LARGEST_RHO))
     return Prior(rho, white=0.1, own=_SUPPOSED_OWN, slopes=_SUPPOSED_SLOPES)
+
+
+def prior_of_errors(pilot: Pilot | None, prior: Prior) -> Prior | None:
+    """What errors are reckoned with; None for `prior` itself, where a pilot has seen background rows apart.
+
+    Otherwise what single background rows have for themselves is supposed. Values hardly depend on it (see
+    `_SUPPOSED_OWN`), but errors do.
+
+    Args:
+        pilot: What was found, if anything.
+        prior: Of values: the pilot's, or the one without a pilot.
+    """
+    if pilot is not None and pilot.sees_rows_apart:
+        return None
+    p = len(prior.rho)
+    return replace(prior, own=_ERROR_OWN, slopes=np.full(p, min(_SUPPOSED_SLOPES, _ERROR_SLOPES / p)))
 
 
 def n_stand_ins(p: int, n_background: int, n_model_rows: int) -> int:
@@ -155,7 +181,7 @@ def run_pilot(  # noqa: PLR0913, PLR0917 - all that a pilot depends on
         one, other = (values(masks, picks[:, None]) for picks in rng.integers(len(background), size=(2, len(masks))))
         noise = float(((one.on - one.off - other.on + other.off) ** 2).mean()) / 8.0 / scale_squared
         n_model_rows += _REPEATS * N_ROWS * (2 * len(masks) + 1)
-    return Pilot(prior=prior, sampling_noise=noise, n_model_rows=n_model_rows)
+    return Pilot(prior=prior, sampling_noise=noise, n_model_rows=n_model_rows, sees_rows_apart=n_stand_ins > 1)
 
 
 def fit_prior(

@@ -15,7 +15,8 @@ y as above, which they share, and of a game of its own: slopes with a prior and 
 pairs of one group have both parts in common, two of different groups the shared one.
 
 The posterior variance is the error's, up to s^2, which each row's own data give: s^2 = y' P y / (q + 1 - p), with P the
-restricted maximum likelihood form.
+restricted maximum likelihood form. Errors may be reckoned under another prior than values: they are then the deviation
+of the same map under the other, with s^2 from the same form, divided by its mean under the other.
 """
 
 from __future__ import annotations
@@ -65,12 +66,13 @@ class Prior:
     slopes: NDArray[np.float64] | float = 0.0
 
 
-def posterior_projection(
+def posterior_projection(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and how it is sketched
     masks: NDArray[np.bool_],
     prior: Prior,
     rng: np.random.Generator,
     groups: NDArray[np.int64] | None = None,
     check: Callable[[], None] = nobody_leaves,
+    for_errors: Prior | None = None,
 ) -> Projection:
     """The posterior mean and deviation of the Shapley values as a map of a design's values.
 
@@ -85,21 +87,23 @@ def posterior_projection(
         groups: Group of the background that each pair sees, numbered from 0, all of them met; int64, (q,). A pair may
             come once for each. None if every pair sees all rows.
         check: Called between pieces of work; raises AbandonedError once nobody waits.
+        for_errors: What errors are reckoned with instead of `prior`; with the same `rho`.
     """
     if groups is None:
         groups, prior = np.zeros(len(masks), dtype=np.int64), replace(prior, own=0.0, slopes=0.0)
+        for_errors = None if for_errors is None else replace(for_errors, own=0.0, slopes=0.0)
     n_groups = int(groups.max(initial=0)) + 1
     q, p = masks.shape
     room = max(MOST_SOLVED - p, p)
     n_parts = -(-(q - p) // room) if q > MOST_SOLVED else 1
     if n_parts == 1:
-        return _solve(masks, groups, n_groups, prior, rng, _MOST_ENERGY_ROWS, check)
+        return _solve(masks, groups, n_groups, prior, for_errors, rng, _MOST_ENERGY_ROWS, check)
     n_rows = max(_FEWEST_ENERGY_ROWS, min(_MOST_ENERGY_ROWS, _MOST_ENERGY_NUMBERS // q))
     weights, share, variance = np.zeros((p, q)), np.zeros(p), np.zeros(p)
     energy, energy_share = np.zeros((n_rows, q)), np.zeros(n_rows)
     for part in range(n_parts):
         members = np.concatenate([np.arange(p), np.arange(p + part, q, n_parts)])
-        found = _solve(masks[members], groups[members], n_groups, prior, rng, n_rows, check)
+        found = _solve(masks[members], groups[members], n_groups, prior, for_errors, rng, n_rows, check)
         weights[:, members] += found.weights / n_parts
         share += found.share / n_parts
         variance += found.scale**2 / n_parts**2
@@ -122,39 +126,17 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
     groups: NDArray[np.int64],
     n_groups: int,
     prior: Prior,
+    for_errors: Prior | None,
     rng: np.random.Generator,
     most_energy_rows: int,
     check: Callable[[], None],
 ) -> Projection:
     """The projection of a design that is solved as a whole."""
     q, p = masks.shape
-    known = np.concatenate([masks, np.ones((1, p), dtype=np.bool_)])
-    signs = np.where(known, 1.0, -1.0)
-    kernel = OddKernel(prior.rho)
-    covariance = _between(kernel, signs, check)
-    diagonal = np.full(q + 1, prior.white * (1.0 + prior.own) + prior.noise + _JITTER)
-    # Nobody and everybody: over the whole background always, of whose own parts each group's is 1 / n.
-    joint = 1.0 + prior.own / n_groups
-    diagonal[q] = prior.white * joint + _JITTER
-    if n_groups > 1:
-        in_common = np.full((q + 1, q + 1), 1.0 / n_groups)
-        in_common[:q, :q] = groups[:, None] == groups
-        check()
-        covariance *= 1.0 + prior.own * in_common
-        check()
-        covariance += in_common * ((signs * prior.slopes) @ signs.T)
-        check()
-        # The white part that groups share is that of the coalition, in whichever of them it comes.
-        _, coalition = np.unique(np.packbits(known, axis=1), axis=0, return_inverse=True)
-        first, second = np.nonzero(coalition.reshape(-1)[:, None] == coalition.reshape(-1))
-        apart = first != second
-        covariance[first[apart], second[apart]] += prior.white
-    covariance[np.diag_indices(q + 1)] += diagonal
-    factor = _factorised(covariance, check)
+    design = _Design(masks, groups, n_groups, OddKernel(prior.rho))
+    factor = _factorised(design.covariance(prior, check), check)
     check()
-    with_values = joint * (kernel.with_values(signs) + prior.white * value_weights(known))
-    with_values += 2.0 / n_groups * (signs * prior.slopes).T
-    reduced = _forward(factor, np.column_stack([signs, with_values.T]))
+    reduced = _forward(factor, np.column_stack([design.signs, design.with_values(prior).T]))
     trend, cross = reduced[:, :p], reduced[:, p:]
     # Least squares of the whitened data on the whitened trend gives the slopes a; a Shapley value is twice its slope,
     # and what the kernel makes of the rest.
@@ -162,9 +144,6 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
     basis, triangle = np.linalg.qr(trend)
     gap = np.linalg.solve(triangle.T, 2.0 * np.eye(p) - trend.T @ cross)
     weights = _backward(factor, cross + basis @ gap).T
-    variance = joint * (kernel.of_values() + prior.white * value_weights_squared(p))
-    variance += 4.0 / n_groups * prior.slopes
-    variance += (gap**2).sum(axis=0) - (cross**2).sum(axis=0)
     if q + 1 > most_energy_rows:
         sketch = (rng.integers(2, size=(most_energy_rows, q + 1)) * 2.0 - 1.0) / np.sqrt(most_energy_rows)
         residual = sketch - (sketch @ basis) @ basis.T
@@ -173,6 +152,17 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
     degrees = q + 1 - p
     check()
     energy = _backward(factor, residual.T).T / np.sqrt(max(degrees, 1))
+    if for_errors is None:
+        variance = design.of_values(prior)
+        variance += (gap**2).sum(axis=0) - (cross**2).sum(axis=0)
+    else:
+        # Slopes without a prior are met exactly by any such map, so only the rest of the game makes errors.
+        covariance = design.covariance(for_errors, check)
+        check()
+        variance = ((weights @ covariance - 2.0 * design.with_values(for_errors)) * weights).sum(axis=1)
+        variance += design.of_values(for_errors)
+        # The energy of data with this covariance is 1 in the mean, as without it the energy of data with the other is.
+        energy /= np.sqrt(((energy @ covariance) * energy).sum())
 
     share = weights[:, q] / 2.0
     return Projection(
@@ -184,6 +174,54 @@ def _solve(  # noqa: PLR0913, PLR0917 - a design, what is supposed about it, and
         energy=np.ascontiguousarray(energy[:, :q]),
         energy_share=energy[:, q] / 2.0,
     )
+
+
+class _Design:
+    """What a prior says about the data of a design, q pairs and the one of nobody and everybody, and about values."""
+
+    def __init__(self, masks: NDArray[np.bool_], groups: NDArray[np.int64], n_groups: int, kernel: OddKernel) -> None:
+        p = masks.shape[1]
+        self._known = np.concatenate([masks, np.ones((1, p), dtype=np.bool_)])
+        self.signs = np.where(self._known, 1.0, -1.0)
+        self._groups, self._n_groups, self._kernel = groups, n_groups, kernel
+
+    def _joint(self, prior: Prior) -> float:
+        # Nobody and everybody: over the whole background always, of whose own parts each group's is 1 / n.
+        return 1.0 + prior.own / self._n_groups
+
+    def covariance(self, prior: Prior, check: Callable[[], None]) -> NDArray[np.float64]:
+        """Of the data, slopes that groups share left out; float64, (q + 1, q + 1)."""
+        signs, n_groups = self.signs, self._n_groups
+        q = len(signs) - 1
+        covariance = _between(self._kernel, signs, check)
+        diagonal = np.full(q + 1, prior.white * (1.0 + prior.own) + prior.noise + _JITTER)
+        diagonal[q] = prior.white * self._joint(prior) + _JITTER
+        if n_groups > 1:
+            in_common = np.full((q + 1, q + 1), 1.0 / n_groups)
+            in_common[:q, :q] = self._groups[:, None] == self._groups
+            check()
+            covariance *= 1.0 + prior.own * in_common
+            check()
+            covariance += in_common * ((signs * prior.slopes) @ signs.T)
+            check()
+            # The white part that groups share is that of the coalition, in whichever of them it comes.
+            _, coalition = np.unique(np.packbits(self._known, axis=1), axis=0, return_inverse=True)
+            first, second = np.nonzero(coalition.reshape(-1)[:, None] == coalition.reshape(-1))
+            apart = first != second
+            covariance[first[apart], second[apart]] += prior.white
+        covariance[np.diag_indices(q + 1)] += diagonal
+        return covariance
+
+    def with_values(self, prior: Prior) -> NDArray[np.float64]:
+        """Covariance of each Shapley value with the data; float64, (p, q + 1)."""
+        found = self._joint(prior) * (self._kernel.with_values(self.signs) + prior.white * value_weights(self._known))
+        found += 2.0 / self._n_groups * (self.signs * prior.slopes).T
+        return found
+
+    def of_values(self, prior: Prior) -> NDArray[np.float64]:
+        """Variance of each Shapley value; float64, (p,)."""
+        white = prior.white * value_weights_squared(self.signs.shape[1])
+        return np.asarray(self._joint(prior) * (self._kernel.of_values() + white) + 4.0 / self._n_groups * prior.slopes)
 
 
 def _between(kernel: OddKernel, signs: NDArray[np.float64], check: Callable[[], None]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xaisvc.types import TreeEnsemble
 
 # Compiled code takes whole numbers, no enum.
-LEAF, _LEQ, _LT, _GTE, _GT, _EQ, _NEQ = (
+LEAF, _LEQ, _LT, _GTE, _GT, _EQ, _NEQ, _WHOLE = (
     int(TreeMode.LEAF),
     int(TreeMode.LEQ),
     int(TreeMode.LT),
@@ -23,6 +23,7 @@ LEAF, _LEQ, _LT, _GTE, _GT, _EQ, _NEQ = (
     int(TreeMode.GT),
     int(TreeMode.EQ),
     int(TreeMode.NEQ),
+    int(TreeMode.WHOLE_MEMBER),
 )
 
 
@@ -34,9 +35,9 @@ class Branches(NamedTuple):
         mode: One of `TreeMode`; int8, (t,).
         threshold: Right-hand side; float64, (t,).
         missing_true: Whether the test holds for NaN; bool, (t,).
-        start: First entry in `members` of a MEMBER test; int64, (t,).
+        start: First entry in `members` of a test of a set; int64, (t,).
         end: One past its last entry; int64, (t,).
-        members: The sets of all MEMBER tests, each in rising order; float64.
+        members: The sets of all these tests, each in rising order; float64.
     """
 
     column: NDArray[np.int32]
@@ -96,14 +97,15 @@ def ask(values, kind, limit, missing, members, found):  # type: ignore[no-untype
         elif kind == _NEQ:
             found[i] = value != limit
         else:
+            wanted = np.trunc(value) if kind == _WHOLE else value
             low, high = 0, members.size
             while low < high:
                 middle = (low + high) // 2
-                if members[middle] < value:
+                if members[middle] < wanted:
                     low = middle + 1
                 else:
                     high = middle
-            found[i] = low < members.size and members[low] == value
+            found[i] = low < members.size and members[low] == wanted
 
 
 @compiled()

@@ -25,6 +25,7 @@ MOST_EDGES = 65_533
 
 _BELOW = (TreeMode.LT, TreeMode.GTE)
 _ABOVE = (TreeMode.LEQ, TreeMode.GT)
+_SETS = (TreeMode.MEMBER, TreeMode.WHOLE_MEMBER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +128,35 @@ def _next(values: NDArray[np.float64], *, double: bool) -> NDArray[np.float64]:
 def _edges(trees: TreeEnsemble, nodes: NDArray[np.int64], *, double: bool) -> NDArray[np.float64]:
     """Where the answer of some of these branches changes: x < edge on one side, x >= edge on the other."""
     mode, limit = trees.mode[nodes], trees.threshold[nodes].astype(np.float64)
-    members = [value for node in nodes[mode == TreeMode.MEMBER].tolist() for value in trees.members[node]]
-    both = np.concatenate([limit[np.isin(mode, [TreeMode.EQ, TreeMode.NEQ])], np.array(members, dtype=np.float64)])
-    below = np.concatenate([limit[np.isin(mode, _BELOW)], both])
-    above = np.concatenate([limit[np.isin(mode, _ABOVE)], both])
+    below, above = limit[np.isin(mode, _BELOW)], limit[np.isin(mode, _ABOVE)]
     # Nothing is above infinity, and no number compares with NaN.
     above = above[above < np.inf]
-    return np.unique(np.concatenate([below[~np.isnan(below)], _next(above, double=double)]))
+    equal = [limit[np.isin(mode, [TreeMode.EQ, TreeMode.NEQ])], _of_sets(trees, nodes[mode == TreeMode.MEMBER])]
+    whole = _of_sets(trees, nodes[mode == TreeMode.WHOLE_MEMBER])
+    bounds = np.concatenate(
+        [*_ranges(np.concatenate(equal), whole=False, double=double), *_ranges(whole, whole=True, double=double)]
+    )
+    return np.unique(np.concatenate([below[~np.isnan(below)], _next(above, double=double), bounds[~np.isnan(bounds)]]))
+
+
+def _of_sets(trees: TreeEnsemble, nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The members of the sets of some branches, one after the other."""
+    return np.array([value for node in nodes.tolist() for value in trees.members[node]], dtype=np.float64)
+
+
+def _ranges(
+    values: NDArray[np.float64], *, whole: bool, double: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The numbers that are equal to one of some values: ranges [low, high); `high` is NaN where nothing is above.
+
+    If `whole`, the decimals of the numbers are cut off first, towards 0: 2 stands for [2, 3), -2 for (-3, -2] and 0 for
+    (-1, 1).
+    """
+    values = values[~np.isnan(values)]
+    if whole:
+        low = np.where(values > 0, values, _next(values - 1, double=double))
+        return low, np.where(values < 0, _next(values, double=double), values + 1)
+    return values, np.where(values < np.inf, _next(values, double=double), np.nan)
 
 
 def _intervals(  # noqa: PLR0913, PLR0917 (fills the arrays of `read_cells`)
@@ -170,15 +193,13 @@ def _intervals(  # noqa: PLR0913, PLR0917 (fills the arrays of `read_cells`)
         outcomes = np.zeros(top + 2, dtype=bool)
         outcomes[0] = missing[i]
         equal = outcomes[1:]
-        values = np.array(sorted(trees.members[node])) if mode[i] == TreeMode.MEMBER else limit[i : i + 1]
-        for value in values[~np.isnan(values)].tolist() if not empty[i] else []:
-            low = int(np.searchsorted(edges, value)) + 1
-            high = top
-            if value < np.inf:
-                high = int(np.searchsorted(edges, _next(np.array([value]), double=double))[0])
-            equal |= (ranks >= low) & (ranks <= high)
+        values = limit[i : i + 1] if mode[i] in {TreeMode.EQ, TreeMode.NEQ} else np.empty(0)
+        if mode[i] in _SETS:
+            values = _of_sets(trees, nodes[i : i + 1])
+        low, high = _ranges(values, whole=mode[i] == TreeMode.WHOLE_MEMBER, double=double)
+        last = np.where(np.isnan(high), top, np.searchsorted(edges, high))
+        for before, end in zip(np.searchsorted(edges, low).tolist(), last.tolist(), strict=True):
+            equal |= (ranks > before) & (ranks <= end)
         if mode[i] == TreeMode.NEQ:
             outcomes[1:] = ~equal
-        elif mode[i] not in {TreeMode.EQ, TreeMode.MEMBER}:
-            outcomes[1:] = False
         table[node] = tables.add(outcomes)

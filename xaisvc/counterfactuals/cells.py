@@ -73,7 +73,12 @@ def _cuts(trees: TreeEnsemble, column: int) -> NDArray[np.float64]:
     """All numbers that some test compares a column with, ascending."""
     nodes = np.flatnonzero((trees.mode != TreeMode.LEAF) & (trees.column == column))
     found = [trees.threshold[nodes].astype(np.float64)]
-    found += [np.array(sorted(trees.members[int(node)])) for node in nodes if trees.mode[node] == TreeMode.MEMBER]
+    for node in nodes:
+        if trees.mode[node] in {TreeMode.MEMBER, TreeMode.WHOLE_MEMBER}:
+            members = np.array(sorted(trees.members[int(node)]))
+            found.append(members)
+            if trees.mode[node] == TreeMode.WHOLE_MEMBER:  # 2 stands for [2, 3), -2 for (-3, -2] and 0 for (-1, 1)
+                found += [members[members >= 0] + 1, members[members <= 0] - 1]
     return np.unique(np.concatenate(found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,11 @@ from xaisvc.errors import UnsafeModelError
 from xaisvc.graphs.forest import MalformedTreesError, UnreadTreesError, count_visits, join_chains, ordered
 from xaisvc.graphs.graph import attributes, class_labels, int_attribute
 from xaisvc.graphs.scores import PAIR, aggregate_function, always_scores, base_values
+from xaisvc.graphs.tree_sets import read_sets, set_mode
 from xaisvc.types import TreeEnsemble, TreeMode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from onnx import NodeProto
@@ -57,6 +58,7 @@ def read_trees(node: NodeProto, target: int) -> TreeSum:
     """Reads one target of a TreeEnsembleClassifier, TreeEnsembleRegressor or TreeEnsemble node.
 
     Chains of BRANCH_EQ nodes that are one test "value is one of a set" become one MEMBER node. Nodes may be shared.
+    BRANCH_MEMBER nodes are read as ONNX Runtime routes them (see `tree_sets`).
 
     Args:
         node: The node; its aggregate function is SUM or AVERAGE.
@@ -79,8 +81,8 @@ def check_trees_of(node: NodeProto) -> None:
     """Checks the lists of a tree node without reading its weights.
 
     Raises:
-        UnsafeModelError: If lists differ in length, a child or leaf does not exist, a node is its own ancestor, a path
-            is far too long, a column is negative, or a node id occurs twice.
+        UnsafeModelError: If lists differ in length, a child, leaf or set does not exist, a node is its own ancestor, a
+            path is far too long, a column is negative, or a node id occurs twice.
     """
     try:
         if node.op_type == "TreeEnsemble":
@@ -222,8 +224,6 @@ def _version_5_nodes(node: NodeProto) -> _Nodes:
         and bool(((numbers >= 0) & (numbers < len(_MODES_BY_NUMBER))).all()),
         "its lists of nodes and leaves are empty, of different lengths or name an unknown mode",
     )
-    sets = int(np.isnan(_floats(lists, "membership_values")).sum())
-    _require(sets >= (numbers == TreeMode.MEMBER - 1).sum(), "it has fewer sets than BRANCH_MEMBER nodes")
     for ids, is_leaf in ((true_ids, true_leaf), (false_ids, false_leaf)):
         fits = (ids >= 0) & (ids < np.where(is_leaf, leaves, branches))
         _require(bool(fits.all()), "a branch has a child that does not exist")
@@ -246,14 +246,12 @@ def _version_5_nodes(node: NodeProto) -> _Nodes:
         false_child=false_child,
         missing_true=missing,
         levels=_levels(mode != TreeMode.LEAF, true_child, false_child, column, None),
+        sets=read_sets(mode, _floats(lists, "membership_values")),
     )
 
 
 def _read_version_5(node: NodeProto, target: int) -> TreeSum:
     nodes = _version_5_nodes(node)
-    if (nodes.mode == TreeMode.MEMBER).any():
-        msg = "ONNX Runtime cuts off the decimals of numbers before some BRANCH_MEMBER tests, so they are not read"
-        raise UnreadTreesError(msg)
     lists = attributes(node)
     weights, targets = _floats(lists, "leaf_weights"), _ints(lists, "leaf_targetids")
     value = np.concatenate([np.zeros(nodes.mode.size - targets.size), np.where(targets == target, weights, 0.0)])
@@ -288,7 +286,7 @@ def _sum(node: NodeProto, target: int, trees: TreeEnsemble) -> TreeSum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Nodes:
-    """Nodes as read, before they are known to form trees. Fields as in `TreeEnsemble`."""
+    """Nodes as read, before they are known to form trees. Fields as in `TreeEnsemble`; `sets` as from `read_sets`."""
 
     roots: Ints
     column: Ints
@@ -298,6 +296,7 @@ class _Nodes:
     false_child: Ints
     missing_true: NDArray[np.bool_]
     levels: list[Ints]
+    sets: Mapping[int, Floats] = field(default_factory=dict)
 
 
 def _ensemble(nodes: _Nodes, leaf_value: Floats) -> TreeEnsemble:
@@ -307,9 +306,11 @@ def _ensemble(nodes: _Nodes, leaf_value: Floats) -> TreeEnsemble:
     # A NaN never equals anything, so BRANCH_NEQ holds for it whatever the node says about missing values.
     missing = (nodes.missing_true | (mode == TreeMode.NEQ)) & is_branch
     members: dict[int, frozenset[float]] = {}
+    for place, values in nodes.sets.items():
+        mode[place], members[place] = set_mode(values), frozenset(values.tolist())
     chains = join_chains(nodes.column, nodes.mode, nodes.threshold, nodes.true_child, nodes.false_child)
-    for first, (chain, values) in chains.items():
-        mode[first], members[first] = TreeMode.MEMBER, values
+    for first, (chain, equal) in chains.items():
+        mode[first], members[first] = TreeMode.MEMBER, equal
         false_child[first] = nodes.false_child[chain[-1]]
         missing[first] = missing[chain].any()
     visits = count_visits(nodes.roots, nodes.levels, is_branch, nodes.true_child, false_child)

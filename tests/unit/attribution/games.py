@@ -99,7 +99,8 @@ def ticking_clock(step_s: float) -> Callable[[], float]:
 def twisted(p: int, seed: int = 0) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """A smooth function of p numbers with interactions of all orders."""
     weights = np.random.default_rng(seed).normal(size=(p, 6))
-    return lambda matrix: np.tanh(matrix @ weights).sum(axis=1) + matrix[:, 0] * matrix[:, -1]
+    # einsum, because a product by BLAS may give a row other bits beside other rows, as it does on some processors
+    return lambda matrix: np.tanh(np.einsum("nf,fh->nh", matrix, weights)).sum(axis=1) + matrix[:, 0] * matrix[:, -1]
 
 
 def normal(seed: int, n: int, p: int) -> NDArray[np.float64]:

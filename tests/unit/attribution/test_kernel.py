@@ -20,8 +20,11 @@ from xaisvc.attribution.pilot import (
     fit_prior,
     from_arrays,
     n_stand_ins,
+    prior_of_errors,
+    run_pilot,
     to_arrays,
 )
+from xaisvc.attribution.plain_games import PlainGames
 from xaisvc.attribution.projections import Prior
 from xaisvc.types import Deadline, ErrorTarget
 
@@ -178,15 +181,22 @@ class TestPilot:
             prior=Prior(np.array([0.1, 0.2]), white=0.3, own=4.0, slopes=np.array([5.0, 6.0])),
             sampling_noise=1.5,
             n_model_rows=12_345,
+            sees_rows_apart=True,
         )
 
-        again = from_arrays(to_arrays(pilot))
+        def rebuilt(some: Pilot) -> Pilot:
+            found = from_arrays(to_arrays(some))
+            assert found is not None
+            return found
 
-        assert again is not None
+        again = rebuilt(pilot)
+
         assert (again.prior.rho == pilot.prior.rho).all()
         assert (again.prior.slopes == pilot.prior.slopes).all()
         assert again.prior.own == 4.0
         assert (again.prior.white, again.sampling_noise, again.n_model_rows) == (0.3, 1.5, 12_345)
+        assert again.sees_rows_apart
+        assert not rebuilt(replace(pilot, sees_rows_apart=False)).sees_rows_apart
         assert from_arrays(to_arrays(None)) is None
 
     def test_values_without_interactions_fit_nothing(self) -> None:
@@ -195,6 +205,31 @@ class TestPilot:
         total = normal(0, 12, 8).sum(axis=0)
 
         assert fit_prior(masks, odd.T, total) is None
+
+
+@pytest.mark.parametrize(("p", "slopes"), [(5, 10.0), (15, 10.0), (30, 5.0), (150, 1.0)])
+def test_errors_suppose_that_slopes_shrink_with_the_number_of_players(p: int, slopes: float) -> None:
+    prior = replace(default_prior(p), white=0.3)
+    blind = Pilot(prior=prior, sampling_noise=0.0, n_model_rows=1, sees_rows_apart=False)
+
+    for pilot in (None, blind):
+        supposed = prior_of_errors(pilot, prior)
+        assert supposed is not None
+        assert (supposed.own, supposed.white, supposed.slopes.tolist()) == (24.0, 0.3, [slopes] * p)
+        assert supposed.rho is prior.rho
+    assert prior_of_errors(replace(blind, sees_rows_apart=True), prior) is None
+
+
+@pytest.mark.parametrize(("stand_ins", "apart"), [(1, False), (3, True)])
+def test_a_pilot_says_whether_it_saw_background_rows_apart(stand_ins: int, apart: bool) -> None:  # noqa: FBT001 - a parameter
+    p = 12
+    problem = matrix_problem(twisted(p), normal(1, 20, p))
+    games = PlainGames(problem, 4096, 1)
+
+    pilot = run_pilot(games, problem.background, p, stand_ins, SEED, lambda: None)
+
+    assert pilot is not None
+    assert pilot.sees_rows_apart == apart
 
 
 def test_what_games_against_single_rows_have_alone_is_told_from_what_they_share() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,19 @@ def test_sets_hold_their_members(members: list[float], missing: bool) -> None:  
     expected = [missing if np.isnan(value) else value in members for value in values.tolist()]
 
     assert expected == asked(values, TreeMode.MEMBER, 0.0, missing, members)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize("members", [[0.0], [-2.0, -1.0, 3.0], [-(2.0**31) + 2, 2.0**31 - 2], list(range(-20, 40))])
+def test_whole_sets_hold_numbers_without_their_decimals(members: list[float], missing: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+    values = np.concatenate([VALUES, np.arange(-25, 45) / 2, [0.999, 3.999, 4.0, -2.999, -3.0, 2.0**31 - 1.5]])
+    found = asked(values, TreeMode.WHOLE_MEMBER, 0.0, missing, members)
+
+    def whole(value: float) -> float:
+        return value if math.isinf(value) else float(int(value))
+
+    assert found == [missing if math.isnan(value) else whole(value) in members for value in values.tolist()]
+    assert found != asked(values, TreeMode.MEMBER, 0.0, missing, members)
 
 
 def one_set(members: frozenset[float]) -> TreeEnsemble:

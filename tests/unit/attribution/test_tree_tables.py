@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.graphs.hand_made import Grove, version_5, walk
+from tests.unit.graphs.set_trees import SetTrees
 from xaisvc.attribution import tree_terms
 from xaisvc.attribution.tree import TreeMethod
 from xaisvc.attribution.tree_few import FEW_ROWS
@@ -133,8 +134,46 @@ def test_sets_equal_the_walk(repeats: int) -> None:
     assert_equal((base, values), expected)
 
 
+@pytest.mark.parametrize("double", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_sets_that_cut_decimals_off_equal_the_walk(seed: int, double: bool) -> None:  # noqa: FBT001  as above
+    grove = SetTrees(seed, trees=6, double=double)
+    trees = read_trees(grove.node(), 0).trees
+    background, rows, players = grove.rows(15), grove.rows(80), np.arange(3)
+    assert TreeMode.WHOLE_MEMBER in trees.mode
+
+    base, values, plan = looked_up(trees, players, background, rows, 3)
+
+    assert plan.trees
+    assert_equal((base, values), walked(trees, players, background, rows, 3))
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_ranks_tell_the_ends_of_whole_sets_apart(double: bool) -> None:  # noqa: FBT001  as above
+    members = [-(2.0**24) - 2, -3.0, 0.0, 5.0, 2.0**24 + 2, 2.0**31 - 128]
+    ends = np.array([*members, *(np.array(members) + 1), *(np.array(members) - 1)])
+    values = np.concatenate([ends, np.nextafter(ends, np.inf), np.nextafter(ends, -np.inf), [np.nan, np.inf, -np.inf]])
+    if not double:
+        single = ends.astype(np.float32)
+        values = np.concatenate([single, np.nextafter(single, np.float32(np.inf)), np.nextafter(single, -single)])
+    trees = TreeEnsemble(
+        roots=np.array([0], dtype=np.int32),
+        column=np.array([0, -1, -1], dtype=np.int32),
+        mode=np.array([TreeMode.WHOLE_MEMBER, 0, 0], dtype=np.int8),
+        threshold=np.zeros(3),
+        true_child=np.array([1, 0, 0], dtype=np.int32),
+        false_child=np.array([2, 0, 0], dtype=np.int32),
+        missing_true=np.array([True, False, False]),
+        members={0: frozenset(members)},
+        leaf_value=np.array([0, 1.0, -2.0]),
+    )
+    rows, players = values[:, None], np.arange(1)
+
+    assert_equal(looked_up(trees, players, rows, rows, 1)[:2], walked(trees, players, rows, rows, 1))
+
+
 @pytest.mark.parametrize("limit", [0.0, -0.0, 0.1, np.inf, -np.inf, np.nan, 5e-324, 3.4028234663852886e38, 1e300])
-@pytest.mark.parametrize("mode", [mode for mode in TreeMode if mode not in {TreeMode.LEAF, TreeMode.MEMBER}])
+@pytest.mark.parametrize("mode", [*range(TreeMode.LEQ, TreeMode.MEMBER)])
 @pytest.mark.parametrize("double", [True, False])
 def test_every_test_holds_as_it_is_compared(mode: TreeMode, limit: float, double: bool) -> None:  # noqa: FBT001  as above
     around = np.nextafter(np.repeat(np.array([limit]), 3), [-np.inf, limit, np.inf])

@@ -46,7 +46,7 @@ def _stumps(*tests: tuple[int, TreeMode, float], members: frozenset[float] = fro
         true_child=true_child,
         false_child=false_child,
         missing_true=np.zeros(3 * count, np.bool_),
-        members={3 * i: members for i, (_, how, _) in enumerate(tests) if how is TreeMode.MEMBER},
+        members={3 * i: members for i, (_, how, _) in enumerate(tests) if how >= TreeMode.MEMBER},
         leaf_value=np.arange(3 * count, dtype=np.float64),
     )
 
@@ -67,13 +67,26 @@ def _trees(*tests: tuple[int, TreeMode, float], members: frozenset[float] = froz
         (_trees((1, TreeMode.LEQ, 2.0)), [0, 0, 0, 1, 1, 1, 1]),
         (_trees((0, TreeMode.EQ, 5.0)), [0, 0, 0, 0, 0, 1, 2]),
         (_trees((0, TreeMode.MEMBER, 0.0), members=frozenset({1.0, 2.0})), [0, 1, 2, 3, 3, 3, 3]),
+        (_trees((0, TreeMode.WHOLE_MEMBER, 0.0), members=frozenset({4.0})), [0, 1, 1, 1, 2, 3, 4]),
         (_trees((2, TreeMode.LEQ, 2.0)), [0] * 7),
         (_model(LinearTerm(columns=_columns, owners=OWNERS, weights=np.array([0.0, 2.0, 1.0]))), [0, 0, 0, 1, 1, 1, 2]),
         (_model(LinearTerm(columns=_columns, owners=OWNERS, weights=np.array([0.1, 0.0, 1.0]))), list(range(7))),
         (_model(), [0] * 7),
         (None, list(range(7))),
     ],
-    ids=["leq", "two cuts", "rounded", "eq", "member", "other feature", "steps", "line", "nothing", "not a sum"],
+    ids=[
+        "leq",
+        "two cuts",
+        "rounded",
+        "eq",
+        "member",
+        "whole",
+        "other feature",
+        "steps",
+        "line",
+        "nothing",
+        "not a sum",
+    ],
 )
 def test_values_that_no_test_tells_apart_are_one_cell(model: AdditiveModel | None, expected: list[int]) -> None:
     assert with_cells(_axis(), model, ROW).cells.tolist() == expected

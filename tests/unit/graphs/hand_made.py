@@ -157,13 +157,19 @@ class Grove:
         return x.astype(np.float32)
 
 
-def version_5(
-    *, double: bool = False, aggregate: int = 1, transform: int = 0, targets: int = 2, member: bool = False
+def version_5(  # noqa: PLR0913  one helper for every kind of node
+    *,
+    double: bool = False,
+    aggregate: int = 1,
+    transform: int = 0,
+    targets: int = 2,
+    member: bool = False,
+    members: Sequence[float] = (1.0, 4.0),
 ) -> NodeProto:
     """A TreeEnsemble of ai.onnx.ml 5: a tree with a set test over a LEQ test, and a tree of one leaf.
 
     Tree 0: X0 in {1, 4} ? leaf 0 : (X1 <= 0.5 ? leaf 1 : leaf 2); tree 1: leaf 3 on both sides. The set is a chain of
-    two equality tests that share their true leaf, or one BRANCH_MEMBER test if `member`.
+    two equality tests that share their true leaf, or one BRANCH_MEMBER test of `members` if `member`.
     """
     kind = TensorProto.DOUBLE if double else TensorProto.FLOAT
     return helper.make_node(
@@ -185,7 +191,7 @@ def version_5(
         nodes_missing_value_tracks_true=[0, 0, 1, 0],
         leaf_targetids=[0, targets - 1, 0, 0],
         leaf_weights=helper.make_tensor("w", kind, [4], [1.0, 2.0, -3.0, 0.5]),
-        membership_values=helper.make_tensor("b", kind, [3], [1.0, 4.0, np.nan]),
+        membership_values=helper.make_tensor("b", kind, [len(members) + 1], [*members, np.nan]),
     )
 
 
@@ -210,6 +216,8 @@ def walk(sum_: TreeSum, x: NDArray[Any]) -> NDArray[np.float64]:
                     holds = trees.missing_true[node]
                 elif mode == TreeMode.MEMBER:
                     holds = float(value) in trees.members[node]
+                elif mode == TreeMode.WHOLE_MEMBER:
+                    holds = float(np.trunc(value)) in trees.members[node]
                 else:
                     holds = tests[int(mode)](value, trees.threshold[node])
                 node = int(trees.true_child[node] if holds else trees.false_child[node])

@@ -9,6 +9,7 @@ import pytest
 from onnx import helper
 
 from tests.unit.graphs.hand_made import Grove, version_5
+from tests.unit.graphs.set_trees import SetTrees
 from xaisvc.attribution.tree_plan import TreePlan, make_arrays
 from xaisvc.graphs.emit import Constants, Emitter
 from xaisvc.graphs.tree_blocks import SUBTREES, lay_out_tables
@@ -146,6 +147,16 @@ def test_sets_of_values() -> None:
     assert agree(by_graph(arrays, rows, 2), looked_up(arrays, rows, 2))
 
 
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_sets_of_every_kind(seed: int, double: bool) -> None:  # noqa: FBT001 - pytest gives it
+    grove = SetTrees(seed, trees=6, double=double)
+    rows = grove.rows(40)
+    arrays = plan_of(read_trees(grove.node(), 0).trees, rows[:9].copy(), np.arange(3))
+
+    assert agree(by_graph(arrays, rows, 3), looked_up(arrays, rows, 3))
+
+
 def single_tests(mode: TreeMode, thresholds: list[float], *, missing: bool) -> TreeEnsemble:
     """One tree of one branch for each threshold; the true leaf is worth its number."""
     count = len(thresholds)
@@ -159,9 +170,15 @@ def single_tests(mode: TreeMode, thresholds: list[float], *, missing: bool) -> T
         true_child=np.where(branch, node + 1, 0).astype(np.int32),
         false_child=np.where(branch, node + 2, 0).astype(np.int32),
         missing_true=branch & missing,
-        members={int(i): frozenset({0.0, np.inf, -1.5}) for i in node[branch]} if mode is TreeMode.MEMBER else {},
+        members={int(i): SETS[mode] for i in node[branch]} if mode in SETS else {},
         leaf_value=np.where(node % 3 == 1, 1.0 + node // 3, 0.0),
     )
+
+
+SETS = {
+    TreeMode.MEMBER: frozenset({0.0, np.inf, -1.5}),
+    TreeMode.WHOLE_MEMBER: frozenset({0.0, -1.0, 2.0**31 - 128}),
+}
 
 
 @pytest.mark.parametrize("missing", [True, False])
