@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import statistics
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -65,9 +66,12 @@ def _version(name: str) -> str:
 
 
 def _singles(records: int) -> list[dict[str, Any]]:
-    from xaisvc.views import build_view, needed, render_view  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.reader_rights import reader_rights  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.types.supplements import Supplement  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.views import build_view, load_audiences, needed, render_view  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.views.selection import visible_features  # noqa: PLC0415 - heavy: loaded when used
 
+    known = load_audiences()
     found = []
     for explainer, made in worlds(records):
         description = explainer.bundle.description
@@ -76,6 +80,12 @@ def _singles(records: int) -> list[dict[str, Any]]:
             needs = needed(description, audience)
             began = time.process_time()
             beside = explainer.supplier.supply(made, needs, visible=visible)
+            if Supplement.READERS in needs:
+                others = {name: one for name, one in known.items() if name != audience.id}
+                beside = [
+                    replace(one, readers=reader_rights(record, description, others))
+                    for one, record in zip(beside, made, strict=True)
+                ]
             supply = (time.process_time() - began) * MS / len(made)
             render_view(build_view(made[0], description, audience, language, beside[0]), "html")  # compiles templates
             builds, pages, sizes = [], [], []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Gate
 from xaisvc.types.overview import ReaderRights
-from xaisvc.views import ViewStatus, build_view
+from xaisvc.views import ViewStatus, view_status
 from xaisvc.views.audience import Action
+from xaisvc.views.kept import Same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +31,16 @@ _OF_NO_CASE = frozenset({"text", "model_use"})
 def reader_rights(
     record: ExplanationRecord, description: BundleDescription, audiences: Mapping[str, Audience]
 ) -> tuple[ReaderRights, ...]:
-    """What each of these audiences gets of a record, in their order. Views are built for it, but not rendered."""
+    """What each of these audiences gets of a record, in their order. No view is built for it."""
     return tuple(_rights(record, description, audience) for audience in audiences.values())
 
 
 def _rights(record: ExplanationRecord, description: BundleDescription, audience: Audience) -> ReaderRights:
     status = NOT_CONCERNED
     if description.concerns(audience.id):
-        status = build_view(record, description, audience, audience.languages[0], judged=True).status.value
+        status = view_status(record, description, audience).value
+    actions, hidden = _actions(Same(description), Same(audience))
     if status == ViewStatus.COMPLETE.value and all(one.builder.type in _OF_NO_CASE for one in audience.sections):
-        hidden = dict.fromkeys(description.feature_ids, Action.HIDE.value)
         return ReaderRights(audience=audience.id, labels=audience.labels, status=MANY_ONLY, actions=hidden)
     barred = [
         player
@@ -49,6 +52,21 @@ def _rights(record: ExplanationRecord, description: BundleDescription, audience:
         audience=audience.id,
         labels=audience.labels,
         status=status,
-        actions={feature.id: audience.action(feature).value for feature in description.features},
+        actions=actions,
         kept_back=tuple(dict.fromkeys(barred)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _actions(
+    description: Same[BundleDescription], audience: Same[Audience]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What happens to each feature, and what does where nothing of a case is read. Kept: it is declared, not of a case.
+
+    One object for every record, so that what is told of it is made once.
+    """
+    features = description.one.features
+    return (
+        MappingProxyType({feature.id: audience.one.action(feature).value for feature in features}),
+        MappingProxyType({feature.id: Action.HIDE.value for feature in features}),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     from xaisvc.views.language import Language
@@ -24,6 +24,15 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class _Single:
+    """The one slot of a sentence, and what stands before and behind it."""
+
+    before: str
+    slot: Slot
+    behind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A sentence as literal texts and slots, in order.
 
@@ -31,23 +40,39 @@ class Message:
         parts: The texts and slots.
         slots: Names of the slots, in order.
         literal: The sentence without its slots.
+        single: Its slot and what stands around it, if it has exactly one.
     """
 
     parts: tuple[str | Slot, ...]
     slots: tuple[str, ...] = field(init=False, repr=False, compare=False)
     literal: str = field(init=False, repr=False, compare=False)
+    single: _Single | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "slots", tuple(part.name for part in self.parts if isinstance(part, Slot)))
         literal = "".join(part if isinstance(part, str) else "…" for part in self.parts)
         object.__setattr__(self, "literal", literal)
+        object.__setattr__(self, "single", self._single())
+
+    def _single(self) -> _Single | None:
+        places = [place for place, part in enumerate(self.parts) if isinstance(part, Slot)]
+        if len(places) != 1:
+            return None
+        (at,) = places
+        before, behind = ("".join(map(str, parts)) for parts in (self.parts[:at], self.parts[at + 1 :]))
+        return _Single(before, cast("Slot", self.parts[at]), behind)
 
     def fill(self, values: Mapping[str, SlotValue], language: Language) -> str:
         """The sentence with every slot worded in `language`."""
+        single = self.single
+        if single is not None:  # nearly all with a slot have one
+            slot = single.slot
+            return f"{single.before}{language.slot(slot.kind, values[slot.name])}{single.behind}"
         if not self.slots:
             return self.literal
+        word = language.slot
         return "".join(
-            [part if isinstance(part, str) else language.slot(part.kind, values[part.name]) for part in self.parts]
+            [part if part.__class__ is str else word(part.kind, values[part.name]) for part in self.parts]  # type: ignore[union-attr] # no slot is a str
         )
 
 

@@ -7,18 +7,16 @@ chart fits any width, and no bar can cover a word.
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from markupsafe import Markup
 
-from xaisvc.views.escaping import escaped
+from xaisvc.views.escaping import all_escaped, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from xaisvc.views.figures import Bar, BarChart, Waterfall
+    from xaisvc.views.figures import Bar, BarChart, Span, Swarm, Waterfall
 
 BLUE = "#0072B2"
 VERMILLION = "#A84300"
@@ -31,9 +29,42 @@ _STEP_HEIGHT = 26
 _STEP_TOP = 20  # percent of the height
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Values to percentages of the drawing's width."""
+def _upright(name: str, ends: tuple[int, int], width: float) -> str:
+    """An upright line across a step, with `%s` twice for its place."""
+    dashes = ' stroke-dasharray="4 3"' if name == "limit" else ""
+    return (
+        f'<line class="{name}" x1="%s%%" x2="%s%%" y1="{ends[0]}%%" y2="{ends[1]}%%" stroke="{INK}" '
+        f'stroke-width="{width:g}"{dashes}/>'
+    )
+
+
+def _line(name: str, width: int) -> str:
+    """An upright line across a bar, with `%s` twice for its place."""
+    return f'<line class="{name}" x1="%s%%" x2="%s%%" y1="0" y2="{_ROW_HEIGHT}" stroke="{INK}" stroke-width="{width}"/>'
+
+
+# What is drawn of each line of a chart, with `%s` for words, places and lengths: a page has dozens of lines.
+_WORDS: Final = '<p><span class="label">%s</span> <span class="value">%s</span></p>'
+_BAR: Final = (
+    f'<div class="row">%s<svg width="100%%" height="{_ROW_HEIGHT}" aria-hidden="true"><rect class="%s" x="%s%%" '
+    f'y="{_BAR_TOP}" width="%s%%" height="{_BAR_HEIGHT}" fill="%s"/>{_line("axis", 1)}%s</svg></div>'
+)
+_MARK: Final = _line("mark", 3)
+_STEP_ROW: Final = f'<div class="row">%s<svg width="100%%" height="{_STEP_HEIGHT}" aria-hidden="true">%s%s</svg></div>'
+_STEP: Final = (
+    f'<rect class="%s" x="%s%%" y="{_STEP_TOP}%%" width="%s%%" height="{100 - 2 * _STEP_TOP}%%" fill="%s"/>'
+    f"{_upright('join', (0, 50), 1)}{_upright('join', (50, 100), 1)}"
+)
+_LIMIT: Final = _upright("limit", (0, 100), 1.5)
+_PLACE: Final = _upright("place", (_STEP_TOP // 2, 100 - _STEP_TOP // 2), 5)
+_START: Final = _upright("join", (50, 100), 1) + _PLACE
+_END: Final = _upright("join", (0, 50), 1) + _PLACE
+_UP: Final = ("up", VERMILLION)
+_DOWN: Final = ("down", BLUE)
+
+
+class Scale(NamedTuple):
+    """Values to percentages of the drawing's width. A tuple, as drawings are kept by their scales."""
 
     low: float
     high: float
@@ -60,12 +91,19 @@ def bar_chart(chart: BarChart, identifier: str) -> Markup:
     Returns:
         One `div` element with the words and one `svg` for each bar; it is one image to assistive technology.
     """
-    scale = Scale.of((0.0, *(value for bar in chart.bars for value in (bar.value, bar.mark) if value is not None)))
-    up = VERMILLION if chart.below else BLUE
+    bars = chart.bars
+    scale = Scale.of([0.0, *[bar.value for bar in bars], *[bar.mark for bar in bars if bar.mark is not None]])
+    up = _UP if chart.below else ("up", BLUE)
+    zero = scale.at(0.0)
+    axis = number(zero)
+    rows = []
+    for bar, said in zip(bars, worded(bars), strict=True):
+        at = scale.at(bar.value)
+        side, fill = up if bar.value >= 0 else _DOWN
+        mark = "" if bar.mark is None else _MARK % ((number(scale.at(bar.mark)),) * 2)
+        rows.append(_BAR % (said, side, number(min(zero, at)), number(abs(at - zero)), fill, axis, axis, mark))
     legend = [directions(chart.below, chart.above)] if chart.below else []
-    return element(
-        opened(chart.title, chart.description, identifier), *legend, *(_bar(b, scale, up) for b in chart.bars)
-    )
+    return element(opened(chart.title, chart.description, identifier), *legend, *rows)
 
 
 def waterfall(chart: Waterfall, identifier: str) -> Markup:
@@ -83,13 +121,19 @@ def waterfall(chart: Waterfall, identifier: str) -> Markup:
         places.append(places[-1] + step.value)
     limit = [] if chart.line is None else [chart.line]
     scale = Scale.of((*places, chart.end.value, *limit))
-    across = "".join(_upright("limit", scale.at(line), (0, 100), 1.5) for line in limit)
-    rows = [_step_row(chart.start, _place(scale.at(chart.start.value), last=False), across)]
-    rows += [
-        _step_row(step, _step(scale.at(begin), scale.at(end), step.value), across)
-        for step, (begin, end) in zip(chart.steps, itertools.pairwise(places), strict=True)
-    ]
-    rows.append(_step_row(chart.end, _place(scale.at(chart.end.value), last=True), across))
+    across = "".join([_LIMIT % ((number(scale.at(line)),) * 2) for line in limit])
+    at = [scale.at(place) for place in places]
+    x = [number(place) for place in at]
+    last = number(scale.at(chart.end.value))
+    first, *said, final = worded((chart.start, *chart.steps, chart.end))
+    rows = [_STEP_ROW % (first, _START % ((x[0],) * 4), across)]
+    for i, step in enumerate(chart.steps):
+        side, fill = _UP if step.value >= 0 else _DOWN
+        begin, end = x[i], x[i + 1]
+        start = end if at[i + 1] < at[i] else begin
+        drawn = _STEP % (side, start, number(abs(at[i + 1] - at[i])), fill, begin, begin, end, end)
+        rows.append(_STEP_ROW % (said[i], drawn, across))
+    rows.append(_STEP_ROW % (final, _END % ((last,) * 4), across))
     legend = directions(chart.below, chart.above, chart.line_label if limit else "")
     return element(opened(chart.title, chart.description, identifier, "bars steps"), legend, *rows)
 
@@ -109,9 +153,10 @@ def opened(title: str, description: str, identifier: str, name: str = "bars") ->
     )
 
 
-def words(label: str, text: str) -> str:
-    """What stands beside a line of a chart."""
-    return f'<p><span class="label">{escaped(label)}</span> <span class="value">{escaped(text)}</span></p>'
+def worded(lines: Sequence[Bar | Span | Swarm]) -> list[str]:
+    """What stands beside each line of a chart."""
+    texts = all_escaped([text for one in lines for text in (one.label, one.text)])
+    return [_WORDS % pair for pair in zip(texts[::2], texts[1::2], strict=True)]
 
 
 def directions(below: str, above: str, line: str = "") -> str:
@@ -120,57 +165,6 @@ def directions(below: str, above: str, line: str = "") -> str:
     return (
         f'<p class="legend"><span class="below">\u25c0 {escaped(below)}</span> '
         f'<span class="above">{escaped(above)} \u25b6</span>{limit}</p>'
-    )
-
-
-def _step_row(bar: Bar, drawn: str, across: str) -> str:
-    return (
-        f'<div class="row">{words(bar.label, bar.text)}<svg width="100%" height="{_STEP_HEIGHT}" aria-hidden="true">'
-        f"{drawn}{across}</svg></div>"
-    )
-
-
-def _step(begin: float, end: float, value: float) -> str:
-    """A bar between two places, and the lines that join it to the rows above and below."""
-    start, width = min(begin, end), abs(end - begin)
-    side, fill = ("up", VERMILLION) if value >= 0 else ("down", BLUE)
-    rect = (
-        f'<rect class="{side}" x="{number(start)}%" y="{_STEP_TOP}%" width="{number(width)}%" '
-        f'height="{100 - 2 * _STEP_TOP}%" fill="{fill}"/>'
-    )
-    return rect + _upright("join", begin, (0, 50), 1) + _upright("join", end, (50, 100), 1)
-
-
-def _place(at: float, *, last: bool) -> str:
-    """The mark of the start or the end, and the line that joins it to the row below or above."""
-    join = _upright("join", at, (0, 50) if last else (50, 100), 1)
-    return join + _upright("place", at, (_STEP_TOP // 2, 100 - _STEP_TOP // 2), 5)
-
-
-def _upright(name: str, x: float, ends: tuple[int, int], width: float) -> str:
-    dashes = ' stroke-dasharray="4 3"' if name == "limit" else ""
-    return (
-        f'<line class="{name}" x1="{number(x)}%" x2="{number(x)}%" y1="{ends[0]}%" y2="{ends[1]}%" stroke="{INK}" '
-        f'stroke-width="{width:g}"{dashes}/>'
-    )
-
-
-def _bar(bar: Bar, scale: Scale, up: str) -> str:
-    start, end = sorted((scale.at(0.0), scale.at(bar.value)))
-    side, fill = ("up", up) if bar.value >= 0 else ("down", BLUE)
-    mark = "" if bar.mark is None else _line("mark", scale.at(bar.mark), 3)
-    return (
-        f'<div class="row">{words(bar.label, bar.text)}<svg width="100%" height="{_ROW_HEIGHT}" aria-hidden="true">'
-        f'<rect class="{side}" x="{number(start)}%" y="{_BAR_TOP}" width="{number(end - start)}%" '
-        f'height="{_BAR_HEIGHT}" fill="{fill}"/>{_line("axis", scale.at(0.0), 1)}{mark}</svg></div>'
-    )
-
-
-def _line(name: str, x: float, width: int) -> str:
-    """An upright line across one bar."""
-    return (
-        f'<line class="{name}" x1="{number(x)}%" x2="{number(x)}%" y1="0" y2="{_ROW_HEIGHT}" stroke="{INK}" '
-        f'stroke-width="{width}"/>'
     )
 
 

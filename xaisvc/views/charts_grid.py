@@ -30,30 +30,42 @@ def heat_map(chart: HeatMap, identifier: str) -> Markup:
     Returns:
         One `div` element: names of the lines, the cells, the tree, and what they mean.
     """
-    n = len(chart.labels)
-    names = "".join(
-        f'<li><span class="label">{escaped(label)}</span> <span class="place">{place}</span></li>'
-        for place, label in enumerate(chart.labels, start=1)
-    )
-    places = "".join(f"<li>{place}</li>" for place in range(1, n + 1))
-    swatches = "".join(
-        f'<svg width="18" height="14" aria-hidden="true">{_shade("M0 0h18v14h-18z", step)}</svg>'
-        for step in range(1, SHADES + 1)
-    )
     least, most = map(escaped, chart.ends)
     return element(
         opened(chart.title, chart.description, identifier, "heat"),
-        f'<p class="points"><span class="entry">{least} {swatches} {most}</span> <span class="entry">'
+        f'<p class="points"><span class="entry">{least} {_swatches()} {most}</span> <span class="entry">'
         f'<svg width="18" height="14" aria-hidden="true">{_marks("M9 7h0")}</svg> {escaped(chart.mark)}</span> '
         f'<span class="entry">{escaped(chart.tree)}</span></p>',
-        f'<div class="map"><ol class="names">{names}</ol><div class="square"><ol class="places">{places}</ol>'
-        f'{_canvas(n, n, cells(chart.grid))}</div><div class="tree">{_canvas(1, n, branches(chart.grid))}</div></div>',
+        _map(chart.labels, chart.grid),
+    )
+
+
+@lru_cache(maxsize=1)
+def _swatches() -> str:
+    """What each shade looks like."""
+    return "".join(
+        f'<svg width="18" height="14" aria-hidden="true">{_shade("M0 0h18v14h-18z", step)}</svg>'
+        for step in range(1, SHADES + 1)
     )
 
 
 @lru_cache(maxsize=64)
+def _map(labels: tuple[str, ...], grid: Grid) -> str:
+    """The names of the lines, the cells and the tree. Kept: they are those of a bundle, not of a case."""
+    n = len(labels)
+    names = "".join(
+        f'<li><span class="label">{escaped(label)}</span> <span class="place">{place}</span></li>'
+        for place, label in enumerate(labels, start=1)
+    )
+    places = "".join(f"<li>{place}</li>" for place in range(1, n + 1))
+    return (
+        f'<div class="map"><ol class="names">{names}</ol><div class="square"><ol class="places">{places}</ol>'
+        f'{_canvas(n, n, cells(grid))}</div><div class="tree">{_canvas(1, n, branches(grid))}</div></div>'
+    )
+
+
 def cells(grid: Grid) -> str:
-    """The cells, one path for each shade, in units of one cell. Kept: they are those of a bundle, not of a case."""
+    """The cells, one path for each shade, in units of one cell."""
     paths: dict[int, list[str]] = {}
     dots: list[str] = []
     for row, line in enumerate(grid.cells):
@@ -67,7 +79,6 @@ def cells(grid: Grid) -> str:
     return drawn + (_marks("".join(dots)) if dots else "")
 
 
-@lru_cache(maxsize=64)
 def branches(grid: Grid) -> str:
     """The dendrogram, its leaves at the left; across from height 0 to 1, down in units of one line."""
     path = "".join(

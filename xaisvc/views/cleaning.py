@@ -55,7 +55,7 @@ class Cleaned:
         # Pages have thousands of these objects, nearly all of them clean as they are: no call is made for each text.
         for value in values:
             if value.__class__ is str:
-                if not value.isprintable() or "  " in value or value != value.strip():
+                if value and (not value.isprintable() or "  " in value or value != value.strip()):
                     break
             elif value.__class__ is not tuple or (value and isinstance(value[0], str)):
                 break

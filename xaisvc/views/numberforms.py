@@ -58,13 +58,20 @@ class NumberForm:
         if value == int(value):
             whole, decimals = f"{abs(int(value)) * 10**self.shift:,}", "0" * self.least
         else:
-            number = abs(Decimal(str(value))).scaleb(self.shift)
-            whole, _, decimals = f"{number.quantize(Decimal(1).scaleb(-self.most)):,f}".partition(".")
-            decimals = decimals[: self.least] + decimals[self.least :].rstrip("0")
+            whole, decimals = self._rounded(str(abs(value)))
         negative = math.copysign(1.0, value) < 0
         digits = whole if self.group == "," else whole.replace(",", self.group)
         fraction = f"{self.point}{decimals}" if decimals else ""
         return f"{self.starts[negative]}{digits}{fraction}{self.ends[negative]}"
+
+    def _rounded(self, text: str) -> tuple[str, str]:
+        """What stands before and behind the point of a number that is not whole, as Python writes it."""
+        whole, _, decimals = text.partition(".")
+        if not self.shift and len(decimals) <= self.most and decimals.isdecimal():  # neither rounded nor with exponent
+            return f"{int(whole):,}", decimals.ljust(self.least, "0")
+        number = Decimal(text).scaleb(self.shift)
+        whole, _, decimals = f"{number.quantize(Decimal(1).scaleb(-self.most)):,f}".partition(".")
+        return whole, decimals[: self.least] + decimals[self.least :].rstrip("0")
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -11,54 +15,75 @@ from xaisvc.views.escaping import all_escaped, escaped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xaisvc.views.document import Table
+    from xaisvc.views.cells import Cell
+    from xaisvc.views.document import Column, Table
+
+_text, _marked = attrgetter("text"), attrgetter("marked")
 
 
 def table(block: Table) -> Markup:
-    """Draws a table that can be scrolled by itself; its first column names the row."""
+    """Draws a table that can be scrolled by itself; its first column names the row.
+
+    Raises:
+        ValueError: If a line has not one cell for each column.
+    """
     caption = escaped(block.caption)
-    labels = all_escaped([column.label for column in block.columns])
-    heads = "".join(
-        [
-            f'<th scope="col"{_class("numeric" if column.numeric else "")}>{label}</th>'
-            for column, label in zip(block.columns, labels, strict=True)
-        ]
-    )
-    # What stands before a cell that is not marked, and before one that is.
-    starts = [
-        (
-            f'<td data-label="{label}"{_class("numeric" if column.numeric else "")}>',
-            f'<td data-label="{label}"{_class("numeric" if column.numeric else "marked")}>',
-        )
-        for column, label in zip(block.columns[1:], labels[1:], strict=True)
-    ]
-    rows = "\n".join(_rows(block, starts))
+    frame = _frame(block.columns)
+    rows = _rows(block.rows, frame)
     return Markup(  # noqa: S704 - every text is escaped
         f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">\n<table>\n'
-        f"<caption>{caption}</caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+        f"<caption>{caption}</caption>\n<thead><tr>{frame.heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """What columns write around the texts of a table.
+
+    Attributes:
+        heads: The heads.
+        starts: For each column but the first, what stands before a cell that is not marked, and before one that is.
+    """
+
+    heads: str
+    starts: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=1024)
+def _frame(columns: tuple[Column, ...]) -> _Frame:
+    """One object for equal columns. Kept: columns are those of a section, whatever the case."""
+    labels = all_escaped([column.label for column in columns])
+    kinds = ["numeric" if column.numeric else "" for column in columns]
+    heads = [f'<th scope="col"{_class(kind)}>{label}</th>' for kind, label in zip(kinds, labels, strict=True)]
+    starts = [
+        (f'<td data-label="{label}"{_class(kind)}>', f'<td data-label="{label}"{_class(kind or "marked")}>')
+        for kind, label in zip(kinds[1:], labels[1:], strict=True)
+    ]
+    return _Frame("".join(heads), tuple(starts))
 
 
 def _class(name: str) -> str:
     return f' class="{name}"' if name else ""
 
 
-def _rows(block: Table, starts: Sequence[tuple[str, str]]) -> list[str]:
-    """The lines of the table. All its texts are escaped in one go, and most lines are marked in the same places."""
-    texts = all_escaped([cell.text for row in block.rows for cell in row])
-    forms: dict[tuple[bool, ...], str] = {}
-    found, at, width = [], 0, len(starts) + 1
-    for row in block.rows:
-        marks = tuple([cell.marked for cell in row])
-        form = forms.get(marks)
-        if form is None:
-            form = forms[marks] = _form(marks, starts)
-        found.append(form % tuple(texts[at : at + width]))
-        at += width
-    return found
+def _rows(rows: Sequence[Sequence[Cell]], frame: _Frame) -> str:
+    """The lines of the table. All its texts are escaped in one go, and set into forms that many lines share."""
+    width = len(frame.starts) + 1
+    for row in rows:
+        if len(row) != width:
+            msg = f"a line of a table has {len(row)} cells, but there are {width} columns; give each column a cell"
+            raise ValueError(msg)
+    cells = list(chain.from_iterable(rows))
+    texts, marks = all_escaped(list(map(_text, cells))), list(map(_marked, cells))
+    if True in marks:
+        forms = [_form(frame, tuple(marks[at : at + width])) for at in range(0, len(cells), width)]
+    else:
+        forms = [_form(frame, (False,) * width)] * len(rows)
+    return "\n".join(forms) % tuple(texts)
 
 
-def _form(marks: tuple[bool, ...], starts: Sequence[tuple[str, str]]) -> str:
+@lru_cache(maxsize=1024)
+def _form(frame: _Frame, marks: tuple[bool, ...]) -> str:
     """A line with `%s` for each text."""
-    starting = [start[marked].replace("%", "%%") for start, marked in zip(starts, marks[1:], strict=True)]
-    return f'<tr><th scope="row">%s</th>{"".join([f"{start}%s</td>" for start in starting])}</tr>'
+    starts = [start[marked].replace("%", "%%") for start, marked in zip(frame.starts, marks[1:], strict=True)]
+    return f'<tr><th scope="row">%s</th>{"".join([f"{start}%s</td>" for start in starts])}</tr>'

@@ -56,5 +56,5 @@ def test_a_table_with_a_line_of_another_width_is_refused() -> None:
     columns = (Column(label="a"), Column(label="b"))
     rows = ((Cell(text="1"), Cell(text="2")), (Cell(text="3"),))
 
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="has 1 cells, but there are 2 columns; give each column a cell"):
         table(Table(caption="", columns=columns, rows=rows))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from xaisvc.views.document import Cell, Column, Notice, Paragraph
+from xaisvc.views.cells import Cell, signed_number
+from xaisvc.views.document import Column, Notice, Paragraph
 from xaisvc.views.entries import player_label
+from xaisvc.views.kept import SectionWords, kept, pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from xaisvc.types import PlayerValue
     from xaisvc.views.context import SectionContext
@@ -27,9 +30,14 @@ SIDES: Mapping[str, tuple[str, ...]] = {
 """Messages of sections with signed bars."""
 
 
-def note(context: SectionContext, *words: str) -> Paragraph:
-    """What a chart shows and what it does not: `words`, or else the messages `shows` and `shows_not`."""
-    return Paragraph(text=" ".join(words or (context.say("shows"), context.say("shows_not"))), role="fine")
+def note(context: SectionContext) -> Paragraph:
+    """What a chart shows and what it does not: the messages `shows` and `shows_not`."""
+    return _note(SectionWords.of(context))
+
+
+@kept(1024)
+def _note(words: SectionWords) -> Paragraph:
+    return Paragraph(text=f"{words.say('shows')} {words.say('shows_not')}", role="fine")
 
 
 def absent(context: SectionContext) -> Notice:
@@ -60,18 +68,29 @@ def rank_cell(rank: int) -> Cell:
     return Cell(text=str(rank), number=float(rank))
 
 
-@lru_cache(maxsize=2048)
-def column(label: str, *, numeric: bool = False) -> Column:
-    """A column. Kept: columns are those of a section, whatever the case."""
-    return Column(label=label, numeric=numeric)
+@kept(1024)
+def columns(words: SectionWords, texts: tuple[str, ...], numbers: tuple[str, ...] = ()) -> tuple[Column, ...]:
+    """The columns of a table by the keys of their messages: columns of texts, then columns of numbers."""
+    return (
+        *(Column(label=words.say(key)) for key in texts),
+        *(Column(label=words.say(key), numeric=True) for key in numbers),
+    )
 
 
-def signed(context: SectionContext, value: float) -> str:
-    """An attribution with its direction in words."""
-    word = "raised" if value > 0 else "lowered" if value < 0 else "nothing"
-    return context.say(word, value=number(value))
+@kept(1024)
+def verdicts(
+    words: SectionWords, keys: tuple[str, ...], quiet: tuple[str, ...], prefix: str = ""
+) -> Mapping[str, Cell]:
+    """Cells with the messages `prefix` and each of `keys`, marked but for those that are `quiet`."""
+    return MappingProxyType({key: Cell(text=words.say(f"{prefix}{key}"), marked=key not in quiet) for key in keys})
 
 
-def number(value: float, digits: int = 4) -> str:
-    """A signed number, a point as separator; `0` for zero."""
-    return f"{value:+.{digits}g}" if value else "0"
+def signer(words: SectionWords) -> Callable[[float], str]:
+    """Says an attribution with its direction in words."""
+    raised, lowered, nothing = (pattern(words, word, "value") for word in ("raised", "lowered", "nothing"))
+
+    def signed(value: float) -> str:
+        form = raised if value > 0 else lowered if value < 0 else nothing
+        return form % {"value": signed_number(value)}
+
+    return signed

@@ -7,13 +7,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Cell, Grid, HeatMap, Notice, Table
-from xaisvc.views.sections.technical_common import absent, column, name_cell, note, number
+from xaisvc.views.cells import EMPTY, Cell, number_cell, share_cell, signed_cell, signed_number
+from xaisvc.views.document import Grid, HeatMap, Notice, Paragraph, Table
+from xaisvc.views.kept import Same, SectionWords, kept, said
+from xaisvc.views.sections.technical_common import absent, columns, name_cell, note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from xaisvc.types import PlayerValue
+    from xaisvc.types import BundleDescription, PlayerValue
     from xaisvc.types.overview import AssociationMap
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
@@ -47,7 +49,8 @@ class Groups:
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """One line for each concept and each set of associated features that has several players."""
-        groups = list(_groups(context))
+        words = SectionWords.of(context)
+        groups = list(_groups(context, words))
         missing = (
             (Notice(tone="info", title=context.say("no_clusters")),)
             if context.view.supplements.overview is None
@@ -56,32 +59,34 @@ class Groups:
         if not groups:
             return (*missing, Notice(tone="info", title=context.say("none")))
         rows = [_group_row(name, players) for name, players in groups]
-        columns = (
-            column(context.say("group")),
-            column(context.say("members")),
-            *(column(context.say(key), numeric=True) for key in ("sum", "sizes", "cancelled")),
-        )
-        caption = context.say("caption", space=context.view.record.attribution.space.value)
-        return (*missing, Table(caption=caption, columns=columns, rows=tuple(rows)), note(context))
+        heads = columns(words, ("group", "members"), ("sum", "sizes", "cancelled"))
+        caption = said(words, "caption", space=context.view.record.attribution.space.value)
+        return (*missing, Table(caption=caption, columns=heads, rows=tuple(rows)), note(context))
 
 
-def _groups(context: SectionContext) -> Iterator[tuple[str, list[PlayerValue]]]:
+def _groups(context: SectionContext, words: SectionWords) -> Iterator[tuple[str, list[PlayerValue]]]:
     """Names of groups, and their players, largest first: concepts of the bundle, then sets that go together."""
     view = context.view
-    players = view.record.attribution.players
-    owner = {name: player for player in players for name in player.features}
-    concepts: dict[str, list[PlayerValue]] = {}
-    for feature in view.description.features:
-        if feature.concept and feature.id in owner:
-            concepts.setdefault(feature.concept, []).append(owner[feature.id])
-    sets = [(context.say("concept", name=name), members) for name, members in concepts.items()]
+    owner = {name: player for player in view.record.attribution.players for name in player.features}
     overview = view.supplements.overview
-    for place, cluster in enumerate(overview.association.clusters if overview else (), start=1):
-        sets.append((context.say("cluster", place=place), [owner[name] for name in cluster if name in owner]))
-    for name, members in sets:
-        distinct = list({player.player: player for player in members}.values())
+    for name, features in _sets(words, Same(view.description), overview.association if overview else None):
+        distinct = {owner[one].player: owner[one] for one in features if one in owner}
         if len(distinct) >= _PAIR:
-            yield name, sorted(distinct, key=lambda player: -abs(player.value))
+            yield name, sorted(distinct.values(), key=lambda player: -abs(player.value))
+
+
+@kept(_KEPT)
+def _sets(
+    words: SectionWords, description: Same[BundleDescription], found: AssociationMap | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Names of sets of features, and the features. Kept: they are of a bundle, not of a case."""
+    concepts: dict[str, list[str]] = {}
+    for feature in description.one.features:
+        if feature.concept:
+            concepts.setdefault(feature.concept, []).append(feature.id)
+    named = [(words.say("concept", name=name), tuple(features)) for name, features in concepts.items()]
+    clusters = enumerate(found.clusters if found else (), start=1)
+    return (*named, *((words.say("cluster", place=place), cluster) for place, cluster in clusters))
 
 
 def _group_row(name: str, players: Sequence[PlayerValue]) -> tuple[Cell, ...]:
@@ -90,10 +95,10 @@ def _group_row(name: str, players: Sequence[PlayerValue]) -> tuple[Cell, ...]:
     cancelled = 1 - abs(total) / sizes if sizes > 0 else 0.0
     return (
         name_cell(name),
-        Cell(text="; ".join(f"{player.player} {number(player.value)}" for player in players)),
-        Cell(text=number(total, 6), number=total),
-        Cell(text=f"{sizes:.6g}", number=sizes),
-        Cell(text=f"{100 * cancelled:.0f}%", number=cancelled),
+        Cell(text="; ".join([f"{player.player} {signed_number(player.value)}" for player in players])),
+        signed_cell(total, 6),
+        number_cell(sizes, 6),
+        share_cell(cancelled),
     )
 
 
@@ -135,25 +140,14 @@ class AssociationHeatMap:
         overview = context.view.supplements.overview
         if overview is None:
             return (absent(context),)
-        found = overview.association
-        pairs = _linked_pairs(found)
-        chart = HeatMap(
-            title=context.say("chart", rows=found.rows),
-            description=context.say("description", features=len(found.features), pairs=len(pairs)),
-            labels=found.features,
-            grid=_grid(found),
-            ends=(context.say("least"), context.say("most")),
-            mark=context.say("mark"),
-            tree=context.say("tree"),
-        )
-        left = (context.say("left_out", features=found.left_out),) if found.left_out else ()
-        words = (context.say("shows"), *left, context.say("shows_not", detectable=f"{found.detectable:.2f}"))
-        shown = note(context, *words)
+        words = SectionWords.of(context)
+        chart, shown = _mapped(words, overview.association)
+        pairs = _linked_pairs(overview.association)
         if not pairs:
             return (chart, shown, Notice(tone="info", title=context.say("no_pairs")))
-        return (chart, shown, self._table(context, pairs))
+        return (chart, shown, self._table(context, words, pairs))
 
-    def _table(self, context: SectionContext, pairs: Sequence[tuple[str, str, float]]) -> Table:
+    def _table(self, context: SectionContext, words: SectionWords, pairs: Sequence[tuple[str, str, float]]) -> Table:
         values = {
             name: player.value
             for player in context.view.record.attribution.players
@@ -162,23 +156,34 @@ class AssociationHeatMap:
         }
         rows = []
         for one, other, effect in pairs[: self.max_pairs]:
-            both = values[one] + values[other] if one in values and other in values else None
-            rows.append(
-                (
-                    name_cell(one),
-                    name_cell(other),
-                    Cell(text=f"{effect:.3f}", number=effect),
-                    Cell(text="" if both is None else number(both), number=both),
-                )
-            )
-        columns = (
-            column(context.say("first")),
-            column(context.say("second")),
-            column(context.say("effect"), numeric=True),
-            column(context.say("sum"), numeric=True),
-        )
-        caption = context.say("caption", shown=len(rows), pairs=len(pairs))
-        return Table(caption=caption, columns=columns, rows=tuple(rows))
+            both = signed_cell(values[one] + values[other]) if one in values and other in values else EMPTY
+            rows.append((name_cell(one), name_cell(other), _effect_cell(effect), both))
+        heads = columns(words, ("first", "second"), ("effect", "sum"))
+        caption = said(words, "caption", shown=len(rows), pairs=len(pairs))
+        return Table(caption=caption, columns=heads, rows=tuple(rows))
+
+
+@kept(_KEPT)
+def _mapped(words: SectionWords, found: AssociationMap) -> tuple[HeatMap, Paragraph]:
+    """The heat map, and what it shows. Kept: both are of a bundle, not of a case."""
+    chart = HeatMap(
+        title=words.say("chart", rows=found.rows),
+        description=words.say("description", features=len(found.features), pairs=len(_linked_pairs(found))),
+        labels=found.features,
+        grid=_grid(found),
+        ends=(words.say("least"), words.say("most")),
+        mark=words.say("mark"),
+        tree=words.say("tree"),
+    )
+    left = (words.say("left_out", features=found.left_out),) if found.left_out else ()
+    detectable = words.say("shows_not", detectable=f"{found.detectable:.2f}")
+    return chart, Paragraph(text=" ".join((words.say("shows"), *left, detectable)), role="fine")
+
+
+@lru_cache(maxsize=_KEPT)
+def _effect_cell(effect: float) -> Cell:
+    """The cell of a strength. Kept: it is of a bundle, not of a case."""
+    return Cell(text=f"{effect:.3f}", number=effect)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Cell, Table
-from xaisvc.views.sections.technical_common import absent, column, name_cell, note
+from xaisvc.views.cells import Cell, share_cell
+from xaisvc.views.document import Column, Table
+from xaisvc.views.kept import Same, SectionWords, kept
+from xaisvc.views.sections.technical_common import absent, columns, name_cell, note, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from xaisvc.types import BundleDescription
     from xaisvc.types.overview import ReaderRights
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
@@ -59,61 +63,92 @@ class Readers:
 
     @staticmethod
     def _audiences(context: SectionContext, others: Sequence[ReaderRights]) -> Table:
+        words = SectionWords.of(context)
         rows = []
         for one in others:
-            counts = Counter(one.actions.values())
-            withheld = counts["hide"] + counts["hold"] + counts["closed"]
-            count = context.say("count", shown=counts["show"], general=counts["generalise"], withheld=withheld)
-            unseen = _unseen(context, one)
+            told = _told(words, Same(one.actions))
+            unseen = _unseen(context, told.shown)
             status = one.status if one.status in _STATUSES else "not_available"
             rows.append(
                 (
-                    Cell(text=_label(context, one)),
-                    Cell(text=context.say(f"is.{status}"), marked=status == "held_for_review"),
-                    Cell(text=count),
-                    Cell(text=f"{100 * unseen:.0f}%", number=unseen),
+                    name_cell(_label(context, one)),
+                    _status_cells(words)[status],
+                    told.counts,
+                    share_cell(unseen),
                     Cell(text=", ".join(one.kept_back) or context.say("nothing")),
                 )
             )
-        columns = (
-            *(column(context.say(key)) for key in ("audience", "status", "counts")),
-            column(context.say("unseen"), numeric=True),
-            column(context.say("kept_back")),
-        )
-        return Table(caption=context.say("caption"), columns=columns, rows=tuple(rows))
+        return Table(caption=context.say("caption"), columns=_heads(words), rows=tuple(rows))
 
     @staticmethod
     def _features(context: SectionContext, others: Sequence[ReaderRights]) -> Table:
-        rows = []
-        words = {action: Cell(text=context.say(f"does.{action}"), marked=action != "show") for action in _ACTIONS}
-        no_class = context.say("no_class")
-        for feature in context.view.description.features:
-            sensitivity = feature.sensitivity.value if feature.sensitivity else ""
-            actions = [one.actions.get(feature.id, "hide") for one in others]
-            rows.append(
-                (
-                    name_cell(feature.id),
-                    Cell(text=sensitivity or no_class),
-                    *(words[action] for action in actions),
-                )
-            )
-        columns = (
-            column(context.say("feature")),
-            column(context.say("class")),
-            *(column(_label(context, one)) for one in others),
+        readers = tuple([(_label(context, one), Same(one.actions)) for one in others])
+        return _matrix(SectionWords.of(context), Same(context.view.description), readers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is told of an audience whatever the case.
+
+    Attributes:
+        counts: How many features it is shown, knows by general words, and is not shown.
+        shown: Those that it is shown.
+    """
+
+    counts: Cell
+    shown: frozenset[str]
+
+
+@kept(256)
+def _told(words: SectionWords, actions: Same[Mapping[str, str]]) -> _Told:
+    counts = Counter(actions.one.values())
+    withheld = counts["hide"] + counts["hold"] + counts["closed"]
+    text = words.say("count", shown=counts["show"], general=counts["generalise"], withheld=withheld)
+    return _Told(Cell(text=text), frozenset(name for name, action in actions.one.items() if action == "show"))
+
+
+@kept(256)
+def _status_cells(words: SectionWords) -> Mapping[str, Cell]:
+    return MappingProxyType(
+        {one: Cell(text=words.say(f"is.{one}"), marked=one == "held_for_review") for one in _STATUSES}
+    )
+
+
+@kept(256)
+def _heads(words: SectionWords) -> tuple[Column, ...]:
+    return (*columns(words, ("audience", "status", "counts"), ("unseen",)), Column(label=words.say("kept_back")))
+
+
+@kept(64)
+def _matrix(
+    words: SectionWords,
+    description: Same[BundleDescription],
+    readers: tuple[tuple[str, Same[Mapping[str, str]]], ...],
+) -> Table:
+    """What happens to each feature in the views of each reader. Kept: it is declared, whatever the case."""
+    cells = verdicts(words, _ACTIONS, ("show",), "does.")
+    rows = [
+        (
+            name_cell(feature.id),
+            Cell(text=(feature.sensitivity.value if feature.sensitivity else "") or words.say("no_class")),
+            *(cells[actions.one.get(feature.id, "hide")] for _, actions in readers),
         )
-        return Table(caption=context.say("features"), columns=columns, rows=tuple(rows))
+        for feature in description.one.features
+    ]
+    heads = (*columns(words, ("feature", "class")), *(Column(label=label) for label, _ in readers))
+    return Table(caption=words.say("features"), columns=heads, rows=tuple(rows))
 
 
 def _label(context: SectionContext, reader: ReaderRights) -> str:
     return reader.labels.get(context.view.language.code) or next(iter(reader.labels.values()), reader.audience)
 
 
-def _unseen(context: SectionContext, reader: ReaderRights) -> float:
+def _unseen(context: SectionContext, shown: frozenset[str]) -> float:
     """Share of the record's absolute attributions in players of which the reader is not shown every feature."""
     total = unseen = 0.0
     for player in context.view.record.attribution.players:
-        total += abs(player.value)
-        if any(reader.actions.get(name) != "show" for name in player.features):
-            unseen += abs(player.value)
+        size = abs(player.value)
+        total += size
+        if not shown.issuperset(player.features):
+            unseen += size
     return unseen / total if total > 0 else 0.0

@@ -6,9 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Bar, BarChart, Cell, Fact, Facts, Notice, Table
+from xaisvc.views.cells import number_cell, share_cell, signed_cell
+from xaisvc.views.cleaning import clean
+from xaisvc.views.document import Bar, BarChart, Column, Fact, Facts, Notice, Table
+from xaisvc.views.kept import SectionWords, kept, pattern, said
 from xaisvc.views.language import exact
-from xaisvc.views.sections.technical_common import SIDES, absent, column, name_cell, note, number, rank_cell, signed
+from xaisvc.views.sections.technical_common import (
+    SIDES,
+    absent,
+    columns,
+    name_cell,
+    note,
+    rank_cell,
+    signer,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,31 +107,38 @@ def _agreement_table(context: SectionContext, other: SecondMethod) -> Table:
     ranked = sorted(own, key=lambda name: -abs(own[name]))
     places = {name: rank for rank, name in enumerate(sorted(own, key=lambda name: -abs(other.values[name])), start=1)}
     rows = []
-    words = {verdict: Cell(text=context.say(verdict), marked=verdict != "same") for verdict in ("sign", "lead", "same")}
+    words = SectionWords.of(context)
+    cells = verdicts(words, ("sign", "lead", "same"), ("same",))
     for rank, name in enumerate(ranked, start=1):
         verdict = "sign" if name in other.conflicting else "lead" if name in other.disputed else "same"
         rows.append(
             (
                 name_cell(name),
-                Cell(text=number(own[name], 4), number=own[name]),
+                signed_cell(own[name]),
                 rank_cell(rank),
-                Cell(text=number(other.values[name], 4), number=other.values[name]),
-                Cell(text=f"{other.standard_errors[name]:.2g}", number=other.standard_errors[name]),
+                signed_cell(other.values[name]),
+                number_cell(other.standard_errors[name], 2),
                 rank_cell(places[name]),
-                words[verdict],
+                cells[verdict],
             )
         )
-    columns = (
-        column(context.say("player")),
-        column(context.say("value_by", method=found.method), numeric=True),
-        column(context.say("rank_by", method=found.method), numeric=True),
-        column(context.say("value_by", method=other.method), numeric=True),
-        column(context.say("error_by", method=other.method), numeric=True),
-        column(context.say("rank_by", method=other.method), numeric=True),
-        column(context.say("verdict")),
+    heads = _heads(words, found.method, other.method)
+    caption = said(words, "caption", first=found.method, second=other.method, space=found.space.value)
+    return Table(caption=caption, columns=heads, rows=tuple(rows))
+
+
+@kept(256)
+def _heads(words: SectionWords, first: str, second: str) -> tuple[Column, ...]:
+    """The columns of the table, by the names of the methods."""
+    return (
+        Column(label=words.say("player")),
+        Column(label=words.say("value_by", method=first), numeric=True),
+        Column(label=words.say("rank_by", method=first), numeric=True),
+        Column(label=words.say("value_by", method=second), numeric=True),
+        Column(label=words.say("error_by", method=second), numeric=True),
+        Column(label=words.say("rank_by", method=second), numeric=True),
+        Column(label=words.say("verdict")),
     )
-    caption = context.say("caption", first=found.method, second=other.method, space=found.space.value)
-    return Table(caption=caption, columns=columns, rows=tuple(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,23 +183,27 @@ class Interactions:
             return (Notice(tone="info", title=context.say("none")),)
         shown = found.pairs[: self.max_pairs]
         space = context.view.record.attribution.space.value
+        words = SectionWords.of(context)
+        signed, named = signer(words), pattern(words, "pair", "first", "second")
         chart = BarChart(
             title=context.say("chart", pairs=len(shown)),
             description=context.say("description", pairs=len(shown), space=space),
             bars=tuple(
-                Bar(
-                    label=context.say("pair", first=pair.players[0], second=pair.players[1]),
-                    value=pair.value,
-                    text=signed(context, pair.value),
-                )
-                for pair in shown
+                [
+                    Bar(
+                        label=named % {"first": clean(pair.players[0]), "second": clean(pair.players[1])},
+                        value=pair.value,
+                        text=signed(pair.value),
+                    )
+                    for pair in shown
+                ]
             ),
             below=context.say("below"),
             above=context.say("above"),
         )
-        return (chart, note(context), self._table(context, found, space))
+        return (chart, note(context), self._table(context, words, found))
 
-    def _table(self, context: SectionContext, found: RowInteractions, space: str) -> Table:
+    def _table(self, context: SectionContext, words: SectionWords, found: RowInteractions) -> Table:
         ranked = sorted(context.view.record.attribution.players, key=lambda player: -abs(player.value))
         rows = []
         for player in ranked[: self.max_players]:
@@ -191,14 +214,12 @@ class Interactions:
             rows.append(
                 (
                     name_cell(player.player),
-                    Cell(text=number(main, 4), number=main),
-                    Cell(text=number(rest, 4), number=rest),
-                    Cell(text=number(player.value, 4), number=player.value),
-                    Cell(text=f"{100 * share:.0f}%", number=share),
+                    signed_cell(main),
+                    signed_cell(rest),
+                    signed_cell(player.value),
+                    share_cell(share),
                 )
             )
-        columns = (
-            column(context.say("player")),
-            *(column(context.say(key), numeric=True) for key in ("main", "with_others", "attribution", "share")),
-        )
-        return Table(caption=context.say("caption", space=space), columns=columns, rows=tuple(rows))
+        heads = columns(words, ("player",), ("main", "with_others", "attribution", "share"))
+        caption = said(words, "caption", space=context.view.record.attribution.space.value)
+        return Table(caption=caption, columns=heads, rows=tuple(rows))

@@ -6,18 +6,24 @@ import itertools
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Kind
 from xaisvc.types.supplements import Supplement
-from xaisvc.views.document import Cell, Fact, Facts, Notice, Table
-from xaisvc.views.sections.technical_common import absent, column, name_cell, note, number
+from xaisvc.views.cells import EMPTY, Cell, number_cell, ratio_cell, share_cell, signed_cell
+from xaisvc.views.document import Column, Fact, Facts, Notice, Table
+from xaisvc.views.kept import Same, SectionWords, kept, pattern, said
+from xaisvc.views.language import Language
+from xaisvc.views.sections.technical_common import absent, columns, name_cell, note, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from xaisvc.types import Feature, PlayerValue
+    from xaisvc.types import BundleDescription, PlayerValue
     from xaisvc.types.overview import Profile
+    from xaisvc.views.catalogue import Catalogue
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
 
@@ -25,7 +31,8 @@ _TAIL = 5
 _RARE = 0.05
 _SHOWN_QUANTILES = (5, 50, 95)
 _SURE = 2.0
-_REMARKABLE = frozenset({"missing", "below", "above", "new", "rare", "tail"})
+_PLACES = ("missing", "below", "above", "new", "rare", "tail", "usual")
+_REMARKABLE = frozenset(_PLACES) - {"usual"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ class InputSupport:
         "verdict": (),
         "quantile": ("percent",),
         "same_level": ("percent",),
-        **{f"is.{word}": () for word in ("missing", "below", "above", "new", "rare", "tail", "usual")},
+        **{f"is.{word}": () for word in _PLACES},
     }
     reasons: ClassVar[bool] = False
 
@@ -72,16 +79,28 @@ class InputSupport:
                 **({"found": len(found)} if found else {}),
             ),
         )
-        columns = (
-            *(column(context.say(key)) for key in ("feature", "value", "verdict")),
-            column(context.say("place"), numeric=True),
-            *(column(context.say("at", percent=percent), numeric=True) for percent in _SHOWN_QUANTILES),
-            column(context.say("missing_share"), numeric=True),
-        )
         ordered = [*found, *(one for one in features if places[one.id][0] not in _REMARKABLE)]
-        rows = tuple(_support_row(context, one, overview.profiles[one.id], *places[one.id]) for one in ordered)
-        table = Table(caption=context.say("caption", rows=overview.background_rows), columns=columns, rows=rows)
-        return (verdict, note(context), table)
+        words, profiles = SectionWords.of(context), overview.profiles
+        cells = verdicts(words, _PLACES, ("usual",), "is.")
+        known = _profile_cells(context.view.language.catalogue, Same(profiles), Same(context.view.description))
+        rows = []
+        forms = tuple([pattern(words, key, "percent") for key in ("quantile", "same_level")])
+        for one in ordered:
+            told, share = places[one.id]
+            ends, missing = known[one.id]
+            place = _place_cell(forms, profiles[one.id], share)
+            rows.append((name_cell(one.id), Cell(text=context.view.value(one)), cells[told], place, *ends, missing))
+        caption = said(words, "caption", rows=overview.background_rows)
+        return (verdict, note(context), Table(caption=caption, columns=_support_heads(words), rows=tuple(rows)))
+
+
+@kept(256)
+def _support_heads(words: SectionWords) -> tuple[Column, ...]:
+    return (
+        *columns(words, ("feature", "value", "verdict"), ("place",)),
+        *(Column(label=words.say("at", percent=percent), numeric=True) for percent in _SHOWN_QUANTILES),
+        Column(label=words.say("missing_share"), numeric=True),
+    )
 
 
 def _place(profile: Profile, value: float | str | None) -> tuple[str, float | None]:
@@ -104,26 +123,33 @@ def _place(profile: Profile, value: float | str | None) -> tuple[str, float | No
     return "tail" if outer else "usual", share
 
 
-def _support_row(
-    context: SectionContext, feature: Feature, profile: Profile, verdict: str, share: float | None
-) -> tuple[Cell, ...]:
-    language = context.view.language
-    place = ""
-    if share is not None:
-        place = context.say("quantile" if profile.shares is None else "same_level", percent=f"{100 * share:.3g}")
-    ends = [""] * len(_SHOWN_QUANTILES)
-    if profile.quantiles and feature.kind is Kind.DATE:
-        ends = [language.value(feature, profile.quantiles[at]) for at in _SHOWN_QUANTILES]
-    elif profile.quantiles:
-        ends = [f"{profile.quantiles[at]:.6g}" for at in _SHOWN_QUANTILES]
-    return (
-        name_cell(feature.id),
-        Cell(text=context.view.value(feature)),
-        Cell(text=context.say(f"is.{verdict}"), marked=verdict in _REMARKABLE),
-        Cell(text=place, number=share),
-        *(Cell(text=end) for end in ends),
-        Cell(text=f"{100 * profile.missing:.1f}%" if profile.missing else "0", number=profile.missing),
-    )
+def _place_cell(forms: Sequence[str], profile: Profile, share: float | None) -> Cell:
+    """Where a value lies, in words for numbers or for levels; empty where there is no such place."""
+    if share is None:
+        return EMPTY
+    form = forms[0 if profile.shares is None else 1]
+    return Cell(text=form % {"percent": f"{100 * share:.3g}"}, number=share)
+
+
+@lru_cache(maxsize=64)
+def _profile_cells(
+    catalogue: Catalogue, profiles: Same[Mapping[str, Profile]], description: Same[BundleDescription]
+) -> Mapping[str, tuple[tuple[Cell, ...], Cell]]:
+    """Feature id to the cells of its quantiles and of its missing values. Kept: they are of a bundle, not of a case."""
+    language = Language(catalogue)
+    found = {}
+    for feature in description.one.features:
+        profile = profiles.one.get(feature.id)
+        if profile is None:
+            continue
+        ends = [""] * len(_SHOWN_QUANTILES)
+        if profile.quantiles and feature.kind is Kind.DATE:
+            ends = [language.value(feature, profile.quantiles[at]) for at in _SHOWN_QUANTILES]
+        elif profile.quantiles:
+            ends = [f"{profile.quantiles[at]:.6g}" for at in _SHOWN_QUANTILES]
+        missing = Cell(text=f"{100 * profile.missing:.1f}%" if profile.missing else "0", number=profile.missing)
+        found[feature.id] = tuple(Cell(text=end) for end in ends), missing
+    return MappingProxyType(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +229,8 @@ class Stability:
         overview = context.view.supplements.overview
         stability = {} if overview is None else overview.stability
         rows = []
-        words = {
-            verdict: Cell(text=context.say(f"is.{verdict}"), marked=verdict != "firm")
-            for verdict in ("firm", "sign", "rank")
-        }
+        words = SectionWords.of(context)
+        cells = verdicts(words, ("firm", "sign", "rank"), ("firm",), "is.")
         for player in ranked[: self.max_players]:
             name, known = player.player, stability.get(player.player)
             error = errors[name]
@@ -214,30 +238,23 @@ class Stability:
             rows.append(
                 (
                     name_cell(name),
-                    Cell(text=number(player.value, 4), number=player.value),
-                    Cell(text=f"{player.standard_error:.2g}", number=player.standard_error),
-                    Cell(
-                        text="" if known is None else f"{known.background_error:.2g}",
-                        number=None if known is None else known.background_error,
-                    ),
-                    Cell(text=f"{abs(player.value) / error:.1f}" if error else ""),
-                    Cell(
-                        text="" if known is None else f"{100 * known.interplay:.0f}%",
-                        number=None if known is None else known.interplay,
-                    ),
-                    words[verdict],
+                    signed_cell(player.value),
+                    number_cell(player.standard_error, 2),
+                    number_cell(None if known is None else known.background_error, 2),
+                    ratio_cell(abs(player.value) / error if error else None),
+                    share_cell(None if known is None else known.interplay),
+                    cells[verdict],
                 )
             )
-        columns = (
-            column(context.say("player")),
-            *(
-                column(context.say(key), numeric=True)
-                for key in ("attribution", "sampling", "background", "ratio", "interplay")
-            ),
-            column(context.say("verdict")),
-        )
-        caption = context.say("caption", space=context.view.record.attribution.space.value)
-        return Table(caption=caption, columns=columns, rows=tuple(rows))
+        heads = _stability_heads(words)
+        caption = said(words, "caption", space=context.view.record.attribution.space.value)
+        return Table(caption=caption, columns=heads, rows=tuple(rows))
+
+
+@kept(256)
+def _stability_heads(words: SectionWords) -> tuple[Column, ...]:
+    numbers = ("attribution", "sampling", "background", "ratio", "interplay")
+    return (*columns(words, ("player",), numbers), Column(label=words.say("verdict")))
 
 
 def _tied(ranked: list[PlayerValue], errors: Mapping[str, float]) -> set[str]:

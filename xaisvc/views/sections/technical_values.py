@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Space
-from xaisvc.views.document import Bar, BarChart, Cell, Fact, Facts, Paragraph, Table
+from xaisvc.views.cells import Cell, number_cell, signed_cell, signed_number
+from xaisvc.views.cleaning import clean
+from xaisvc.views.document import Bar, BarChart, Column, Fact, Facts, Paragraph, Table
 from xaisvc.views.document import Waterfall as WaterfallChart
+from xaisvc.views.kept import Same, SectionWords, kept, pattern, said
 from xaisvc.views.language import exact
-from xaisvc.views.sections.technical_common import LOCAL_SURROGATE, SIDES, column, name_cell, note, number, signed
+from xaisvc.views.sections.technical_common import LOCAL_SURROGATE, SIDES, columns, name_cell, note, signer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from xaisvc.types import PlayerValue
+    from xaisvc.types import BundleDescription, PlayerValue
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
 
@@ -57,39 +62,41 @@ class Waterfall:
         # One player less than all would be no rest but that player.
         shown = ranked if len(ranked) <= self.max_steps + 1 else ranked[: self.max_steps]
         rest = ranked[len(shown) :]
-        steps = [_bar(context, _with_value(context, player), player.value) for player in shown]
+        words = SectionWords.of(context)
+        signed, named = signer(words), pattern(words, "step", "player", "value")
+        steps = [
+            Bar(label=_with_value(context, named, player), value=player.value, text=signed(player.value))
+            for player in shown
+        ]
         if rest:
-            steps.append(_bar(context, context.say("rest", players=len(rest)), sum(player.value for player in rest)))
+            value = sum(player.value for player in rest)
+            steps.append(Bar(label=context.say("rest", players=len(rest)), value=value, text=signed(value)))
         residual = found.output - found.base_value - sum(player.value for player in ranked)
         if abs(residual) > _ROUNDING * max(abs(found.output), abs(found.base_value), 1e-300):
-            steps.append(_bar(context, context.say("residual"), residual))
+            steps.append(Bar(label=context.say("residual"), value=residual, text=signed(residual)))
         line = _threshold(context)
         space = found.space.value
         chart = WaterfallChart(
-            title=context.say("chart", space=space),
+            title=said(words, "chart", space=space),
             description=context.say("description", steps=len(steps), players=len(ranked), space=space),
-            start=Bar(label=context.say("base"), value=found.base_value, text=number(found.base_value, 6)),
+            start=Bar(label=context.say("base"), value=found.base_value, text=signed_number(found.base_value, 6)),
             steps=tuple(steps),
-            end=Bar(label=context.say("output_place"), value=found.output, text=number(found.output, 6)),
+            end=Bar(label=context.say("output_place"), value=found.output, text=signed_number(found.output, 6)),
             below=context.say("below"),
             above=context.say("above"),
             line=line,
-            line_label="" if line is None else context.say("line", value=number(line)),
+            line_label="" if line is None else context.say("line", value=signed_number(line)),
         )
         return (chart, note(context))
 
 
-def _bar(context: SectionContext, label: str, value: float) -> Bar:
-    return Bar(label=label, value=value, text=signed(context, value))
-
-
-def _with_value(context: SectionContext, player: PlayerValue) -> str:
+def _with_value(context: SectionContext, named: str, player: PlayerValue) -> str:
     """`duration_months = 48 months`; a player of several features by its name alone."""
     if len(player.features) > 1:
         return player.player
     view = context.view
-    feature = view.description.feature(player.features[0])
-    return context.say("step", player=player.player, value=view.value(feature))
+    value = view.value(view.description.feature(player.features[0]))
+    return named % {"player": clean(player.player), "value": clean(value)}
 
 
 def _threshold(context: SectionContext) -> float | None:
@@ -138,47 +145,59 @@ class AttributionTable:
         found = context.view.record.attribution
         ranked = sorted(found.players, key=lambda player: -abs(player.value))
         shown = ranked[: self.max_bars]
-        usual = {player.player: _usual(context, player) for player in ranked}
+        words = SectionWords.of(context)
+        signed = signer(words)
+        usual = _usual(context, ranked)
         marked = any(usual[player.player] is not None for player in shown)
         chart = BarChart(
             title=context.say("chart"),
-            description=context.say("description", bars=len(shown), players=len(ranked), space=found.space.value),
+            description=said(words, "description", bars=len(shown), players=len(ranked), space=found.space.value),
             bars=tuple(
-                Bar(
-                    label=player.player,
-                    value=player.value,
-                    text=signed(context, player.value),
-                    mark=_beside(player.value, usual[player.player]),
-                )
-                for player in shown
+                [
+                    Bar(
+                        label=player.player,
+                        value=player.value,
+                        text=signed(player.value),
+                        mark=_beside(player.value, usual[player.player]),
+                    )
+                    for player in shown
+                ]
             ),
             below=context.say("below"),
             above=context.say("above"),
             mark=context.say("mark") if marked else "",
         )
-        columns = (
-            column(context.say("player")),
-            column(context.say("value")),
-            column(context.say("attribution"), numeric=True),
-            column(context.say("error"), numeric=True),
-            column(context.say("usual"), numeric=True),
-            column(context.say("class")),
-        )
+        classes = _classes(Same(context.view.description), context.say("no_class"))
         table = Table(
-            caption=context.say("caption", space=found.space.value),
-            columns=columns,
-            rows=tuple(_row(context, player, usual[player.player]) for player in ranked),
+            caption=said(words, "caption", space=found.space.value),
+            columns=_heads(words),
+            rows=tuple([_row(context, player, usual[player.player], classes) for player in ranked]),
             exported=True,
         )
         return (chart, note(context), table)
 
 
-def _usual(context: SectionContext, player: PlayerValue) -> float | None:
-    """A player's mean absolute attribution over the portfolio: the record's, else that of the overview."""
+@kept(256)
+def _heads(words: SectionWords) -> tuple[Column, ...]:
+    return (*columns(words, ("player", "value"), ("attribution", "error", "usual")), Column(label=words.say("class")))
+
+
+@lru_cache(maxsize=64)
+def _classes(description: Same[BundleDescription], no_class: str) -> Mapping[str, Cell]:
+    """Feature id to the cell of its class. Kept: classes are of a bundle, not of a case."""
+    return MappingProxyType(
+        {one.id: Cell(text=one.sensitivity.value if one.sensitivity else no_class) for one in description.one.features}
+    )
+
+
+def _usual(context: SectionContext, players: Sequence[PlayerValue]) -> dict[str, float | None]:
+    """Players' mean absolute attributions over the portfolio: the record's, else those of the overview."""
     overview = context.view.supplements.overview
-    if player.portfolio_mean_abs is not None or overview is None:
-        return player.portfolio_mean_abs
-    return overview.usual(player.player)
+    known = {} if overview is None else {one.player: one.mean_abs for one in overview.players}
+    return {
+        one.player: known.get(one.player) if one.portfolio_mean_abs is None else one.portfolio_mean_abs
+        for one in players
+    }
 
 
 def _beside(value: float, usual: float | None) -> float | None:
@@ -186,19 +205,23 @@ def _beside(value: float, usual: float | None) -> float | None:
     return None if usual is None else math.copysign(usual, value)
 
 
-def _row(context: SectionContext, player: PlayerValue, usual: float | None) -> tuple[Cell, ...]:
+def _row(
+    context: SectionContext, player: PlayerValue, usual: float | None, classes: Mapping[str, Cell]
+) -> tuple[Cell, ...]:
     view = context.view
-    features = [view.description.feature(name) for name in player.features]
-    values = [view.value(feature) for feature in features]
-    single = view.record.row.get(player.features[0]) if len(player.features) == 1 else None
-    classes = dict.fromkeys(f.sensitivity.value if f.sensitivity else context.say("no_class") for f in features)
+    values = [view.value(view.description.feature(name)) for name in player.features]
+    if len(player.features) == 1:
+        single, class_cell = view.record.row.get(player.features[0]), classes[player.features[0]]
+    else:
+        single = None
+        class_cell = Cell(text=", ".join(dict.fromkeys(classes[name].text for name in player.features)))
     return (
         name_cell(player.player),
         Cell(text="; ".join(values), number=single if isinstance(single, float) else None),
-        Cell(text=number(player.value, 6), number=player.value),
-        Cell(text=f"{player.standard_error:.2g}", number=player.standard_error),
-        Cell(text="" if usual is None else f"{usual:.6g}", number=usual),
-        Cell(text=", ".join(classes)),
+        signed_cell(player.value, 6),
+        number_cell(player.standard_error, 2),
+        number_cell(usual, 6),
+        class_cell,
     )
 
 
