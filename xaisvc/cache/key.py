@@ -114,10 +114,12 @@ def row_names(shared: bytes, row_digests: Sequence[bytes]) -> tuple[bytes, ...]:
     Raises:
         ValueError: If a row digest has another length than 32 bytes.
     """
+    if set(map(len, row_digests)) - {DIGEST_BYTES}:
+        for digest in row_digests:
+            _check_length(digest)
     begun = hashlib.sha256(shared)
     keys = []
     for digest in row_digests:
-        _check_length(digest)
         key = begun.copy()
         key.update(digest)
         keys.append(key.digest())

@@ -45,7 +45,10 @@ class MemoryCache:
         """The value of each key, in the order of the keys; None where there is none."""
         now = self._options.clock()
         with self._lock:
-            values = tuple([self._get(key, now) for key in keys])
+            if self._entries.keys().isdisjoint(keys):  # rows that nobody asked for before
+                values: tuple[bytes | None, ...] = (None,) * len(keys)
+            else:
+                values = tuple([self._get(key, now) for key in keys])
         self._tally.found(values)
         return values
 
@@ -67,8 +70,9 @@ class MemoryCache:
         with self._lock:
             if self._closed:
                 return
-            for key, value in values.items():
+            for key in self._entries.keys() & values.keys():
                 self._drop(key)
+            for key, value in values.items():
                 size = len(value) + _ENTRY_BYTES
                 if size > self._options.max_bytes or len(value) > self._options.max_value_bytes:
                     dropped += 1

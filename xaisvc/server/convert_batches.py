@@ -45,13 +45,16 @@ def _fill(message: explanations_pb2.ExplanationBatch, batch: AnswerBatch) -> Non
     message.MergeFrom(_frame(batch))
     message.indices.extend(batch.indices)
     message.ids.extend(batch.ids)
-    message.predictions.extend(answers.predictions.tolist())
-    message.rank_shares.extend(answers.rank_shares.tolist())
-    message.base_values.extend(answers.base_values.tolist())
-    message.outputs.extend(answers.outputs.tolist())
-    message.values.extend(answers.values.ravel().tolist())
+    numbers = {
+        "predictions": answers.predictions,
+        "rank_shares": answers.rank_shares,
+        "base_values": answers.base_values,
+        "outputs": answers.outputs,
+        "values": answers.values,
+    }
     if answers.standard_errors is not None:
-        message.standard_errors.extend(answers.standard_errors.ravel().tolist())
+        numbers["standard_errors"] = answers.standard_errors
+    message.MergeFromString(b"".join([_packed(name, one) for name, one in numbers.items()]))
     message.exact.extend(answers.exact)
     message.model_evaluations.extend(answers.model_evaluations.tolist())
     message.bands.extend(answers.bands)
@@ -60,6 +63,22 @@ def _fill(message: explanations_pb2.ExplanationBatch, batch: AnswerBatch) -> Non
     message.details.extend(_details(answers.details))
     if any(answers.diagnostics):
         message.diagnostics.extend([explanations_pb2.BatchFigures(figures=figures(one)) for one in answers.diagnostics])
+
+
+def _packed(name: str, numbers: NDArray[np.float64]) -> bytes:
+    """A repeated double of a batch as it goes over the wire, row by row: a tenth of what number by number takes."""
+    packed = numbers.astype("<f8", copy=False).tobytes()
+    number = explanations_pb2.ExplanationBatch.DESCRIPTOR.fields_by_name[name].number
+    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(packed)) + packed
+
+
+def _varint(number: int) -> bytes:
+    """A whole number in groups of seven bits, the lowest first; all but the last are marked."""
+    groups = []
+    while number > _SEVEN_BITS:
+        groups.append(number & _SEVEN_BITS | _MORE)
+        number >>= 7
+    return bytes([*groups, number])
 
 
 def _frame(batch: AnswerBatch) -> explanations_pb2.ExplanationBatch:
@@ -178,5 +197,7 @@ def _varying(
     return np.bincount(cells[differs], minlength=2 * len(sizes)).reshape(-1, 2) > 0
 
 
+_LENGTH_DELIMITED = 2  # the wire type of packed fields
+_SEVEN_BITS, _MORE = 0x7F, 0x80
 _LEVELS = (Level.UNRELIABLE, Level.CARE, Level.NORMAL)
 """What follows from the most severe caveat of a row, in the order of severities."""

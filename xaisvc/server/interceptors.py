@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 OWN_PREFIX = "/xaisvc."
 _HEALTH_PREFIX = "/grpc.health.v1.Health/"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -276,7 +277,7 @@ class Edge(grpc.aio.ServerInterceptor):
             return context.code(), None
         if isinstance(error, XaisvcError):
             status = status_of(error if call is None else safe_error(error, call.caller))
-            return _code(status.code), status
+            return _CODES[status.code], status
         if isinstance(error, StoppingError):
             return grpc.StatusCode.UNAVAILABLE, stopping_status()
         correlation_id = self._new_id()
@@ -335,10 +336,6 @@ def _reason(status: status_pb2.Status | None) -> str:
     info = error_details_pb2.ErrorInfo()
     found = status is not None and any(detail.Unpack(info) for detail in status.details)
     return info.reason if found else ""
-
-
-def _code(number: int) -> grpc.StatusCode:
-    return next(code for code in grpc.StatusCode if code.value[0] == number)
 
 
 async def _refuse(context: Context, error: Exception, status: status_pb2.Status | None) -> NoReturn:

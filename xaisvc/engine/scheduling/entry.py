@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
@@ -113,7 +114,7 @@ class Entry(Generic[RowsT, Answer]):
 
     def answers(self) -> list[Answer]:
         """All answers in the order of the rows."""
-        return [answer for start in sorted(self._answers) for answer in self._answers[start]]
+        return list(itertools.chain.from_iterable(self._answers[start] for start in sorted(self._answers)))
 
     def resolve(self, outcome: list[Answer] | Exception) -> None:
         """Resolves the future; without the lock, since it calls whoever listens. What they raise is theirs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from xaisvc.engine.scheduling.faults import as_exception, concerns_all, is_personal
 from xaisvc.engine.scheduling.waiting import wait_limit
@@ -75,23 +75,27 @@ class Flights(Generic[Key, Value]):
         with self._board.lock:
             if key in self._board.flights:
                 return None
-            self._board.flights[key] = _Flight()
+            self._board.flights[key] = None
             trip.leads.add(key)
         return trip
 
     def join(self, keys: Iterable[Key], interest: Interest) -> Trip[Key, Value]:
         """Joins the flights of these keys, and leads those that nobody leads yet."""
         trip = Trip(self._board, interest)
+        wanted: dict[Key, _Followers[Key, Value] | None] = dict.fromkeys(keys)
         with self._board.lock:
-            for key in dict.fromkeys(keys):
-                flight = self._board.flights.get(key)
-                if flight is None:
-                    self._board.flights[key] = _Flight()
-                    trip.leads.add(key)
-                    trip.fresh.append(key)
-                else:
-                    flight.followers[trip] = None
-                    trip.awaits.add(key)
+            flights = self._board.flights
+            for key in flights.keys() & wanted.keys():
+                followers = flights[key]
+                if followers is None:
+                    followers = flights[key] = {}
+                followers[trip] = None
+                trip.awaits.add(key)
+                del wanted[key]
+            # The usual case, all at once: nobody else wants any of a request's rows.
+            flights.update(wanted)
+            trip.leads.update(wanted)
+            trip.fresh.extend(wanted)
         if trip.awaits:
             try:
                 interest.when_gone(_Waker(trip))
@@ -163,14 +167,14 @@ class Trip(Generic[Key, Value]):
     def land(self, values: Mapping[Key, Value]) -> None:
         """Gives values to everybody who waits for them. Keys that are not this caller's are ignored."""
         with self._board.lock:
-            for key, value in values.items():
-                if key in self.leads:
-                    self.leads.discard(key)
-                    self.values[key] = value
-                    for follower in self._board.flights.pop(key).followers:
-                        follower.awaits.discard(key)
-                        follower.values[key] = value
-                        follower.changed.notify()
+            landed = values if self.leads >= values.keys() else {key: values[key] for key in self.leads & values.keys()}
+            self.values.update(landed)
+            self.leads.difference_update(landed)
+            for key, followers in zip(landed, map(self._board.flights.pop, landed), strict=True):
+                for follower in followers or ():
+                    follower.awaits.discard(key)
+                    follower.values[key] = values[key]
+                    follower.changed.notify()
 
     def fail(self, keys: Iterable[Key], error: BaseException) -> None:
         """Says that the computation of these keys failed.
@@ -186,7 +190,7 @@ class Trip(Generic[Key, Value]):
                     self._hand_over(key)
                     continue
                 self.leads.discard(key)
-                for follower in self._board.flights.pop(key).followers:
+                for follower in self._board.flights.pop(key) or ():
                     follower.awaits.discard(key)
                     follower.error = as_exception(error)
                     follower.changed.notify()
@@ -195,9 +199,9 @@ class Trip(Generic[Key, Value]):
         """Ends the trip: what it leads is handed over, what it awaits goes on without it."""
         with self._board.lock:
             for key in self.awaits:
-                flight = self._board.flights.get(key)
-                if flight is not None:
-                    flight.followers.pop(self, None)
+                followers = self._board.flights.get(key)
+                if followers is not None:
+                    followers.pop(self, None)
             self.awaits.clear()
             self.fresh.clear()
             for key in list(self.leads):
@@ -206,35 +210,30 @@ class Trip(Generic[Key, Value]):
     def _hand_over(self, key: Key) -> None:
         """Makes a follower the leader: one with nothing else to do before the others, in the order of arrival."""
         self.leads.discard(key)
-        flight = self._board.flights[key]
-        able = [trip for trip in flight.followers if not trip.interest.gone and trip.error is None]
+        followers = self._board.flights[key] or {}
+        able = [trip for trip in followers if not trip.interest.gone and trip.error is None]
         heir = next((trip for trip in able if trip.is_waiting), able[0] if able else None)
         if heir is None:
             del self._board.flights[key]
             return
-        del flight.followers[heir]
+        del followers[heir]
         heir.awaits.discard(key)
         heir.leads.add(key)
         heir.fresh.append(key)
         heir.changed.notify()
 
 
-class _Flight(Generic[Key, Value]):
-    """A key that somebody is computing, and who else waits for it."""
-
-    __slots__ = ("followers",)
-
-    def __init__(self) -> None:
-        self.followers: dict[Trip[Key, Value], None] = {}
+_Followers: TypeAlias = dict[Trip[Key, Value], None]
+"""Who waits for a key that somebody else is computing, in the order of their arrival."""
 
 
 class _Board(Generic[Key, Value]):
-    """What all trips share."""
+    """What all trips share: each key that somebody is computing, and who waits for it; None for nobody so far."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.lock = threading.Lock()
-        self.flights: dict[Key, _Flight[Key, Value]] = {}
+        self.flights: dict[Key, _Followers[Key, Value] | None] = {}
 
 
 class _Waker(Generic[Key, Value]):

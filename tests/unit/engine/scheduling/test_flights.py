@@ -267,6 +267,18 @@ def test_an_interest_that_cannot_be_listened_to_leaves_nothing_behind() -> None:
     assert len(flights) == 0
 
 
+def test_keys_of_others_cannot_be_landed() -> None:
+    flights: Flights[str, str] = Flights()
+    with flights.join("ab", Interest()) as mine, flights.join("bc", Interest()) as theirs:
+        theirs.land({"a": "lie", "b": "lie", "c": "C"})
+        assert mine.values == {}
+        assert theirs.values == {"c": "C"}
+        assert theirs.awaits == {"b"}
+        mine.land({"a": "A", "b": "B"})
+        assert theirs.values == {"b": "B", "c": "C"}
+    assert len(flights) == 0
+
+
 class Squares:
     """Computes squares and notices if two compute the same at once."""
 
@@ -355,7 +367,7 @@ class FlightsMachine(RuleBasedStateMachine):
     def whoever_awaits_a_key_will_hear_of_it(self) -> None:
         for trip, _ in self.trips:
             for key in trip.awaits if trip.error is None else ():  # with an error the caller waits for nothing more
-                assert trip in self.flights._board.flights[key].followers
+                assert trip in (self.flights._board.flights[key] or ())
             assert not trip.awaits & trip.leads
             assert set(trip.fresh) <= trip.leads
 
