@@ -156,6 +156,9 @@ def explain(  # noqa: PLR0913 - one parameter per option
     ],
     *,
     row: Annotated[list[int] | None, typer.Option("--row", "-r", help="Only this row, from 0; may repeat.")] = None,
+    dates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="As ROWS, with the day that each value is from in its place.")
+    ] = None,
     audience: Annotated[str, typer.Option("--audience", "-a", help="Who reads it.")] = "data_scientist",
     form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json; pdf with --out.")] = "text",
     language: Annotated[str, typer.Option(help="Language of the view.")] = "en",
@@ -176,6 +179,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Explain rows of a file to one audience."""
     from xaisvc.bundles import load_bundle, read_rows  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.cli_dates import dated, read_days  # noqa: PLC0415 - loaded when used
     from xaisvc.cli_progress import progress_bar  # noqa: PLC0415 - loaded when used
     from xaisvc.engine.explainer import Explainer  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.viewing import check_concerned, find_audience  # noqa: PLC0415 - heavy: loaded when used
@@ -187,6 +191,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
     bundle = load_bundle(folder)
     check_concerned(bundle.description, reader)
     table = read_rows(bundle.description, sys.stdin.buffer if str(rows) == "-" else rows, row or None)
+    days = read_days(bundle.description, dates, row or None, len(table))
     explainer, allowed = Explainer(bundle, device), _budget(budget, error_target, deadline)
     with progress_bar(len(table), prints_views=out is None) as bar:
         if compare is None:
@@ -205,7 +210,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
                 table, [method, compare], output=output, players=players, budget=allowed, seed=seed, space=space
             )
             batches = iter((both[method],))
-        for place, explanation in enumerate(explanation for batch in batches for explanation in batch):
+        for place, explanation in enumerate(explanation for batch in dated(batches, days) for explanation in batch):
             view = explanation.view(audience, language, judged=judged)
             content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
             if out is None:

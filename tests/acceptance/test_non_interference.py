@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RECORDS = 12
 PDF_RECORDS = 1
+STALE_AFTER_DAYS = 90
 SAME = {"id": "0000-same", "created_at": "2026-03-03T09:15:00+00:00"}
 
 
@@ -84,7 +86,33 @@ def _varied(
         for one in record.attribution.players
     )
     caveats = tuple(one for one in record.caveats if not set(one.players) & set(names))
-    return replace(record, row=row, attribution=replace(record.attribution, players=players), caveats=caveats)
+    return replace(
+        record,
+        row=row,
+        attribution=replace(record.attribution, players=players),
+        caveats=caveats,
+        fact_dates=_redated(record, names, rng),
+    )
+
+
+def _dated(record: ExplanationRecord, seed: int) -> ExplanationRecord:
+    """The record with a day for nearly every fact, some of them too old for `_with_ages`."""
+    rng = np.random.default_rng(seed)
+    names = [name for name in record.row if rng.random() < 0.8]
+    return replace(record, fact_dates=_redated(record, names, rng))
+
+
+def _redated(record: ExplanationRecord, names: list[str], rng: np.random.Generator) -> dict[str, date]:
+    """The days of the record's facts, with others for some of them; a few have none."""
+    answered = datetime.fromisoformat(record.created_at).date()
+    others = {name: answered - timedelta(days=int(rng.integers(0, 2 * STALE_AFTER_DAYS))) for name in names}
+    kept = {name: day for name, day in record.fact_dates.items() if name not in others}
+    return kept | {name: day for name, day in others.items() if rng.random() < 0.9}
+
+
+def _with_ages(description: BundleDescription) -> BundleDescription:
+    features = tuple(replace(one, stale_after_days=STALE_AFTER_DAYS) for one in description.features)
+    return replace(description, features=features)
 
 
 @pytest.mark.parametrize("name", ["business_manager", "customer", "fraud_analyst", "relationship_manager"])
@@ -100,19 +128,57 @@ def test_withheld_values_and_shares_change_no_byte_of_any_format(
     """
     world = world_of(bundle)
     reader = declared.audiences[name]
+    description = _with_ages(world.description)
     hidden = [f.id for f in world.description.features if declared.action(name, f) not in {"show", "generalise"}]
     tried = [one for one in world.records if not (name == "customer" and one.output.adverse)][:RECORDS]
     for i, record in enumerate(tried):
-        plain = replace(record, caveats=tuple(c for c in record.caveats if not set(c.players) & set(hidden)))
+        dated = _dated(record, seed=i)
+        plain = replace(dated, caveats=tuple(c for c in record.caveats if not set(c.players) & set(hidden)))
         other = _varied(plain, world.description, hidden, seed=i)
         beside, again = world.supply([plain], reader)[0], world.supply([other], reader)[0]
         again = replace(again, counterfactuals=beside.counterfactuals)
         for language in reader.languages:
             pdf = i < PDF_RECORDS and language == "nl"
-            before = _bytes(build_view(plain, world.description, reader, language, beside), pdf=pdf)
-            after = _bytes(build_view(other, world.description, reader, language, again), pdf=pdf)
+            before = _bytes(build_view(plain, description, reader, language, beside), pdf=pdf)
+            after = _bytes(build_view(other, description, reader, language, again), pdf=pdf)
 
             assert [form for form in before if before[form] != after[form]] == []
+
+
+@pytest.mark.parametrize("name", ["business_manager", "customer", "fraud_analyst", "relationship_manager"])
+@pytest.mark.parametrize("bundle", BUNDLE_NAMES)
+def test_days_of_facts_that_are_not_shown_change_no_byte_of_any_format(
+    world_of: Callable[[str], World], declared: Declared, bundle: str, name: str
+) -> None:
+    """Nor does whether they have any; facts that are known by general words only count as not shown."""
+    world = world_of(bundle)
+    reader = declared.audiences[name]
+    description = _with_ages(world.description)
+    hidden = [f.id for f in world.description.features if declared.action(name, f) != "show"]
+    for i, record in enumerate(world.records[:RECORDS]):
+        plain = _dated(record, seed=i)
+        bare = replace(plain, fact_dates={f: day for f, day in plain.fact_dates.items() if f not in hidden})
+        other = replace(plain, fact_dates=_redated(plain, hidden, np.random.default_rng(i + 1)))
+        assert not hidden or len({tuple(sorted(one.fact_dates.items())) for one in (plain, bare, other)}) > 1
+        for language in reader.languages:
+            pdf = i < PDF_RECORDS and language == "nl"
+            found = [_bytes(build_view(one, description, reader, language), pdf=pdf) for one in (plain, bare, other)]
+
+            assert [form for form in found[0] if len({one[form] for one in found}) > 1] == []
+
+
+@pytest.mark.parametrize("name", ["customer", "fraud_analyst", "relationship_manager"])
+def test_the_comparison_sees_the_day_of_a_fact_that_is_shown(
+    world_of: Callable[[str], World], declared: Declared, name: str
+) -> None:
+    world = world_of(MAIN_MODEL)
+    reader = declared.audiences[name]
+    shown = [one.id for one in world.description.features if declared.action(name, one) == "show"]
+    record = next(one for one in world.records if show(world, declared, name, "en", one).is_complete)
+    days = [replace(record, fact_dates=dict.fromkeys(shown, date(2021, 1, 1) + timedelta(days=day))) for day in (0, 1)]
+    before, after = (_bytes(build_view(one, world.description, reader)) for one in days)
+
+    assert all(before[form] != after[form] for form in before if form not in {"status", "csv"})
 
 
 def test_the_comparison_sees_what_is_shown(world_of: Callable[[str], World], declared: Declared) -> None:

@@ -111,6 +111,25 @@ def test_explain_writes_one_file_per_row(own: Path, tmp_path: Path) -> None:
     assert (tmp_path / "views" / written[0]).read_text().startswith("<!DOCTYPE html>")
 
 
+def test_explain_says_what_days_facts_are_from(tmp_path: Path) -> None:
+    rows, days = tmp_path / "rows.json", tmp_path / "days.csv"
+    rows.write_text(json.dumps([dict(case.row) for case in load_cases()[:2]]))
+    days.write_text("checking_account,duration_months\n2026-03-03,\n,2026-01-31\n")
+    ask = ("explain", BUNDLES / "german-credit-logistic", rows, "-a", "customer")
+    both, second = xaisvc(*ask, "--dates", days), xaisvc(*ask, "--dates", days, "--row", "1")
+    days.write_text("checking_account\n2026-03-03\n3 March\n")
+    wrong = xaisvc(*ask, "--dates", days)
+
+    assert [both.stdout.count(f"From {origin}:\n") for origin in (
+        "the bank's own records, 3 March 2026", "the application form, 31 January 2026",
+    )] == [1, 1]  # fmt: skip
+    assert "31 January 2026" in second.stdout
+    assert "3 March 2026" not in second.stdout
+    assert wrong.returncode != 0
+    assert "fact_dates[1].checking_account: must be the day that the value is from, such as 2026-01-31" in wrong.stderr
+    assert not wrong.stdout
+
+
 def test_explain_writes_a_pdf(own: Path, tmp_path: Path) -> None:
     pytest.importorskip("weasyprint", reason="needs the extra pdf", exc_type=ImportError)
     done = xaisvc("explain", own / "credit", own / "rows.csv", "-r", "0", "-a", "customer", "-f", "pdf", "-o", tmp_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -105,6 +105,25 @@ def test_a_stored_explanation_is_the_one_that_was_answered(client: xaisvc.Client
     assert client.get_explanation(row.explained().id) == row.explained()
     assert client.render_view(row.explained().id, "customer", "html") == row.view("customer", "html")
     assert client.render_view(row.explained().id, "data_scientist", "text").content
+
+
+def test_what_days_facts_are_from_comes_back_with_the_record(client: xaisvc.Client, applicants: Rows) -> None:
+    day = date(2026, 3, 3)
+    rows, days = applicants[:2], [{"savings": day}, {"savings": "some day"}]
+    plain = client.explain(MODEL, rows[0:1])[0].explained()
+    dated, wrong = client.explain(MODEL, rows, fact_dates=days, audiences=["relationship_manager"])
+    (part,) = client.explain_stream(MODEL, rows[0:1], fact_dates=days[0:1])
+
+    assert dated.explained().fact_dates == {"savings": day}
+    assert dated.explained().attribution == plain.attribution
+    assert client.explain(MODEL, rows[0:1])[0].explained().fact_dates == {}
+    assert client.get_explanation(dated.id) == dated.explained()
+    assert client.get_explanation(part.ids[0]).fact_dates == {"savings": day}
+    assert "own records, 3 March 2026" in dated.view("relationship_manager").content
+    with pytest.raises(InvalidRowsError, match=r"fact_dates\[1\].savings: must be the day that the value is from"):
+        wrong.explained()
+    with pytest.raises(InvalidRequestError, match="fact_dates: 1 for 2 rows"):
+        client.explain(MODEL, rows, fact_dates=days[:1])
 
 
 def test_methods_are_compared_as_the_library_compares_them(
@@ -271,10 +290,12 @@ def test_nobody_there_is_told() -> None:
 async def test_the_asynchronous_client_does_the_same(service: Any, applicants: Rows) -> None:
     async with xaisvc.AsyncClient(service.target) as client:
         await client.wait_until_ready()
-        reply = await client.explain(MODEL, applicants, audiences=["customer"], formats=["text"])
+        days = [{"savings": date(2026, 3, 3)}] * len(applicants)
+        reply = await client.explain(MODEL, applicants, audiences=["customer"], formats=["text"], fact_dates=days)
         record = reply[0].explained()
 
         assert len(reply.records) == len(applicants)
+        assert record.fact_dates == days[0]
         assert await client.get_explanation(record.id) == record
         assert await client.render_view(record.id, "customer", "text") == reply[0].view("customer", "text")
         lime = (await client.explain(MODEL, applicants[:1], method="lime"))[0].id

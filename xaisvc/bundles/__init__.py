@@ -12,7 +12,7 @@ from xaisvc.bundles.row_reader import RowReader
 from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.bundles.safety import ModelLimits, check_model
 from xaisvc.bundles.summary import describe_bundle
-from xaisvc.bundles.tabular import read_data, read_rows
+from xaisvc.bundles.tabular import read_data, read_dates, read_rows
 from xaisvc.bundles.write import lock_bundle, write_bundle
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "parse_manifest",
     "parse_rows",
     "read_data",
+    "read_dates",
     "read_rows",
     "write_bundle",
     "write_manifest",

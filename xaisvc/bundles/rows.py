@@ -105,8 +105,10 @@ def parse_each(
             for i in problem.rows:
                 path = f"{field}[{i}].{feature.id}"
                 found.setdefault(int(i), []).append(FieldViolation(path, problem.reason, problem.description))
-    good = np.array([i for i in range(raw.n_rows) if i not in found], dtype=np.intp)
     table = Table(columns)
+    if not found:
+        return table, np.arange(raw.n_rows), {}
+    good = np.array([i for i in range(raw.n_rows) if i not in found], dtype=np.intp)
     return table.take(good), good, {i: tuple(found[i]) for i in sorted(found)}
 
 

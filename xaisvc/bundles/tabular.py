@@ -15,6 +15,7 @@ import numpy as np
 from xaisvc.bundles.columns import MAX_WHOLE
 from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.errors import BundleError, InvalidRequestError, InvalidRowsError
+from xaisvc.types.fact_dates import dates_by_row
 from xaisvc.types.schema import Kind
 
 if TYPE_CHECKING:
@@ -90,6 +91,36 @@ def _only(description: BundleDescription, rows: Rows, only: Sequence[int]) -> Ta
     if wrong:
         raise InvalidRowsError(wrong)
     return table.take(np.searchsorted(good, only))
+
+
+def read_dates(source: str | Path, only: Sequence[int] | None = None) -> list[Mapping[str, object]]:
+    """Reads from a file what days the facts of rows are from: a row for each, features as columns, empty if not known.
+
+    Args:
+        source: Path of a `.csv`, `.parquet` or `.json` file.
+        only: Indices, from 0, of the rows wanted; all of them if None.
+
+    Raises:
+        InvalidRequestError: If the file cannot be read, is no such table, or has no such row.
+    """
+    name, content = _content(source)
+    try:
+        if name.endswith((".csv", ".parquet")):
+            frame = _frame(content, name)
+            columns = {str(column): [_day_cell(cell) for cell in frame[column]] for column in frame.columns}
+            found: list[Mapping[str, object]] = dates_by_row(columns, field="dates")
+        else:
+            found = dates_by_row(_json_rows(content), field="dates")
+    except _TableError as error:
+        raise InvalidRequestError.of("dates", str(error)) from None
+    absent = [index for index in only or () if not 0 <= index < len(found)]
+    if absent:
+        raise InvalidRequestError.of("dates", f"there is no row {absent[0]}; the file has rows 0 to {len(found) - 1}")
+    return found if only is None else [found[index] for index in only]
+
+
+def _day_cell(cell: object) -> object:
+    return None if isinstance(cell, str) and cell.strip() in _MISSING else cell
 
 
 def read_data(source: str | Path) -> pd.DataFrame:

@@ -204,6 +204,7 @@ def _record(message: explanations_pb2.Explanation) -> ExplanationRecord:
         device=message.device,
         answer_version=message.answer_version,
         row={entry.feature: value_from_wire(entry.value) for entry in message.row},
+        fact_dates={entry.feature: dt.date.fromisoformat(entry.as_of) for entry in message.row if entry.as_of},
         output=ExplainedOutput(
             id=output.id,
             prediction=output.prediction,

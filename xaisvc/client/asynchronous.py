@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.cohort_request import CohortSelection
     from xaisvc.engine.commands import AudienceInfo, Comparison, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
+    from xaisvc.types.fact_dates import DatesGiven
 
 
 class AsyncClient:
@@ -103,6 +104,7 @@ class AsyncClient:
         formats: Sequence[str] = ("html",),
         language: str = "en",
         subjects: Sequence[str] = (),
+        fact_dates: DatesGiven = (),
     ) -> ExplainReply:
         """Explains rows; see `Client.explain`."""
         request = explain_request(
@@ -118,6 +120,7 @@ class AsyncClient:
             formats=formats,
             language=language,
             subjects=subjects,
+            fact_dates=fact_dates,
         )
         with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = await self._explanations.Explain(request, timeout=self._timeout_s)
@@ -135,6 +138,7 @@ class AsyncClient:
         budget: Budget | None = None,
         seed: int = 0,
         subjects: Sequence[str] = (),
+        fact_dates: DatesGiven = (),
         first_row: int = 0,
         batch_rows: int = 0,
     ) -> AsyncIterator[StreamedBatch]:
@@ -152,6 +156,7 @@ class AsyncClient:
             budget: See `explain`.
             seed: See `explain`.
             subjects: See `explain`.
+            fact_dates: See `explain`.
             first_row: Position of the first row to answer, from 0.
             batch_rows: Most rows in one batch; 0 for the service's choice.
 
@@ -169,6 +174,7 @@ class AsyncClient:
             budget=budget,
             seed=seed,
             subjects=subjects,
+            fact_dates=fact_dates,
             first_row=first_row,
             batch_rows=batch_rows,
         )

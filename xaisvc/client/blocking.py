@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.cohort_request import CohortSelection
     from xaisvc.engine.commands import AudienceInfo, Comparison, Feedback, ModelInfo, RenderedView
     from xaisvc.types import Budget, ExplanationRecord, Space
+    from xaisvc.types.fact_dates import DatesGiven
 
 
 class Client:
@@ -106,6 +107,7 @@ class Client:
         formats: Sequence[str] = ("html",),
         language: str = "en",
         subjects: Sequence[str] = (),
+        fact_dates: DatesGiven = (),
     ) -> ExplainReply:
         """Explains rows. A row that is wrong gets its own error in the reply and harms no other.
 
@@ -122,6 +124,8 @@ class Client:
             formats: Formats of those views.
             language: Language of those views.
             subjects: Who each row is about, one id for each row, so that their data can be erased later.
+            fact_dates: Feature id to the day that its value is from, for each row, in the forms that rows have: a day
+                is ISO 8601 text such as `2026-03-03` or a date; None or left out if it is not known.
 
         Raises:
             NotFoundError: If the model or the output is not known.
@@ -141,6 +145,7 @@ class Client:
             formats=formats,
             language=language,
             subjects=subjects,
+            fact_dates=fact_dates,
         )
         with failures_told(self._target, self._timeout_s, encrypted=self._encrypted):
             response = self._explanations.Explain(request, timeout=self._timeout_s)
@@ -158,6 +163,7 @@ class Client:
         budget: Budget | None = None,
         seed: int = 0,
         subjects: Sequence[str] = (),
+        fact_dates: DatesGiven = (),
         first_row: int = 0,
         batch_rows: int = 0,
     ) -> Iterator[StreamedBatch]:
@@ -175,6 +181,7 @@ class Client:
             budget: See `explain`.
             seed: See `explain`.
             subjects: See `explain`.
+            fact_dates: See `explain`.
             first_row: Position of the first row to answer, from 0.
             batch_rows: Most rows in one batch; 0 for the service's choice.
 
@@ -192,6 +199,7 @@ class Client:
             budget=budget,
             seed=seed,
             subjects=subjects,
+            fact_dates=fact_dates,
             first_row=first_row,
             batch_rows=batch_rows,
         )

@@ -11,16 +11,18 @@ import numpy as np
 
 from xaisvc.errors import FieldViolation, InvalidRequestError, InvalidRowsError
 from xaisvc.types import Deadline, ErrorTarget, Space
+from xaisvc.types.fact_dates import dates_by_row, day_of
 from xaisvc.v1 import explanations_pb2, feedback_pb2, models_pb2
 from xaisvc.wire import SPACE_TO_WIRE, VERDICT_TO_WIRE, value_to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
     from xaisvc.engine.commands import Feedback
     from xaisvc.types import Budget
+    from xaisvc.types.fact_dates import DatesGiven
 
     Rows: TypeAlias = Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]] | pd.DataFrame
 
@@ -45,11 +47,12 @@ def explain_request(  # noqa: PLR0913 - one parameter for each choice of the cal
     formats: Sequence[str],
     language: str,
     subjects: Sequence[str] = (),
+    fact_dates: DatesGiven = (),
 ) -> explanations_pb2.ExplainRequest:
     """A request to explain rows.
 
     Raises:
-        InvalidRowsError: If a value has no form in the protocol; names row and feature.
+        InvalidRowsError: If a value or a day has no form in the protocol; names row and feature.
         InvalidRequestError: If a parameter has none.
     """
     if seed not in _INT64:
@@ -74,6 +77,7 @@ def explain_request(  # noqa: PLR0913 - one parameter for each choice of the cal
     if budget is not None:
         request.budget.CopyFrom(_budget(budget))
     _add_rows(request, rows)
+    request.fact_dates.extend(_fact_dates(fact_dates))
     return request
 
 
@@ -88,6 +92,7 @@ def stream_request(  # noqa: PLR0913 - as above
     budget: Budget | None,
     seed: int,
     subjects: Sequence[str],
+    fact_dates: DatesGiven,
     first_row: int,
     batch_rows: int,
 ) -> explanations_pb2.ExplainStreamRequest:
@@ -105,6 +110,7 @@ def stream_request(  # noqa: PLR0913 - as above
         formats=(),
         language="",
         subjects=subjects,
+        fact_dates=fact_dates,
     )
     return explanations_pb2.ExplainStreamRequest(request=request, first_row=first_row, batch_rows=batch_rows)
 
@@ -186,9 +192,29 @@ def _add_rows(request: explanations_pb2.ExplainRequest, rows: object) -> None:
         request.rows.append(explanations_pb2.Row(values=values))
 
 
-def _checked(name: object) -> str:
+def _fact_dates(given: DatesGiven) -> Iterator[explanations_pb2.FactDates]:
+    """Days as messages, one for each row. Texts are the service's to judge, so that one that is wrong costs one row."""
+    for i, own in enumerate(dates_by_row(given)):
+        days = {}
+        for name, value in own.items():
+            text = _plain_text(value, i, name, "fact_dates") if isinstance(value, str) else _day_text(value, i, name)
+            if text is not None:
+                days[_checked(name, "fact_dates")] = text
+        yield explanations_pb2.FactDates(days=days)
+
+
+def _day_text(value: object, row: int, name: str) -> str | None:
+    try:
+        day = day_of(value)
+    except ValueError:
+        description = "must be a day such as 2026-01-31, a date, or None if it is not known"
+        raise _unfit(row, name, "WRONG_TYPE", description, "fact_dates") from None
+    return None if day is None else day.isoformat()
+
+
+def _checked(name: object, field: str = "rows") -> str:
     if not isinstance(name, str):
-        raise InvalidRequestError.of("rows", "feature ids must be texts", reason="WRONG_TYPE")
+        raise InvalidRequestError.of(field, "feature ids must be texts", reason="WRONG_TYPE")
     return name
 
 
@@ -219,11 +245,11 @@ def _plain(value: object, row: int, name: str) -> Plain:
     return _plain_number(value, row, name)
 
 
-def _plain_text(value: str, row: int, name: str) -> str:
+def _plain_text(value: str, row: int, name: str, field: str = "rows") -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _unfit(row, name, "WRONG_TYPE", "holds characters that are no valid Unicode") from None
+        raise _unfit(row, name, "WRONG_TYPE", "holds characters that are no valid Unicode", field) from None
     return str(value)
 
 
@@ -237,8 +263,8 @@ def _plain_number(value: object, row: int, name: str) -> float | None:
     return None if np.isnan(number) else number
 
 
-def _unfit(row: int, name: str, reason: str, description: str) -> InvalidRowsError:
-    return InvalidRowsError((FieldViolation(f"rows[{row}].{name}", reason, description),))
+def _unfit(row: int, name: str, reason: str, description: str, field: str = "rows") -> InvalidRowsError:
+    return InvalidRowsError((FieldViolation(f"{field}[{row}].{name}", reason, description),))
 
 
 def _packed(name: str, values: Sequence[Plain]) -> explanations_pb2.Column | None:

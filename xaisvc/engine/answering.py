@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -94,9 +95,8 @@ class Answering:
         if isinstance(question.framed.frame.budget, Deadline):  # depends on the time it is given: of no use to others
             return self._compute(question, Payload(table))
         keys = self._names(question, table)
-        places: dict[bytes, int] = {}
-        for place, key in enumerate(keys):
-            places.setdefault(key, place)
+        places = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))  # the first of those that repeat
+        places = dict(zip(keys, map(places.__getitem__, keys), strict=True))
         cache = self._cache_for(question.framed, table)
         found = _cached(cache, list(places))
         missing = [key for key in places if key not in found]
@@ -184,7 +184,7 @@ class Answering:
         def computed(keys: Sequence[bytes]) -> dict[bytes, RowResult]:
             if not keys:
                 return {}
-            payload = Payload(table.take([places[key] for key in keys]), tuple(keys), cache)
+            payload = Payload(_rows(table, list(map(places.__getitem__, keys))), tuple(keys), cache)
             return dict(zip(keys, self._compute(question, payload), strict=True))
 
         others = cache.shared_flights()
@@ -244,7 +244,7 @@ class Answering:
             began = spent()
             answers = iter(_explain(explainer, command, together, cancel, stages))
             framed.pace.computed(len(together), spent() - began)
-            found = [[next(answers) for _ in range(len(part))] for part in parts]
+            found = [list(itertools.islice(answers, len(part))) for part in parts]
             _keep(parts, found)
             return found
 
@@ -252,7 +252,15 @@ class Answering:
 
 
 def _cached(cache: ExplanationCache, keys: Sequence[bytes]) -> dict[bytes, RowResult]:
-    return {key: value for key, value in zip(keys, cache.get_many(keys), strict=True) if value is not None}
+    values = cache.get_many(keys)
+    if values.count(None) == len(values):
+        return {}
+    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+
+def _rows(table: Table, places: list[int]) -> Table:
+    """The rows at these places; the table itself if these are all, which copies nothing."""
+    return table if places == list(range(len(table))) else table.take(places)
 
 
 def _keep(parts: Sequence[Payload], found: Sequence[Sequence[RowResult]]) -> None:
@@ -261,9 +269,8 @@ def _keep(parts: Sequence[Payload], found: Sequence[Sequence[RowResult]]) -> Non
     for part, answers in zip(parts, found, strict=True):
         if part.cache is not None:
             _, values = puts.setdefault(id(part.cache), (part.cache, {}))
-            for key, one in zip(part.keys, answers, strict=True):
-                if isinstance(one, bytes):
-                    values[key] = bytes(one)  # without what they were made of, which takes more room
+            # As bytes, without what they were made of, which takes more room.
+            values |= {key: bytes(one) for key, one in zip(part.keys, answers, strict=True) if isinstance(one, bytes)}
     for cache, values in puts.values():
         cache.put_many(values)
 

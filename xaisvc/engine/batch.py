@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, overload
 
+from xaisvc.engine.fact_dates import checked_fact_dates, latest_day
 from xaisvc.engine.figures import bars_figure, waterfall_figure
 from xaisvc.engine.frames import make_record
 from xaisvc.engine.viewing import ExplanationView, find_audience, make_views
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
         Caveat,
         Digests,
         ExplanationRecord,
+        FactDates,
         Output,
         Players,
         Space,
         Table,
     )
+    from xaisvc.types.fact_dates import DatesGiven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class ExplanationBatch:
         ids: One identifier per row.
         created_at: Time of the answer, ISO 8601 in UTC.
         together: Finds the caveats of the rows together.
+        fact_dates: What days the facts of each row are from, see `with_fact_dates`; empty if not said.
     """
 
     rows: Table
@@ -88,6 +93,23 @@ class ExplanationBatch:
     ids: Sequence[str]
     created_at: str
     together: Callable[[], tuple[Caveat, ...]]
+    fact_dates: Sequence[FactDates] = ()
+
+    def with_fact_dates(self, fact_dates: DatesGiven) -> ExplanationBatch:
+        """The same explanations of rows whose facts have days, which views show beside them. No number changes.
+
+        Args:
+            fact_dates: Feature id to the day that its value is from, for each row: a list of mappings, a mapping of
+                columns, or a DataFrame. A day is ISO 8601 text such as `2026-03-03` or a date; one that is not known is
+                left out or None.
+
+        Raises:
+            InvalidRowsError: If a feature is not known, or a day is none or had not begun; names every field.
+            InvalidRequestError: If they are for another number of rows, or have another form.
+        """
+        latest = latest_day(datetime.fromisoformat(self.created_at))
+        days = checked_fact_dates(self.provenance.description, fact_dates, len(self), latest)
+        return replace(self, fact_dates=days)
 
     @property
     def batch_caveats(self) -> tuple[Caveat, ...]:

@@ -13,6 +13,7 @@ from xaisvc.engine.permissions import check_record, is_of_tenant, no_such_record
 from xaisvc.errors import InvalidRequestError, LimitExceededError, NotFoundError, StoreError
 from xaisvc.records import EventKind, decode_description
 from xaisvc.records.answers import decode_answers, decode_frame, decode_row
+from xaisvc.records.fact_dates import without_fact_dates
 from xaisvc.records.usage import USAGE_KINDS
 from xaisvc.types import Kind
 from xaisvc.views.audience import Action
@@ -179,7 +180,7 @@ class CohortStore:
             for place in places:
                 part = event.parts[place]
                 if part is not None:
-                    own.append((f"{event.id}-{place}", part.content))
+                    own.append((f"{event.id}-{place}", without_fact_dates(part.content)))
             if len(own) >= _ROWS_AT_ONCE:
                 self._add(groups, event.frame, waiting.pop(event.frame))
         for frame, rows in waiting.items():

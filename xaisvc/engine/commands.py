@@ -92,6 +92,8 @@ class ExplainCommand:
         seed: Seed of sampled methods.
         views: Views to render of each row.
         subjects: Who each row is about, one for each row or none at all.
+        fact_dates: Feature id to the day that its value is from, as the caller wrote it; one for each row or none at
+            all.
     """
 
     bundle: str
@@ -104,6 +106,7 @@ class ExplainCommand:
     seed: int = 0
     views: tuple[ViewRequest, ...] = ()
     subjects: tuple[str, ...] = ()
+    fact_dates: Sequence[Mapping[str, object]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

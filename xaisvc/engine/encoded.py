@@ -47,12 +47,13 @@ def columns_of(stored: Sequence[bytes]) -> AnswerColumns:
     Raises:
         StoreError: If one is no answer of a known version, or they have not the same number of players.
     """
-    first = stored[0] if stored else b""
-    if not isinstance(first, Encoded):
+    fresh = [one for one in stored if isinstance(one, Encoded)]
+    if not fresh or len(fresh) < len(stored):
         return decode_answers(stored)
-    places = [one.place for one in stored if isinstance(one, Encoded) and one.columns is first.columns]
+    columns = fresh[0].columns
+    places = [one.place for one in fresh if one.columns is columns]
     if len(places) < len(stored):
         return decode_answers(stored)
-    if places == list(range(len(first.columns))):
-        return first.columns
-    return first.columns.take(np.array(places, dtype=np.intp))
+    if places == list(range(len(columns))):
+        return columns
+    return columns.take(np.array(places, dtype=np.intp))

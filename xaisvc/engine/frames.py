@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xaisvc.engine.batch import ExplanationBatch, Provenance
-    from xaisvc.types import Budget
+    from xaisvc.types import Budget, FactDates
 
-ANSWER_VERSION = 9
+ANSWER_VERSION = 10
 """Version of the code's answers: raised whenever the numbers of an unchanged request may change."""
 
 LOCAL_SURROGATE = "local_surrogate"
@@ -140,11 +140,18 @@ def make_record(batch: ExplanationBatch, index: int) -> ExplanationRecord:
         batch.rows.row(index),
         record_id=batch.ids[index],
         created_at=batch.created_at,
+        fact_dates=batch.fact_dates[index] if batch.fact_dates else None,
     )
 
 
-def record_of(
-    frame: AnswerFrame, answer: RowAnswer, row: Mapping[str, float | str | None], *, record_id: str, created_at: str
+def record_of(  # noqa: PLR0913 - a record in its parts, most by name
+    frame: AnswerFrame,
+    answer: RowAnswer,
+    row: Mapping[str, float | str | None],
+    *,
+    record_id: str,
+    created_at: str,
+    fact_dates: FactDates | None = None,
 ) -> ExplanationRecord:
     """Puts the record of one row together.
 
@@ -154,6 +161,7 @@ def record_of(
         row: Feature id to value as validated.
         record_id: Its id.
         created_at: Time of the answer, ISO 8601 in UTC.
+        fact_dates: Feature id to the day that its value is from; None if no day was said.
     """
     usual = frame.portfolio_mean_abs or (None,) * len(frame.players)
     values, errors = answer.values.tolist(), answer.standard_errors.tolist()
@@ -201,4 +209,5 @@ def record_of(
             adverse_share=frame.adverse_share,
             rank_share=answer.rank_share,
         ),
+        fact_dates=fact_dates or {},
     )

@@ -10,20 +10,23 @@ import numpy as np
 
 from xaisvc.engine.commands import RowOutcome
 from xaisvc.engine.costs import check_cost
+from xaisvc.engine.fact_dates import latest_day, read_fact_dates
 from xaisvc.engine.permissions import check_command
 from xaisvc.engine.stages import Stage
 from xaisvc.errors import InvalidRequestError, LimitExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from xaisvc.engine.commands import ExplainCommand, ServiceLimits
     from xaisvc.engine.models import Framed, ServedModel, ServedModels
     from xaisvc.engine.stages import Stages
+    from xaisvc.engine.surroundings import Surroundings
+    from xaisvc.errors import FieldViolation
     from xaisvc.rights import Rates
-    from xaisvc.types import Caller, Table
+    from xaisvc.types import Caller, FactDates, Table
 
 STREAM_BATCH_ROWS = 1024
 STREAM_BATCH_MODEL_ROWS = 1_000_000
@@ -36,13 +39,14 @@ class Prepared:
     """A request whose rows have been read and whose cost is known and allowed.
 
     Attributes:
-        command: What was asked for. Its rows are in `table`, not here.
+        command: What was asked for. Its rows are in `table` and its days in `fact_dates`, not here.
         model: The version of the model that answers.
         framed: What all answers share.
         table: The rows that fit the schema.
         indices: Their positions among the rows of the request; intp.
         failed: What became of the other rows, by position.
         count: Number of rows in the request.
+        fact_dates: What days the facts of each row of the request are from; empty if not said.
     """
 
     command: ExplainCommand
@@ -52,6 +56,7 @@ class Prepared:
     indices: NDArray[np.intp]
     failed: Mapping[int, RowOutcome]
     count: int
+    fact_dates: Sequence[FactDates] = ()
 
     def batch_rows(self, wanted: int) -> int:
         """How many rows a batch holds when the request is answered as a stream.
@@ -69,14 +74,15 @@ class Requests:
     Args:
         models: The models.
         rates: Takes rows from what a caller may send in a minute.
-        clock: Monotonic clock in seconds.
+        surroundings: Clocks.
         stages: Told how long it takes.
     """
 
-    def __init__(self, models: ServedModels, rates: Rates, clock: Callable[[], float], stages: Stages) -> None:
+    def __init__(self, models: ServedModels, rates: Rates, surroundings: Surroundings, stages: Stages) -> None:
         self._models = models
         self._rates = rates
-        self._clock = clock
+        self._clock = surroundings.clock
+        self._now = surroundings.now
         self._stages = stages
 
     def read(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared:
@@ -106,22 +112,29 @@ class Requests:
         self.take(caller, count)
         framed = model.framed(command)
         check_cost(limits, command, framed, count)
+        fact_dates, misdated = read_fact_dates(model.description, command.fact_dates, count, latest_day(self._now()))
         table, indices, violations = model.rows.each(command.rows)
         failed = {
-            index: RowOutcome(
-                index=index, record=None, violations=found, error="the row does not fit the model's feature schema"
+            index: _unfit(
+                index, (*violations.get(index, ()), *misdated.get(index, ())), dates_only=index not in violations
             )
-            for index, found in violations.items()
+            for index in sorted(violations.keys() | misdated.keys())
         }
+        if misdated:
+            good = [place for place, index in enumerate(indices.tolist()) if index not in misdated]
+            table, indices = table.take(good), indices[good]
         self._stages.spent(Stage.PARSE, model.name, command.method, began, self._clock())
         return Prepared(
-            command=replace(command, rows=()),  # as they were written they take several times the memory of the table
+            command=replace(
+                command, rows=(), fact_dates=()
+            ),  # as they were written they take several times the memory of the table
             model=model,
             framed=framed,
             table=table,
             indices=indices,
             failed=failed,
             count=count,
+            fact_dates=fact_dates,
         )
 
     def glance(self, command: ExplainCommand, caller: Caller, limits: ServiceLimits) -> Prepared | None:
@@ -155,6 +168,14 @@ class Requests:
 
 
 _FIRST = np.zeros(1, dtype=np.intp)
+
+
+def _unfit(index: int, violations: tuple[FieldViolation, ...], *, dates_only: bool) -> RowOutcome:
+    """A row that is not explained, as its values or their days cannot be."""
+    error = (
+        "the days given for its facts do not fit" if dates_only else "the row does not fit the model's feature schema"
+    )
+    return RowOutcome(index=index, record=None, violations=violations, error=error)
 
 
 def _count_rows(rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]) -> int:

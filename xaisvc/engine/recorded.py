@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xaisvc.engine.frames import record_of
 from xaisvc.records import Event, EventKind, Part
 from xaisvc.records.answers import decode_answer, encode_rows
+from xaisvc.records.fact_dates import encode_fact_dates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.models import Framed, ServedModel
     from xaisvc.engine.surroundings import Surroundings
     from xaisvc.records import RecordStore
-    from xaisvc.types import Caller, ExplanationRecord, Table
+    from xaisvc.types import Caller, ExplanationRecord, FactDates, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Block:
         rows: The explained rows.
         answers: One encoded answer for each row.
         subjects: Who each row is about; empty if not said.
+        fact_dates: What days the facts of each row are from; empty if not said.
         method: The method that was asked for.
     """
 
@@ -43,6 +45,7 @@ class Block:
     rows: Table
     answers: Sequence[bytes]
     subjects: Sequence[str]
+    fact_dates: Sequence[FactDates]
     method: str
 
     @property
@@ -63,8 +66,15 @@ class Records:
         self._store = store
         self._surroundings = surroundings
 
-    def new_block(
-        self, framed: Framed, rows: Table, answers: Sequence[bytes], *, subjects: Sequence[str] = (), method: str
+    def new_block(  # noqa: PLR0913 - a block in its parts, most by name
+        self,
+        framed: Framed,
+        rows: Table,
+        answers: Sequence[bytes],
+        *,
+        subjects: Sequence[str] = (),
+        fact_dates: Sequence[FactDates] = (),
+        method: str,
     ) -> Block:
         """Gives answers an id and a time."""
         return Block(
@@ -74,6 +84,7 @@ class Records:
             rows=rows,
             answers=answers,
             subjects=subjects,
+            fact_dates=fact_dates,
             method=method,
         )
 
@@ -93,6 +104,8 @@ class Records:
             views: Place of an explanation in the block, and a view that was rendered of it.
         """
         rows = encode_rows(block.rows)
+        if block.fact_dates:
+            rows = [encode_fact_dates(days) + row for days, row in zip(block.fact_dates, rows, strict=True)]
         subjects = block.subjects or ("",) * len(rows)
         event = Event(
             id=block.id,
@@ -107,8 +120,7 @@ class Records:
             },
             frame=block.framed.encoded,
             parts=[
-                Part(content=row + answer, subject=subject)
-                for row, answer, subject in zip(rows, block.answers, subjects, strict=True)
+                Part(row + answer, subject) for row, answer, subject in zip(rows, block.answers, subjects, strict=True)
             ],
         )
         return self._store.append(event, {block.framed.frame.digests.schema: model.encoded_description})
@@ -159,6 +171,7 @@ class Records:
             block.rows.row(place),
             record_id=f"{block.id}-{place}",
             created_at=block.created_at,
+            fact_dates=block.fact_dates[place] if block.fact_dates else None,
         )
 
 

@@ -81,7 +81,7 @@ class ExplanationService(StoredService):
         )
         self._stages = stages or NoStages()
         self._clock = self._surroundings.clock
-        self._requests = Requests(models, Rates(self._clock, processes), self._clock, self._stages)
+        self._requests = Requests(models, Rates(self._clock, processes), self._surroundings, self._stages)
 
     def explain(
         self, command: ExplainCommand, *, caller: Caller = LOCAL, interest: Interest | None = None
@@ -134,7 +134,7 @@ class ExplanationService(StoredService):
         Returns:
             What was answered, if the answer lay in memory; else the row on its way, for `end`.
         """
-        if command.views:
+        if command.views or command.fact_dates:
             return None
         prepared = self._requests.glance(command, caller, self.limits)
         if prepared is None:
@@ -155,7 +155,7 @@ class ExplanationService(StoredService):
     def _repeated(self, prepared: Prepared, key: bytes, found: bytes, caller: Caller, interest: Interest) -> Repeated:
         """Records an answer that is known already, which nobody needs to read for that."""
         check_wanted(interest)
-        block = self._new_block(prepared, prepared.table, [found], prepared.command.subjects)
+        block = self._new_block(prepared, prepared.table, [found], [0])
         began = self._clock()
         stored = self._records.add(block, prepared.model, caller)
         return Repeated(
@@ -277,18 +277,26 @@ class ExplanationService(StoredService):
                 failed[places[i]] = RowOutcome(index=places[i], record=None, error=error)
         if not good:
             return None, []
-        table, subjects = prepared.table.take(part), prepared.command.subjects
+        table = prepared.table.take(part)
+        own = [places[i] for i in good]
         block = self._new_block(
             prepared,
             table if len(good) == len(table) else table.take(good),
             [answer for answer in found if isinstance(answer, bytes)],
-            [subjects[places[i]] for i in good] if subjects else (),
+            own,
         )
-        return block, [places[i] for i in good]
+        return block, own
 
-    def _new_block(self, prepared: Prepared, rows: Table, answers: Sequence[bytes], subjects: Sequence[str]) -> Block:
+    def _new_block(self, prepared: Prepared, rows: Table, answers: Sequence[bytes], places: Sequence[int]) -> Block:
+        """Answers to rows that stand at these places of the request."""
+        subjects, fact_dates = prepared.command.subjects, prepared.fact_dates
         return self._records.new_block(
-            prepared.framed, rows, answers, subjects=subjects, method=prepared.command.method
+            prepared.framed,
+            rows,
+            answers,
+            subjects=[subjects[i] for i in places] if subjects else (),
+            fact_dates=[fact_dates[i] for i in places] if fact_dates else (),
+            method=prepared.command.method,
         )
 
     def list_models(self, caller: Caller = LOCAL) -> tuple[ModelInfo, ...]:

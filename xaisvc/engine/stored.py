@@ -12,6 +12,7 @@ from xaisvc.engine.permissions import check_record, no_such_record
 from xaisvc.errors import NotFoundError, StoreError
 from xaisvc.records import EventKind, decode_description
 from xaisvc.records.answers import decode_answer, decode_frame, decode_row
+from xaisvc.records.fact_dates import decode_fact_dates
 from xaisvc.types import Kind
 
 if TYPE_CHECKING:
@@ -114,9 +115,12 @@ class StoredExplanations:
         frame = self._frame(event.frame)
         description = self._description(frame.digests.schema)
         texts = {feature.id: feature.kind in _TEXT_KINDS for feature in description.features}
-        row, answer = decode_row(part.content, texts)
+        fact_dates, content = decode_fact_dates(part.content)
+        row, answer = decode_row(content, texts)
         record_id = f"{event.id}-{place}"
-        record = record_of(frame, decode_answer(answer), row, record_id=record_id, created_at=event.at)
+        record = record_of(
+            frame, decode_answer(answer), row, record_id=record_id, created_at=event.at, fact_dates=fact_dates
+        )
         return Stored(
             record=record, description=description, frame=frame, method=str(event.head.get("method", frame.method))
         )

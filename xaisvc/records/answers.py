@@ -347,7 +347,7 @@ def encode_rows(rows: Table) -> list[bytes]:
         return [head + one for one in own]
     # A dictionary finds a text in a third of the time, once it knows the column's.
     code_of = _text_or_null if n < _MANY_ROWS else _Codes().__getitem__
-    lines = [b"[%b]" % b",".join(row) for row in zip(*[map(code_of, values) for values in texts], strict=True)]
+    lines = [b"[%b]" % b",".join(row) for row in zip(*[map(code_of, values.tolist()) for values in texts], strict=True)]
     head_of = _Heads(matrix.shape[1])
     return [head_of[len(line)] + one + line for one, line in zip(own, lines, strict=True)]
 

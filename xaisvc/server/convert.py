@@ -91,6 +91,7 @@ def explain_command(request: explanations_pb2.ExplainRequest, *, max_rows: int) 
         seed=request.seed,
         views=_views(request),
         subjects=_subjects(request, n_rows),
+        fact_dates=tuple(dict(one.days) for one in request.fact_dates),
     )
 
 
@@ -341,6 +342,10 @@ def explanation(record: ExplanationRecord, views: Sequence[RenderedView] = ()) -
     _set_attribution(found.attribution, record.attribution)
     for name, value in sorted(record.row.items()):
         _set_value(found.row.add(feature=name).value, value)
+    if record.fact_dates:
+        for entry in found.row:
+            if entry.feature in record.fact_dates:
+                entry.as_of = record.fact_dates[entry.feature].isoformat()
     for caveat in record.caveats:
         set_caveat(found.caveats.add(), caveat)
     if record.portfolio is not None:

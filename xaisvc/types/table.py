@@ -98,7 +98,7 @@ class Table:
             start += code.shape[-1]
         raw = matrix.tobytes()
         return tuple(
-            hashlib.blake2b(raw[i : i + width], digest_size=32).digest() for i in range(0, len(self) * width, width)
+            [hashlib.blake2b(raw[i : i + width], digest_size=32).digest() for i in range(0, len(self) * width, width)]
         )
 
     def distinct(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
@@ -177,7 +177,7 @@ class _Numbered(dict[object, int]):
 def _codes(values: Column) -> NDArray[np.uint64]:
     """A number for each value that equal values share and no other value of this column has; uint64, (n,)."""
     if values.dtype == np.object_:
-        return np.fromiter(map(_Numbered().__getitem__, values), dtype=np.uint64, count=len(values))
+        return np.fromiter(map(_Numbered().__getitem__, values.tolist()), dtype=np.uint64, count=len(values))
     return _numbers(values).view(np.uint64)
 
 
@@ -214,6 +214,6 @@ def _code_bytes(values: Column) -> NDArray[np.uint8]:
     if values.dtype != np.object_:
         return _numbers(values).view(np.uint8).reshape(-1, 8)
     numbered = _Numbered()
-    places = np.fromiter(map(numbered.__getitem__, values), dtype=np.intp, count=len(values))
+    places = np.fromiter(map(numbered.__getitem__, values.tolist()), dtype=np.intp, count=len(values))
     codes = b"".join([_text_code(None if value is None else str(value)) for value in numbered])
     return np.frombuffer(codes, dtype=np.uint8).reshape(-1, 16)[places]

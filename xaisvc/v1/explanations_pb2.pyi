@@ -158,6 +158,7 @@ class ExplainRequest(_message.Message):
     FORMATS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     SUBJECTS_FIELD_NUMBER: _builtins.int
+    FACT_DATES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model, as `ModelService.ListModels` gives it."""
     output: _builtins.str
@@ -202,6 +203,12 @@ class ExplainRequest(_message.Message):
         later. It is not stored as it is.
         """
 
+    @_builtins.property
+    def fact_dates(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactDates]:
+        """What days the facts of each row are from, one for each row or none at all. They are kept in the record and shown
+        beside the facts; no number depends on them. A row with a day that cannot be gets an error of its own.
+        """
+
     def __init__(
         self,
         *,
@@ -219,14 +226,61 @@ class ExplainRequest(_message.Message):
         formats: _abc.Iterable[_builtins.str] | None = ...,
         language: _builtins.str = ...,
         subjects: _abc.Iterable[_builtins.str] | None = ...,
+        fact_dates: _abc.Iterable[Global___FactDates] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "budget", b"budget", "columns", b"columns", "formats", b"formats", "language", b"language", "method", b"method", "model", b"model", "output", b"output", "player_groups", b"player_groups", "players", b"players", "rows", b"rows", "seed", b"seed", "space", b"space", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "budget", b"budget", "columns", b"columns", "fact_dates", b"fact_dates", "formats", b"formats", "language", b"language", "method", b"method", "model", b"model", "output", b"output", "player_groups", b"player_groups", "players", b"players", "rows", b"rows", "seed", b"seed", "space", b"space", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class FactDates(_message.Message):
+    """What days the facts of one row are from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DaysEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def days(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Feature id to the day that its value is from, as ISO 8601 text such as `2026-03-03`. A feature whose day is not
+        known is left out.
+        """
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactDates: _TypeAlias = FactDates  # noqa: Y015
 
 @_typing.final
 class Row(_message.Message):
@@ -1158,8 +1212,11 @@ class InputValue(_message.Message):
 
     FEATURE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     feature: _builtins.str
     """Feature id."""
+    as_of: _builtins.str
+    """Day that the value is from, as ISO 8601 text; empty if the request did not say."""
     @_builtins.property
     def value(self) -> Global___Value:
         """Its value: a number, a text or missing. Truth values are 0 or 1; days are days since 1970-01-01."""
@@ -1169,10 +1226,11 @@ class InputValue(_message.Message):
         *,
         feature: _builtins.str = ...,
         value: Global___Value | None = ...,
+        as_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "feature", b"feature", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,7 +1,7 @@
 """Views: what each audience sees of an explanation record, as a value and as a document."""
 
 from xaisvc.views.audience import Audience
-from xaisvc.views.build import build_view, needed
+from xaisvc.views.build import build_view, needed, view_status
 from xaisvc.views.cohort_build import build_cohort_view, check_has_cohorts
 from xaisvc.views.document import View, ViewStatus
 from xaisvc.views.loader import load_audiences
@@ -21,4 +21,5 @@ __all__ = [
     "needed",
     "render_view",
     "to_pdf",
+    "view_status",
 ]

@@ -121,6 +121,17 @@ class Ruled(Protocol):
 
 
 @runtime_checkable
+class Holding(Protocol):
+    """A type of section that can hold its whole view, where it cannot be given truthfully.
+
+    Attributes:
+        may_hold: True. Of the sections of a view, only these decide its status.
+    """
+
+    may_hold: ClassVar[bool]
+
+
+@runtime_checkable
 class Coded(Protocol):
     """A type of section that lists the codes of reasons which its readers can give in feedback."""
 

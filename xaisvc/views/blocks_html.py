@@ -66,10 +66,12 @@ def _rows(rows: Iterable[Fact], *, code: bool = False, quiet: bool = False) -> s
 def _row(row: Fact) -> str:
     place = f' id="{escaped(row.anchor)}"' if row.anchor else ""
     note = f' <span class="note">{escaped(row.note)}</span>' if row.note else ""
-    return (
-        f'<div{place}><dt>{escaped(row.label)}</dt><dd><span class="amount">{escaped(row.value)}</span>{note}</dd>'
-        "</div>\n"
-    )
+    value = f'<span class="amount">{escaped(row.value)}</span>{note}{_source(row.source)}'
+    return f"<div{place}><dt>{escaped(row.label)}</dt><dd>{value}</dd></div>\n"
+
+
+def _source(source: str) -> str:
+    return f' <span class="source">{escaped(source)}</span>' if source else ""
 
 
 def _reasons(block: Reasons, key: str) -> str:
@@ -85,7 +87,8 @@ def _reasons(block: Reasons, key: str) -> str:
 
 def _reason(reason: Reason) -> str:
     own = reason.own_value
-    value = f': <span class="amount">{escaped(own)}</span>' if own else ""
+    source = f",{_source(reason.own_source)}" if reason.own_source else ""
+    value = f': <span class="amount">{escaped(own)}</span>{source}' if own else ""
     direction = f' <span class="direction">({escaped(reason.direction)})</span>' if reason.direction else ""
     links = "".join(
         [f' <a class="evidence" href="#{escaped(link.anchor)}">{escaped(link.text)}</a>' for link in reason.links]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.types import Level
 from xaisvc.types.supplements import NO_SUPPLEMENTS
-from xaisvc.views.audience import OnUnreliable, Ruled, Supplied
+from xaisvc.views.audience import Holding, OnUnreliable, Ruled, Supplied
 from xaisvc.views.context import SectionContext, ViewContext
 from xaisvc.views.document import Notice, Section, View, ViewStatus
 from xaisvc.views.language import Language
@@ -65,20 +65,59 @@ def build_view(  # noqa: PLR0913 - what is shown, to whom, and from what
     context = ViewContext(
         record=record, description=description, audience=audience, language=words, supplements=supplements
     )
-    if is_closed(description, audience):
-        return _view(context, ViewStatus.NOT_AVAILABLE, audience.closed)
-    if audience.before and not judged:
-        return _view(context, ViewStatus.JUDGEMENT_FIRST, audience.before)
-    if audience.on_unreliable is OnUnreliable.HOLD and context.reliability.level is Level.UNRELIABLE:
-        return _view(context, ViewStatus.HELD_FOR_REVIEW, audience.held)
+    status = _first_status(context, judged=judged)
     try:
-        return _view(context, ViewStatus.COMPLETE, audience.sections)
+        return _view(context, status)
     except HeldForReviewError:
-        return _view(context, ViewStatus.HELD_FOR_REVIEW, audience.held)
+        return _view(context, ViewStatus.HELD_FOR_REVIEW)
 
 
-def _view(context: ViewContext, status: ViewStatus, specs: Sequence[SectionSpec]) -> View:
+def view_status(
+    record: ExplanationRecord, description: BundleDescription, audience: Audience, *, judged: bool = True
+) -> ViewStatus:
+    """The status of the view that `build_view` builds, without what has no part in it; the same in every language.
+
+    Raises:
+        NotFoundError: If the record names a feature or an output that the bundle does not have.
+    """
+    words = Language(audience.catalogue(audience.languages[0]))
+    context = ViewContext(record=record, description=description, audience=audience, language=words)
+    status = _first_status(context, judged=judged)
+    if status is not ViewStatus.COMPLETE:
+        return status
+    try:
+        for spec in audience.sections:
+            if isinstance(spec.builder, Holding):
+                _blocks(SectionContext(view=context, spec=spec))
+    except HeldForReviewError:
+        return ViewStatus.HELD_FOR_REVIEW
+    return status
+
+
+def _first_status(context: ViewContext, *, judged: bool) -> ViewStatus:
+    """The status of a view, unless a section holds it."""
+    audience = context.audience
+    if is_closed(context.description, audience):
+        return ViewStatus.NOT_AVAILABLE
+    if audience.before and not judged:
+        return ViewStatus.JUDGEMENT_FIRST
+    if audience.on_unreliable is OnUnreliable.HOLD and context.reliability.level is Level.UNRELIABLE:
+        return ViewStatus.HELD_FOR_REVIEW
+    return ViewStatus.COMPLETE
+
+
+def _specs(audience: Audience, status: ViewStatus) -> Sequence[SectionSpec]:
+    return {
+        ViewStatus.COMPLETE: audience.sections,
+        ViewStatus.HELD_FOR_REVIEW: audience.held,
+        ViewStatus.NOT_AVAILABLE: audience.closed,
+        ViewStatus.JUDGEMENT_FIRST: audience.before,
+    }[status]
+
+
+def _view(context: ViewContext, status: ViewStatus) -> View:
     audience, language = context.audience, context.language
+    specs = _specs(audience, status)
     complete = status is ViewStatus.COMPLETE
     return View(
         id=f"{context.record.id}/{audience.id}/{language.code}",
@@ -105,17 +144,18 @@ def _header(context: ViewContext, key: str) -> str:
 
 def _section(context: SectionContext) -> Section:
     spec = context.spec
-    blocks: tuple[Block, ...]
+    blocks = _blocks(context)
+    return Section(id=spec.id, type=spec.builder.type, title=context.say("title"), blocks=blocks, rule=_rule(spec))
+
+
+def _blocks(context: SectionContext) -> tuple[Block, ...]:
     if (
-        spec.builder.reasons
+        context.spec.builder.reasons
         and context.is_unreliable
         and context.view.audience.on_unreliable is OnUnreliable.NO_REASONS
     ):
-        blocks = (Notice(tone="stop", title=context.say("no_reasons.title"), text=context.say("no_reasons.text")),)
-    else:
-        blocks = spec.builder.build(context)
-    rule = _rule(spec)
-    return Section(id=spec.id, type=spec.builder.type, title=context.say("title"), blocks=blocks, rule=rule)
+        return (Notice(tone="stop", title=context.say("no_reasons.title"), text=context.say("no_reasons.text")),)
+    return context.spec.builder.build(context)
 
 
 @lru_cache(maxsize=1024)

@@ -16,6 +16,7 @@ from xaisvc.views.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from xaisvc.types import BundleDescription, ExplanationRecord, Feature, Output
     from xaisvc.types.supplements import Supplements
@@ -39,6 +40,10 @@ COMMON_SLOTS = (
     "row_name",
     "fewest",
 )
+
+
+SOURCE_MESSAGES = {"origin": ("origin",), "origin_dated": ("origin", "day"), "dated": ("day",)}
+"""The messages of a section that says where facts come from and what day they are from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +177,7 @@ class SectionContext:
         found = _find(language.catalogue, spec.id, spec.builder.type, key)
         if found.fixed is not None:
             return found.fixed
-        values = slots if found.slots <= slots.keys() else {**self.view.common, **slots}
+        values = {**self.view.common, **slots} if found.common else slots
         return tuple([message.fill(values, language) for message in found.messages])
 
     def say(self, key: str, **slots: SlotValue) -> str:
@@ -181,7 +186,9 @@ class SectionContext:
         found = _find(language.catalogue, spec.id, spec.builder.type, key)
         if found.text is not None:
             return found.text
-        values = slots if found.slots <= slots.keys() else {**self.view.common, **slots}
+        values = {**self.view.common, **slots} if found.common else slots
+        if len(found.messages) == 1:
+            return found.messages[0].fill(values, language)
         return " ".join([message.fill(values, language) for message in found.messages])
 
     def direction(self, value: float) -> str:
@@ -191,22 +198,40 @@ class SectionContext:
             return self.say("direction.raised" if value > 0 else "direction.lowered")
         return self.say("direction.against" if value * against > 0 else "direction.favour")
 
-    def fact(self, feature: Feature, note: str = "") -> Fact:
-        """A feature's value in the record's row, in words."""
-        language = self.view.language
-        return Fact(label=feature.label(language.code), value=self.view.value(feature), note=note)
+    def fact(self, feature: Feature, note: str = "", *, source: str = "", as_of: date | None = None) -> Fact:
+        """A feature's value in the record's row, in words.
+
+        Args:
+            feature: The feature.
+            note: What is remarkable about it.
+            source: Where it is from, in words.
+            as_of: The day that it is from, if these words or those around it say so.
+        """
+        return Fact(
+            label=feature.label(self.view.language.code),
+            value=self.view.value(feature),
+            note=note,
+            source=source,
+            as_of=as_of.isoformat() if as_of else "",
+        )
+
+    def sourced_fact(self, feature: Feature, note: str = "") -> Fact:
+        """As `fact`, with where its value comes from and the day that it is from, as far as they are known."""
+        origin, day = feature.origin(self.view.language.code), self.view.record.fact_dates.get(feature.id)
+        return self.fact(feature, note, source=self.source(origin, day), as_of=day)
+
+    def source(self, origin: str, day: date | None) -> str:
+        """Where something comes from (empty if not known) and the day that it is from, in words; may be empty."""
+        if day is None:
+            return self.say("origin", origin=origin) if origin else ""
+        if not origin:
+            return self.say("dated", day=day.isoformat())
+        return self.say("origin_dated", origin=origin, day=day.isoformat())
 
     def entry_facts(self, entry: Entry, *, origins: bool = False) -> tuple[Fact, ...]:
         """The values behind an entry, those that carry its direction; with where they come from if `origins`."""
-        return tuple(
-            self.fact(feature, self._origin(feature) if origins else "")
-            for feature in entry.facts()
-            if feature.id in self.view.record.row
-        )
-
-    def _origin(self, feature: Feature) -> str:
-        origin = feature.origin(self.view.language.code)
-        return self.say("origin", origin=origin) if origin else ""
+        make = self.sourced_fact if origins else self.fact
+        return tuple(make(feature) for feature in entry.facts() if feature.id in self.view.record.row)
 
     def entry_note(self, entry: Entry) -> str:
         """What must be known to read an entry's facts: which of them are associated, and which facts were set off.
@@ -247,13 +272,13 @@ class _Found:
 
     Attributes:
         messages: The messages.
-        slots: Names of their slots.
+        common: Whether a slot of theirs is a common one.
         fixed: Their sentences, if they have no slots.
         text: These as one text.
     """
 
     messages: tuple[Message, ...]
-    slots: frozenset[str]
+    common: bool
     fixed: tuple[str, ...] | None
     text: str | None
 
@@ -268,4 +293,4 @@ def _find(catalogue: Catalogue, section: str, kind: str, key: str) -> _Found:
         raise KeyError(msg)
     slots = frozenset(slot for message in messages for slot in message.slots)
     fixed = None if slots else tuple(message.literal for message in messages)
-    return _Found(messages, slots, fixed, None if fixed is None else " ".join(fixed))
+    return _Found(messages, not slots.isdisjoint(COMMON_SLOTS), fixed, None if fixed is None else " ".join(fixed))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from xaisvc.views.cells import Cell
 from xaisvc.views.cleaning import Cleaned, clean
 from xaisvc.views.figures import (
     Bar,
@@ -74,7 +75,6 @@ class ViewStatus(StrEnum):
 
 Tone: TypeAlias = Literal["info", "care", "stop"]
 _TONES: tuple[Tone, ...] = ("info", "care", "stop")
-_set = object.__setattr__
 Side: TypeAlias = Literal["for", "against", "none"]
 
 
@@ -107,12 +107,16 @@ class Fact(Cleaned):
         value: The value in words.
         note: What is remarkable about it; empty for nothing.
         anchor: Where links on the same page can lead to it; empty for nowhere.
+        source: Where the value is from and of what day, in words; empty if not known, or said by the list's title.
+        as_of: That day as ISO 8601, for programs; empty if it is not known.
     """
 
     label: str
     value: str
     note: str = ""
     anchor: str = ""
+    source: str = ""
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +174,11 @@ class Reason(Cleaned):
         """The value, if the only fact behind the reason has the reason's own name; else empty."""
         return self.facts[0].value if len(self.facts) == 1 and self.facts[0].label == self.label else ""
 
+    @property
+    def own_source(self) -> str:
+        """Where that value is from; empty without one, or if it is not known."""
+        return self.facts[0].source if self.own_value else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reasons(Cleaned):
@@ -194,27 +203,6 @@ class Column(Cleaned):
 
     label: str
     numeric: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, init=False)
-class Cell:
-    """One cell. Its text is cleaned as all texts are.
-
-    Attributes:
-        text: What is read.
-        number: The exact number behind it, for audiences that may have it.
-        marked: Whether it should catch the eye; the text must say why.
-    """
-
-    text: str
-    number: float | None = None
-    marked: bool = False
-
-    def __init__(self, *, text: str, number: float | None = None, marked: bool = False) -> None:
-        # Written out: pages for data scientists have a thousand cells, and this takes half the time.
-        _set(self, "text", clean(text))
-        _set(self, "number", number)
-        _set(self, "marked", marked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from xaisvc.types import Caveat, Gate, Sensitivity, Severity
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from xaisvc.views.audience import Audience
 
 _TIED = 2
+_STALE_AFTER_DAYS = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +47,8 @@ def golden_cases(given: Iterable[GoldenCase], audiences: Iterable[Audience]) -> 
     """The given cases, and for the first of each bundle what an audience must be able to say of it.
 
     Added are: explanations that cannot be relied on (of every case), a bundle that some audiences get no view of, an
-    output without a decision, a case that its reader has not judged yet, and each caveat that any audience has words
-    for, with the gate that the words are for.
+    output without a decision, a case that its reader has not judged yet, one whose facts have days and are too old, and
+    each caveat that any audience has words for, with the gate that the words are for.
     """
     kinds = sorted({kind for audience in audiences for kind in _worded(audience)}, key=str)
     found: list[GoldenCase] = []
@@ -55,7 +57,7 @@ def golden_cases(given: Iterable[GoldenCase], audiences: Iterable[Audience]) -> 
         found += [case, _unreliable(case)]
         if case.description.name not in seen:
             seen.add(case.description.name)
-            found += [_closed(case), _undecided(case), _before(case), *_with_caveats(case, kinds)]
+            found += [_closed(case), _undecided(case), _before(case), _dated(case), *_with_caveats(case, kinds)]
     return tuple(found)
 
 
@@ -85,6 +87,21 @@ def _closed(case: GoldenCase) -> GoldenCase:
 
 def _before(case: GoldenCase) -> GoldenCase:
     return replace(case, name=f"{case.name}, not judged yet", judged=False)
+
+
+def _dated(case: GoldenCase) -> GoldenCase:
+    """The facts as if they were of the day before the oldest that the bundle would take; every other with an origin."""
+    day = datetime.fromisoformat(case.record.created_at).date() - timedelta(days=_STALE_AFTER_DAYS + 1)
+    features = tuple(
+        replace(feature, stale_after_days=_STALE_AFTER_DAYS, origins=feature.origins if i % 2 else {})
+        for i, feature in enumerate(case.description.features)
+    )
+    return replace(
+        case,
+        name=f"{case.name}, dated",
+        record=replace(case.record, fact_dates=dict.fromkeys(case.record.row, day)),
+        description=replace(case.description, features=features),
+    )
 
 
 def _undecided(case: GoldenCase) -> GoldenCase:

@@ -14,6 +14,7 @@ from xaisvc.views.document import (
     Beeswarm,
     Bullets,
     Cloud,
+    Fact,
     Facts,
     Grid,
     HeatMap,
@@ -21,12 +22,14 @@ from xaisvc.views.document import (
     Paragraph,
     Plots,
     Reasons,
+    Section,
     Table,
+    View,
     Waterfall,
 )
 
 if TYPE_CHECKING:
-    from xaisvc.views.document import Block, View
+    from xaisvc.views.document import Block
 
     Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
@@ -46,6 +49,13 @@ BLOCK_TYPES: dict[type, str] = {
     HeatMap: "heat_map",
 }
 
+LEFT_OUT: dict[type, frozenset[str]] = {
+    View: frozenset({"pack", "compared_with"}),
+    Section: frozenset({"rule"}),
+    Fact: frozenset({"source", "as_of"}),
+}
+"""Texts that are left out where they are empty."""
+
 _ARRAY = re.compile(r'"\\u0000([-+0-9.,e\[\]nul]*)\\u0000"')
 """An array that is written on one line: a text between two null characters, which no text of a view can hold."""
 
@@ -56,7 +66,7 @@ def render(view: View) -> str:
     for field in dataclasses.fields(view):
         if field.name not in {"sections", "layout", "formats", "tones"}:
             document[field.name] = _plain(getattr(view, field.name))
-    for name in ("pack", "compared_with"):
+    for name in LEFT_OUT[View]:
         if not document[name]:
             del document[name]
     document["sections"] = [
@@ -83,7 +93,11 @@ def _plain(value: object) -> Json:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        found = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        for name in LEFT_OUT.get(type(value), ()):
+            if not found[name]:
+                del found[name]
+        return found
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, bool | int | float):

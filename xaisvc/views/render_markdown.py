@@ -81,7 +81,8 @@ def _list(items: Iterable[str], *, ordered: bool) -> str:
 
 
 def _fact(row: Fact) -> str:
-    note = f" ({escape(row.note)})" if row.note else ""
+    said = "; ".join(filter(None, (row.note, row.source)))
+    note = f" ({escape(said)})" if said else ""
     return f"{escape(row.label)}: **{escape(row.value)}**{note}"
 
 
@@ -91,7 +92,8 @@ def _reasons(block: Reasons) -> str:
     lines: list[str] = []
     for i, reason in enumerate(block.items, start=1):
         direction = f" ({escape(reason.direction)})" if reason.direction else ""
-        own = f": {escape(reason.own_value)}" if reason.own_value else ""
+        own = ", ".join(filter(None, (reason.own_value, reason.own_source)))
+        own = f": {escape(own)}" if own else ""
         links = "".join(f" \\[{escape(link.text)}\\]" for link in reason.links)
         lines.append(f"{i}. **{escape(reason.label)}**{own}{direction}{links}")
         lines += [] if own else [f"   - {_fact(row)}" for row in reason.facts]

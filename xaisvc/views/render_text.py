@@ -53,7 +53,7 @@ def _block(block: Block, view: View) -> list[str]:  # noqa: PLR0911 - one way ou
 
 def in_short(block: Facts) -> str:
     """Facts that are there to be looked up, one behind the other."""
-    return "; ".join(f"{row.label}: {row.value}" + (f" ({row.note})" if row.note else "") for row in block.rows)
+    return "; ".join(f"{row.label}: {_value(row)}" for row in block.rows)
 
 
 def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
@@ -74,7 +74,7 @@ def _facts(rows: Sequence[Fact], indent: str) -> list[str]:
     width = min(max((len(row.label) for row in rows), default=0), _MAX_LABEL)
     lines = []
     for row in rows:
-        value = f"{row.value} ({row.note})" if row.note else row.value
+        value = _value(row)
         rest = " " * (len(indent) + width + 2)
         if len(row.label) > width:
             lines += [*_wrap(row.label, indent, indent), *_wrap(value, rest)]
@@ -83,13 +83,19 @@ def _facts(rows: Sequence[Fact], indent: str) -> list[str]:
     return lines
 
 
+def _value(row: Fact) -> str:
+    said = "; ".join(filter(None, (row.note, row.source)))
+    return f"{row.value} ({said})" if said else row.value
+
+
 def _reasons(block: Reasons) -> list[str]:
     lines = [f"{block.title}:"] if block.title else []
     if not block.items:
         return lines + _wrap(block.empty, "  ")
     for i, reason in enumerate(block.items, start=1):
         head = f"  {i}. "
-        text = f"{reason.label}: {reason.own_value}" if reason.own_value else reason.label
+        own = ", ".join(filter(None, (reason.own_value, reason.own_source)))
+        text = f"{reason.label}: {own}" if own else reason.label
         text = f"{text} ({reason.direction})" if reason.direction else text
         text = " ".join((text, *(f"[{link.text}]" for link in reason.links)))
         lines += _wrap(text, head, " " * len(head))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, Union, cast, get_args, get
 from xaisvc.errors import InvalidRequestError
 from xaisvc.views import document
 from xaisvc.views.document import Cloud, Grid, Section, View, ViewStatus
-from xaisvc.views.render_json import BLOCK_TYPES, VIEW_SCHEMA
+from xaisvc.views.render_json import BLOCK_TYPES, LEFT_OUT, VIEW_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     Schema: TypeAlias = dict[str, "str | int | bool | list[Schema | str | None] | Schema"]
 
 _NOT_IN_JSON = frozenset({"layout", "formats", "tones"})
-_MAY_LACK = (View, Section)
-"""Their texts that are empty unless said otherwise are left out where they are."""
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -129,7 +126,7 @@ def _members(kind: type, definitions: Schema, apart: set[str]) -> Schema:
     return {
         "type": "object",
         "properties": {field.name: _value(hints[field.name], definitions) for field in fields},
-        "required": [field.name for field in fields if kind not in _MAY_LACK or field.default != ""],
+        "required": [field.name for field in fields if field.name not in LEFT_OUT.get(kind, ())],
         "additionalProperties": False,
     }
 

@@ -127,6 +127,12 @@ def test_where_values_come_from_is_read() -> None:
     ]
 
 
+def test_how_old_a_value_may_be_is_read() -> None:
+    age, job, since = parse_manifest(GOOD.replace("column: 3", "column: 3\n    stale_after_days: 90").encode()).features
+
+    assert [one.stale_after_days for one in (age, job, since)] == [None, 90, None]
+
+
 def test_what_a_bundle_says_of_itself_is_read_in_every_language() -> None:
     source = GOOD.replace("owner: Risk", "owner: {en: Credit desk, nl: Kredietafdeling}")
     found = parse_manifest(source.encode(), labels={"nl": b"purpose: Voorbeelden"})
@@ -239,6 +245,8 @@ def test_a_quoted_target_is_a_text_and_a_bare_one_a_number() -> None:
          "population, approved_near_threshold"),
         ("outputs:", "background: {as_of: yesterday}\noutputs:", 10, "background.as_of", "such as 2026-03-31"),
         ("outputs:", "background: {as_of: 2025-12-31, max_age_days: 0}\noutputs:", 10, "background.max_age_days",
+         "must be at least 1 day"),
+        ("column: 3", "column: 3\n    stale_after_days: 0", 30, "features[1].stale_after_days",
          "must be at least 1 day"),
         ("name: loans", "name: &a loans", 2, "", r"anchors \(&\) and aliases \(\*\) are not allowed"),
         ("name: loans", "name: *a", 2, "", "anchors"),

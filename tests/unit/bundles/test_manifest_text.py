@@ -100,6 +100,7 @@ def features(draw: DrawFn, feature_id: str, concepts: list[str]) -> Feature:
         concept=draw(st.none() | st.sampled_from(concepts)) if concepts else None,
         sensitivity=draw(st.none() | st.sampled_from(Sensitivity)),
         origins=draw(labels),
+        stale_after_days=draw(st.none() | st.integers(1, 10_000)),
         change=draw(st.none() | changes(kind, categories)),
         observed_range=None if category else draw(st.none() | _range(values)),
     )

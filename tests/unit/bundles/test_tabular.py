@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from xaisvc.bundles import parse_rows, read_data, read_rows
+from xaisvc.bundles import parse_rows, read_data, read_dates, read_rows
 from xaisvc.bundles.tabular import write_parquet
 from xaisvc.errors import InvalidRequestError, InvalidRowsError
+from xaisvc.types.fact_dates import day_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +37,46 @@ def test_the_same_row_from_csv_json_and_parquet(description: BundleDescription, 
     assert read_rows(description, str(one)).row_digests() == expected
     assert read_rows(description, io.BytesIO(json.dumps([ROW]).encode())).row_digests() == expected
     assert read_rows(description, parquet).row_digests() == expected
+
+
+def test_the_same_days_from_csv_json_and_parquet(tmp_path: Path) -> None:
+    csv = tmp_path / "days.csv"
+    csv.write_text("age,since\n2026-03-03,\n,NA\n2026-03-03, soon\n")
+    lines = tmp_path / "days.json"
+    lines.write_text(json.dumps([{"age": "2026-03-03"}, {}, {"age": "2026-03-03", "since": " soon"}]))
+    parquet = tmp_path / "days.parquet"
+    day = date(2026, 3, 3)
+    pd.DataFrame({"age": [day, None, day], "since": [None, None, " soon"]}).to_parquet(parquet)
+
+    assert read_dates(csv) == [
+        {"age": "2026-03-03", "since": None},
+        {"age": None, "since": None},
+        {"age": "2026-03-03", "since": " soon"},
+    ]
+    assert read_dates(lines) == json.loads(lines.read_text())
+    found = read_dates(parquet)
+    assert [day_of(one["age"]) for one in found] == [day, None, day]
+    assert (day_of(found[0]["since"]), found[2]["since"]) == (None, " soon")
+    assert read_dates(str(csv), [2, 0]) == [read_dates(csv)[2], read_dates(csv)[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "only", "words"),
+    [
+        ("days.json", "{", None, "dates: this is not valid JSON"),
+        ("days.json", '["2026-03-03"]', None, r"dates\[0\]: must be a mapping of feature id to day"),
+        ("days.csv", "", None, "dates: the file is empty"),
+        ("days.csv", "age\n2026-03-03\n", [1], "dates: there is no row 1; the file has rows 0 to 0"),
+        ("gone.csv", None, None, "cannot be read"),
+    ],
+)
+def test_what_is_no_table_of_days_is_refused(
+    tmp_path: Path, name: str, content: str | None, only: list[int] | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InvalidRequestError, match=words):
+        read_dates(tmp_path / name, only)
 
 
 @pytest.mark.parametrize(

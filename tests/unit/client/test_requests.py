@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -58,6 +59,36 @@ def test_columns_travel_packed_with_their_gaps() -> None:
     assert list(found["none"].doubles.values) == [0.0, 0.0]
     assert list(found["none"].missing) == [0, 1]
     assert not request.rows
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [{"age": date(2026, 3, 3), "amount": None}, {"amount": "soon"}],
+        {"age": [datetime(2026, 3, 3, 9, tzinfo=UTC), None], "amount": [None, "soon"]},
+        pd.DataFrame({"age": pd.to_datetime(["2026-03-03", None]), "amount": [None, "soon"]}),
+    ],
+    ids=["mappings", "columns", "frame"],
+)
+def test_days_travel_row_by_row_and_texts_are_the_services_to_judge(given: object) -> None:
+    request = build([{"age": 41}, {"age": 42}], fact_dates=given)
+
+    assert [dict(one.days) for one in request.fact_dates] == [{"age": "2026-03-03"}, {"amount": "soon"}]
+    assert not build([{"age": 41}]).fact_dates
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([{"age": 41}], "fact_dates[0].age: must be a day such as 2026-01-31, a date, or None if it is not known"),
+        ([{}, {"age": "\ud800"}], "fact_dates[1].age: holds characters that are no valid Unicode"),
+        ([{7: date(2026, 3, 3)}], "fact_dates: feature ids must be texts"),
+        ("2026-03-03", "fact_dates: must be a list of mappings, a mapping of columns or a DataFrame"),
+    ],
+)
+def test_days_without_a_form_are_refused(given: object, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(words)):
+        build([{"age": 41}], fact_dates=given)
 
 
 def test_a_frame_travels_packed() -> None:

@@ -69,13 +69,14 @@ class World:
         )
         self.cohorts = Cohorts(self.store, None, self.clock.now)
 
-    def explain(self, day: str, rows: Table, caller: Caller = DESK, method: str = "tree") -> list[str]:
+    def explain(self, day: str, rows: Table, caller: Caller = DESK, method: str = "tree", dated: str = "") -> list[str]:
         self.clock.day = day
         ids = []
         for start in range(0, len(rows), 100):
             part = rows.take(slice(start, min(start + 100, len(rows))))
             own = [part.row(i) for i in range(len(part))]
-            command = ExplainCommand(bundle=NAME, rows=own, method=method)
+            dates = [{"amount_dm": dated}] * len(own) if dated else ()
+            command = ExplainCommand(bundle=NAME, rows=own, method=method, fact_dates=dates)
             ids += [one.record.id for one in self.service.explain(command, caller=caller) if one.record is not None]
         return ids
 
@@ -195,6 +196,20 @@ def test_one_person_explained_often_is_one_person(world: World, explainer: Expla
 
     with pytest.raises(InvalidRequestError, match="cohort: holds fewer than 20 persons"):
         world.ask()
+
+
+def test_what_days_facts_are_from_is_no_part_of_a_cohort(world: World, explainer: Explainer) -> None:
+    """Whoever is explained again with newer facts of the same values is still one person."""
+    rows = people(explainer, 60)
+    world.explain("2026-10-03", rows)
+    plain = world.ask()
+    for dated in ("2026-01-31", "2026-02-01"):
+        world.explain("2026-10-03", rows, dated=dated)
+    ids = world.explain("2026-10-03", rows.take([0]), dated="2026-01-31")
+
+    assert world.service.get_explanation(ids[0]).fact_dates
+    again = world.ask()
+    assert (again.n, again.drivers) == (plain.n, plain.drivers) == (60, plain.drivers)
 
 
 def test_who_may_not_ask_is_refused_as_elsewhere(world: World, explainer: Explainer) -> None:

@@ -369,7 +369,7 @@ def test_every_field_of_a_model_has_been_thought_of(kind: type) -> None:
     """A field that is added is kept back until somebody decides here."""
     known = {
         Feature: "id kind source unit categories allow_missing labels category_labels concept sensitivity generalised "
-        "origins change observed_range",
+        "origins stale_after_days change observed_range",
         Output: "id tensor target tensor_space space adverse threshold bands labels",
     }
 

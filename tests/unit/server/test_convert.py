@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -75,6 +76,26 @@ def test_packed_columns_arrive_with_their_gaps() -> None:
         "purpose": ["car", "boat"],
         "owner": [True, False],
     }
+
+
+def test_the_days_of_facts_arrive_as_they_were_written() -> None:
+    """They are the engine's to judge."""
+    message = request(
+        rows=[ROW, ROW], fact_dates=[pb.FactDates(days={"age": "2026-03-03", "x": "never"}), pb.FactDates()]
+    )
+
+    assert command(message).fact_dates == ({"age": "2026-03-03", "x": "never"}, {})
+
+
+def test_the_day_of_a_value_stands_beside_it(record: object) -> None:
+    plain = record()  # type: ignore[operator]
+    names = sorted(plain.row)
+    dated = replace(plain, fact_dates={names[0]: date(2026, 3, 3), "gone": date(2026, 3, 4)})
+    bare, message = convert.explanation(plain), convert.explanation(dated)
+
+    assert {entry.feature: entry.as_of for entry in message.row} == dict.fromkeys(names, "") | {names[0]: "2026-03-03"}
+    assert not any(entry.as_of for entry in bare.row)
+    assert "2026-03-03" not in str(convert.bare_explanation(dated))
 
 
 def test_all_choices_arrive() -> None:
@@ -224,6 +245,7 @@ def test_a_record_comes_back_as_it_was(record: object) -> None:
             ),
         ),
         portfolio=Portfolio(rows=100, mean_prediction=0.3, adverse_share=None, rank_share=0.5),
+        fact_dates={"age": date(2026, 3, 3)},
     )
 
     for expected in (record(), whole):  # type: ignore[operator]

@@ -199,6 +199,42 @@ def test_own_information_stands_by_where_it_is_from(
     assert len(description.features) == sum(map(len, groups.values()))
 
 
+@pytest.mark.parametrize(
+    ("language", "headings"),
+    [
+        ("en", ["", "From the form", "From the form, 14 December 2025", "From the form, 1 February 2026",
+                "As it was on 1 February 2026"]),
+        ("nl", ["", "Uit the form", "Uit the form, 14 december 2025", "Uit the form, 1 februari 2026",
+                "Zoals het was op 1 februari 2026"]),
+    ],
+)  # fmt: skip
+def test_own_information_of_one_source_and_day_stands_together(
+    audiences: Mapping[str, Audience], language: str, headings: list[str]
+) -> None:
+    form = {"en": "the form"}
+    described = make_open_description()
+    origins = dict.fromkeys(("checking_status", "customer_since", "purpose", "credit_amount"), form)
+    description = replace(
+        described, features=tuple(replace(f, origins=origins.get(f.id, {})) for f in described.features)
+    )
+    new, old = date(2026, 2, 1), date(2025, 12, 14)
+    days = {"checking_status": new, "purpose": old, "credit_amount": new, "telephone": new}
+    record = replace(make_record(description=description), fact_dates=days)
+    view = build_view(record, description, audiences["customer"], language)
+    groups = {group.title: group.rows for group in blocks(view, "own_information", Facts)}
+
+    assert list(groups) == headings
+    assert [[row.label for row in groups[heading]] for heading in headings[1:]] == [
+        ["Customer since"],
+        ["Purpose"],
+        ["Checking account", "Amount of the loan"],
+        ["Telephone on file"],
+    ]
+    assert [{row.as_of for row in rows} for rows in groups.values()] == [
+        {""}, {""}, {"2025-12-14"}, {"2026-02-01"}, {"2026-02-01"},
+    ]  # fmt: skip
+
+
 def test_adverse_lower_turns_the_directions_round(audiences: Mapping[str, Audience]) -> None:
     description = make_open_description()
     output = replace(description.outputs[0], adverse=Adverse.LOWER)

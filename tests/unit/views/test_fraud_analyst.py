@@ -167,6 +167,31 @@ def test_unusual_facts_come_first_with_their_place_among_earlier_rows(audiences:
     assert [one.anchor for one in lists] == ["evidence-a", "evidence-b", "evidence-c", "", "", "evidence-d"]
 
 
+def test_evidence_has_its_source_and_day(audiences: Mapping[str, Audience]) -> None:
+    described = make_description()
+    features = tuple(
+        replace(one, origins={"en": "the branch"}) if one.id in {"telephone", "purpose"} else one
+        for one in described.features
+    )
+    days = dict.fromkeys(("telephone", "duration_months"), date(2026, 2, 1))
+    record = replace(make_record(row={"duration_months": 90.0}), fact_dates=days)
+    description = replace(described, features=features)
+    for judged in (False, True):
+        view = build_view(
+            record, description, audiences["fraud_analyst"], supplements=Supplements(standing=STANDING), judged=judged
+        )
+        facts = {row.label: row for one in blocks(view, "evidence", Facts) for row in one.rows}
+
+        assert facts["Telephone on file"].note == "Seen in none of 500 earlier cases"
+        assert {label: (row.source, row.as_of) for label, row in facts.items() if row.source} == {
+            "Telephone on file": ("from the branch, 1 February 2026", "2026-02-01"),
+            "Duration of the loan": ("dated 1 February 2026", "2026-02-01"),
+            "Purpose": ("from the branch", ""),
+        }
+    words = " ".join(render_view(view, "text").split())
+    assert "Yes (Seen in none of 500 earlier cases; from the branch, 1 February 2026)" in words
+
+
 def test_without_the_bundle_of_then_only_what_is_out_of_range_is_unusual(audiences: Mapping[str, Audience]) -> None:
     record = make_record(row={"credit_amount": 20000.0})
     (first, *_) = blocks(shown(audiences, record, Supplements()), "evidence", Facts)

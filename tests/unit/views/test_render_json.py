@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.views.cases import make_description, make_record
+from tests.unit.views.cases import make_description, make_open_description, make_record
 from xaisvc.views import build_view, render_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from xaisvc.views import Audience
 
@@ -27,6 +28,33 @@ def test_json_holds_the_sections_in_order(audiences: Mapping[str, Audience], nam
     assert [(s.id, s.type, s.title, len(s.blocks)) for s in view.sections] == [
         (s["id"], s["type"], s["title"], len(s["blocks"])) for s in document["sections"]
     ]
+
+
+@pytest.mark.parametrize("name", ["customer", "fraud_analyst", "relationship_manager"])
+def test_the_day_of_a_fact_is_a_member_where_it_was_said(audiences: Mapping[str, Audience], name: str) -> None:
+    description = make_open_description()
+    days = dict.fromkeys(("checking_status", "house_rating"), date(2026, 2, 1))
+    plain = make_record(description=description, adverse=False)
+    pages = [
+        render_view(build_view(record, description, audiences[name]), "json")
+        for record in (plain, replace(plain, fact_dates=days))
+    ]
+    facts = list(_facts(json.loads(pages[1])["sections"]))
+
+    assert "as_of" not in pages[0]
+    assert {fact["label"]: fact["as_of"] for fact in facts if "as_of" in fact} == {"Checking account": "2026-02-01"}
+    assert "" not in [fact.get("source") for fact in facts]
+
+
+def _facts(found: Any) -> Iterator[dict[str, Any]]:
+    """Every object with a value and a note, wherever it stands."""
+    if isinstance(found, dict):
+        if {"value", "note"} <= found.keys():
+            yield found
+        found = list(found.values())
+    if isinstance(found, list):
+        for one in found:
+            yield from _facts(one)
 
 
 def test_data_scientists_get_the_exact_numbers_beside_the_words(audiences: Mapping[str, Audience]) -> None:

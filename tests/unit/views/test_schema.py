@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from xaisvc.views import Audience, View
 
+DAYS = {"checking_status": date(2026, 2, 1), "purpose": date(2020, 2, 29)}
 NAMES = ["business_manager", "customer", "data_scientist", "fraud_analyst", "relationship_manager"]
 
 
@@ -41,6 +43,8 @@ def _views(audience: Audience) -> list[View]:
             (make_record(), full),
             (make_record(description=open_), open_),
             (make_record(adverse=False, caveats=(UNRELIABLE,)), full),
+            (replace(make_record(description=open_), fact_dates=DAYS), open_),
+            (replace(make_record(adverse=False), fact_dates=DAYS), full),
             (make_record(), closed),
         )
         for judged in (True, False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Level, Sensitivity
@@ -19,21 +20,46 @@ from xaisvc.views.support import position
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from xaisvc.types import Feature
     from xaisvc.views.context import SectionContext
     from xaisvc.views.document import Block
 
 
-def unusual_facts(context: SectionContext) -> tuple[Fact, ...]:
-    """Visible features that are missing or outside the range that the model has seen, with what is remarkable."""
+def facts_to_check(context: SectionContext) -> tuple[Fact, ...]:
+    """Visible features that are missing, outside the range that the model has seen or too old, and what is the matter.
+
+    A fact is too old if its day was said, its bundle says after how many days it should be asked for again, and more
+    had passed when the row was explained.
+    """
     found = []
     for feature in visible_features(context.view.description, context.view.audience):
         if feature.id not in context.view.record.row:
             continue
+        notes = []
         where = position(context.view.record, feature)
         if where in {"missing", "above", "below", "new"}:
-            note = context.say(f"support.{where}", bound=_bound(context, feature.observed_range, where, feature.unit))
-            found.append(context.fact(feature, note))
+            bound = _bound(context, feature.observed_range, where, feature.unit)
+            notes.append(context.say(f"support.{where}", bound=bound))
+        day = _stale_since(context, feature)
+        if day is not None:
+            days = context.view.language.quantity(feature.stale_after_days or 0, "days")
+            notes.append(context.say("stale", day=day.isoformat(), days=days))
+        if notes:
+            found.append(context.fact(feature, " ".join(notes), as_of=day))
     return tuple(found)
+
+
+def _stale_since(context: SectionContext, feature: Feature) -> date | None:
+    """The day that a value is from, if it is too old; None if it is not, or that is not known."""
+    record = context.view.record
+    day = record.fact_dates.get(feature.id)
+    if day is None or feature.stale_after_days is None or record.row[feature.id] is None:
+        return None
+    return day if (_utc_day(record.created_at) - day).days > feature.stale_after_days else None
+
+
+def _utc_day(moment: str) -> date:
+    return datetime.fromisoformat(moment).astimezone(UTC).date()
 
 
 def _bound(context: SectionContext, seen: tuple[float, float] | None, where: str, unit: str | None) -> str:
@@ -42,7 +68,13 @@ def _bound(context: SectionContext, seen: tuple[float, float] | None, where: str
     return context.view.language.quantity(seen[1] if where == "above" else seen[0], unit)
 
 
-SUPPORT_MESSAGES = {"support.missing": (), "support.new": (), "support.above": ("bound",), "support.below": ("bound",)}
+CHECK_MESSAGES = {
+    "support.missing": (),
+    "support.new": (),
+    "support.above": ("bound",),
+    "support.below": ("bound",),
+    "stale": ("day", "days"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +94,7 @@ class NextStep:
         "steps_data": (),
         "steps_changes": (),
         "steps_unreliable": (),
-        **SUPPORT_MESSAGES,
+        **CHECK_MESSAGES,
     }
     reasons: ClassVar[bool] = False
     needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.COUNTERFACTUALS})
@@ -81,7 +113,7 @@ class NextStep:
             lead = f"{lead} {context.say('band', band=view.band)}"
         found = offered(context, 1)
         steps = (
-            *(context.sentences("steps_data") if unusual_facts(context) else ()),
+            *(context.sentences("steps_data") if facts_to_check(context) else ()),
             *context.sentences(f"steps_{outcome}"),
             *(context.sentences("steps_changes") if found and found.alternatives else ()),
         )
@@ -90,15 +122,15 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCheck:
-    """Facts that are missing or unlike anything the model has seen, before any reason is read."""
+    """Facts that are missing, unlike anything the model has seen or too old, before any reason is read."""
 
     type: ClassVar[str] = "data_check"
-    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "fine": (), "found": (), **SUPPORT_MESSAGES}
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {"title": (), "fine": (), "found": (), **CHECK_MESSAGES}
     reasons: ClassVar[bool] = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """The facts to check, or the sentence that there are none."""
-        found = unusual_facts(context)
+        found = facts_to_check(context)
         if not found:
             return (Notice(tone="info", title=context.say("fine")),)
         return (Notice(tone="care", title=context.say("found")), Facts(rows=found))

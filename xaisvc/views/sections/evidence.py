@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from xaisvc.types import Kind
 from xaisvc.types.supplements import Supplement
+from xaisvc.views.context import SOURCE_MESSAGES
 from xaisvc.views.document import Fact, Facts, Link, Paragraph
 from xaisvc.views.selection import visible_features
 from xaisvc.views.support import position
@@ -156,6 +157,9 @@ class Evidence:
     """Every fact that may be seen, by concept: what is unusual beside earlier rows first, the rest in short.
 
     No score and no reasons.
+
+    Attributes:
+        origins: Whether it is said where each fact comes from and what day it is from, as far as that is known.
     """
 
     type: ClassVar[str] = "evidence"
@@ -178,10 +182,13 @@ class Evidence:
         "seldom": ("n", "rows"),
         "never": ("rows",),
         "new": (),
+        **SOURCE_MESSAGES,
     }
     reasons: ClassVar[bool] = False
     facts_only: ClassVar[bool] = True
     needs: ClassVar[frozenset[Supplement]] = frozenset({Supplement.STANDING})
+
+    origins: bool = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
         """A list for each concept that has an unusual fact, then the rest in short."""
@@ -190,9 +197,10 @@ class Evidence:
         if not groups:
             return (Paragraph(text=context.say("none")),)
         blocks: list[Block] = [Paragraph(text=self._intro(context, groups))]
+        make = context.sourced_fact if self.origins else context.fact
         unusual = [group for group in groups if group.unusual]
         for group in unusual:
-            rows = tuple(context.fact(feature, _note(context, feature)) for feature in group.unusual)
+            rows = tuple(make(feature, _note(context, feature)) for feature in group.unusual)
             blocks.append(Facts(title=_title(context, group), rows=rows, anchor=group.anchor))
         if not unusual:
             blocks.append(Paragraph(text=context.say("nothing_unusual"), role="lead"))
@@ -200,7 +208,7 @@ class Evidence:
         if rest:
             blocks.append(Paragraph(text=context.say("the_rest"), role="fine"))
         for group in rest:
-            facts: tuple[Fact, ...] = tuple(context.fact(feature) for feature in group.usual)
+            facts: tuple[Fact, ...] = tuple(make(feature) for feature in group.usual)
             anchor = "" if group.unusual else group.anchor
             blocks.append(Facts(title=_title(context, group), rows=facts, quiet=True, anchor=anchor))
         return tuple(blocks)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.errors import XaisvcError
 from xaisvc.types.supplements import Supplement
+from xaisvc.views.context import SOURCE_MESSAGES
 from xaisvc.views.document import Facts, Paragraph, Reason, Reasons
 from xaisvc.views.gates import unused_features
 from xaisvc.views.selection import Rule, visible_features
@@ -63,6 +65,7 @@ class PrincipalReasons:
 
     type: ClassVar[str] = "principal_reasons"
     rule: ClassVar[str] = REASONS_RULE
+    may_hold: ClassVar[bool] = True
     messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "title": (),
         "adverse": (),
@@ -160,28 +163,32 @@ class OwnInformation:
     messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "title": (),
         "intro": (),
-        "origin": ("origin",),
+        **SOURCE_MESSAGES,
         "none": (),
         "correct": (),
     }
     reasons: ClassVar[bool] = False
 
     def build(self, context: SectionContext) -> tuple[Block, ...]:
-        """The facts, those of one origin together, then what to do if one is wrong."""
+        """The facts, those of one origin and day together, then what to do if one is wrong."""
         view = context.view
         unused = unused_features(view.record) | (view.supplements.unused or frozenset())
-        by_origin: dict[str, list[Fact]] = {}
+        by_origin: dict[str, dict[date | None, list[Fact]]] = {}
         for feature in visible_features(view.description, view.audience):
             if feature.id in view.record.row and feature.id not in unused:
-                by_origin.setdefault(feature.origin(view.language.code), []).append(context.fact(feature))
+                day = view.record.fact_dates.get(feature.id)
+                by_day = by_origin.setdefault(feature.origin(view.language.code), {})
+                by_day.setdefault(day, []).append(context.fact(feature, as_of=day))
         if not by_origin:
             return _paragraphs(context, "none")
+        lists = [
+            Facts(title=context.source(origin, day), rows=tuple(rows))
+            for origin, by_day in by_origin.items()
+            for day, rows in sorted(by_day.items(), key=lambda item: item[0] or date.min)
+        ]
         return (
             Paragraph(text=context.say("intro")),
-            *(
-                Facts(title=context.say("origin", origin=origin) if origin else "", rows=tuple(rows))
-                for origin, rows in sorted(by_origin.items(), key=lambda item: bool(item[0]))  # without a heading first
-            ),
+            *sorted(lists, key=lambda one: bool(one.title)),  # without a heading first
             *_paragraphs(context, "correct"),
         )
 

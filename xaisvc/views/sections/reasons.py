@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from xaisvc.views.audience import choice
+from xaisvc.views.context import SOURCE_MESSAGES
 from xaisvc.views.document import Bullets, Paragraph, Reason, Reasons
 from xaisvc.views.language import exact
 from xaisvc.views.selection import Rule
@@ -39,7 +40,7 @@ class SideReasons:
         numbers: How a reason's size is given: not at all, as one of three words, or exactly.
         level: Whether reasons are concepts or single features.
         values: Whether the facts behind a reason are given.
-        origins: Whether it is said where each fact comes from, if the bundle says so.
+        origins: Whether it is said where each fact comes from and what day it is from, as far as that is known.
     """
 
     type: ClassVar[str] = "reasons"
@@ -62,7 +63,7 @@ class SideReasons:
         "direction.favour": (),
         "direction.raised": (),
         "direction.lowered": (),
-        "origin": ("origin",),
+        **SOURCE_MESSAGES,
     }
     reasons: ClassVar[bool] = True
 
