@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
-from xaisvc.bundles.columns import ABSENT, FEW_ROWS, Problem, check_numbers, parse_column, parse_plain
+from xaisvc.bundles.columns import ABSENT, FEW_ROWS, MAX_WHOLE, Problem, check_numbers, parse_column, parse_plain
 from xaisvc.bundles.yaml_nodes import did_you_mean
 from xaisvc.errors import FieldViolation, InvalidRowsError
 from xaisvc.types.schema import Kind
@@ -65,12 +65,28 @@ def parse_rows(description: BundleDescription, rows: Rows, *, field: str = "rows
         InvalidRowsError: Lists everything that is wrong in the order of the rows, at most 1,000 violations. Paths are
             `rows[3].age` for a value and `rows.age` for a column. Descriptions never repeat a value.
     """
+    plain = _plain_matrix(description, rows) if isinstance(rows, np.ndarray) else None
+    if plain is not None:
+        return plain
     raw = _raw(description, rows, field)
     columns, problems = _parse(description, raw)
     violations = _violations(description, raw, problems, field)
     if violations:
         raise InvalidRowsError(violations)
     return Table(columns)
+
+
+def _plain_matrix(description: BundleDescription, rows: NDArray[np.generic]) -> Table | None:
+    """Few rows of numbers in which nothing can be wrong, read at once; None for what has to be looked at by column."""
+    numeric = [feature.id for feature in description.features if feature.kind is Kind.NUMERIC]
+    width = len(description.features)
+    if len(numeric) < width or rows.dtype.kind not in "fiu" or rows.ndim != _MATRIX_DIMENSIONS:
+        return None
+    if rows.shape[1] != width or not 0 < len(rows) <= FEW_ROWS:
+        return None
+    matrix = np.array(rows.T, dtype=np.float64, order="C")
+    fine = np.abs(matrix) < MAX_WHOLE  # what rounds to 2^53 may be beyond it
+    return Table(dict(zip(numeric, matrix, strict=True))) if fine.all() else None
 
 
 def parse_each(

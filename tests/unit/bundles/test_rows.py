@@ -251,6 +251,29 @@ def test_an_array_is_read_in_the_order_of_the_schema() -> None:
     assert _reasons(described, np.array([[2**60, 3, 1]])) == {"rows[0].f0": "OUT_OF_DTYPE_RANGE"}
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
+@pytest.mark.parametrize("n_rows", [1, 7, 2000])
+def test_an_array_of_numbers_is_read_as_its_columns_are(dtype: str, n_rows: int) -> None:
+    described = _numeric(*[Kind.NUMERIC] * 3)
+    array = (np.random.default_rng(4).normal(size=(n_rows, 3)) * 50 + 100).astype(dtype)
+    by_column = parse_rows(described, {f"f{i}": array[:, i].tolist() for i in range(3)})
+
+    for rows in (array, np.asfortranarray(array), array[::-1][::-1]):
+        table = parse_rows(described, rows)
+        assert table.row_digests() == by_column.row_digests()
+        assert [column.dtype for column in table.columns.values()] == [np.dtype("float64")] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [(np.nan, "MISSING_VALUE"), (np.inf, "NOT_FINITE"), (-(2.0**1000), "OUT_OF_DTYPE_RANGE")]
+)
+def test_what_is_wrong_in_an_array_of_numbers_is_named(value: float, reason: str) -> None:
+    array = np.ones((2, 3))
+    array[1, 2] = value
+
+    assert _reasons(_numeric(*[Kind.NUMERIC] * 3), array) == {"rows[1].f2": reason}
+
+
 def test_an_array_of_another_shape_is_refused_with_the_remedy() -> None:
     described = _numeric(Kind.NUMERIC, Kind.NUMERIC)
 
