@@ -81,11 +81,17 @@ def test_a_figure_can_be_saved_and_leaves_nothing_behind(
     credit: tuple[Explainer, ExplanationBatch], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("figures") / "bars.png"
+    before = _open_figures()
     credit[1][0].plot_bars().savefig(path)
 
     assert path.read_bytes().startswith(b"\x89PNG")
+    assert _open_figures() == before
+
+
+def _open_figures() -> list[int]:
+    """Figures that pyplot holds on to; others of this process may have left some."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    assert pyplot is None or not pyplot.get_fignums()
+    return [] if pyplot is None else list(pyplot.get_fignums())
 
 
 @pytest.mark.parametrize("count", [0, -1])
