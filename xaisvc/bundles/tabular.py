@@ -83,14 +83,17 @@ def read_rows(
 
 def _only(description: BundleDescription, rows: Rows, only: Sequence[int]) -> Table:
     table, good, violations = parse_each(description, rows)
-    n_rows = len(good) + len(violations)
-    absent = [index for index in only if not 0 <= index < n_rows]
-    if absent:
-        raise InvalidRequestError.of("row", f"there is no row {absent[0]}; the file has rows 0 to {n_rows - 1}")
+    _check_present(only, len(good) + len(violations), "row")
     wrong = [violation for index in only for violation in violations.get(index, ())]
     if wrong:
         raise InvalidRowsError(wrong)
     return table.take(np.searchsorted(good, only))
+
+
+def _check_present(only: Sequence[int], n_rows: int, field: str) -> None:
+    absent = [index for index in only if not 0 <= index < n_rows]
+    if absent:
+        raise InvalidRequestError.of(field, f"there is no row {absent[0]}; the file has rows 0 to {n_rows - 1}")
 
 
 def read_dates(source: str | Path, only: Sequence[int] | None = None) -> list[Mapping[str, object]]:
@@ -113,9 +116,7 @@ def read_dates(source: str | Path, only: Sequence[int] | None = None) -> list[Ma
             found = dates_by_row(_json_rows(content), field="dates")
     except _TableError as error:
         raise InvalidRequestError.of("dates", str(error)) from None
-    absent = [index for index in only or () if not 0 <= index < len(found)]
-    if absent:
-        raise InvalidRequestError.of("dates", f"there is no row {absent[0]}; the file has rows 0 to {len(found) - 1}")
+    _check_present(only or (), len(found), "dates")
     return found if only is None else [found[index] for index in only]
 
 

@@ -125,8 +125,8 @@ class Explainer(Inspector):
             method: `auto` for the planner's choice, or `linear`, `tree`, `exact`, `kernel`, `permutation`, `lime`,
                 `lime_selected`, `lime_continuous`, `lime_reference`.
             output: Id of the output; the bundle's first by default.
-            players: `features`, `concepts`, `clusters`, or a mapping of name to features; features not named stand
-                alone.
+            players: `features`, `concepts`, `clusters` (what goes together at 0.7 or more on average), or a mapping of
+                name to features; features not named stand alone.
             budget: Coalitions per row (samples for LIME), an `ErrorTarget`, or a `Deadline` for the whole call; exact
                 methods need none.
             seed: Seed of sampling methods. The answer for a row depends on it, the row and the model, on nothing else.
