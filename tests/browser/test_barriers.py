@@ -235,7 +235,7 @@ def test_a_printed_page_holds_all_that_the_page_says(
             page.as_uri(),
         ],
         capture_output=True,
-        timeout=60,
+        timeout=200,
         check=True,
     )
     document = PdfReader(io.BytesIO(printed.read_bytes()))

@@ -98,7 +98,7 @@ def chromium() -> str:
 
 def _measure(chromium: str, folder: Path, page: str, width: int) -> dict[str, object]:
     content = PROBE.format(width=width, page=html.escape(page))
-    return probed(chromium, folder, content, [*SWITCHES, "--window-size=1200,3200"], timeout_s=60)
+    return probed(chromium, folder, content, [*SWITCHES, "--window-size=1200,3200"], timeout_s=100)
 
 
 def _page(name: str, record: ExplanationRecord) -> str:

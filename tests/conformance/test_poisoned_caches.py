@@ -80,9 +80,10 @@ def poison_all(stored: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
 def poisoned(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, patient_files: None
 ) -> Iterator[tuple[ExplanationCache, Callable[[Callable[[Mapping[bytes, bytes]], Mapping[bytes, bytes]]], None]]]:
     """A cache that holds all values, and a function that lets an intruder change what is stored, by name."""
+    del patient_files
     if request.param == "redis":
         address = request.getfixturevalue("redis_server").address
         client = Redis.from_url(address)

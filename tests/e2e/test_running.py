@@ -17,7 +17,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from tests.e2e.watching import PATIENCE_S, eventually, free_ports, metrics
+from tests.e2e.watching import PATIENCE_S, eventually, metrics
+from tests.ports import free_ports
 from xaisvc.client import requests as client_requests
 from xaisvc.records import RecordFolder
 from xaisvc.v1 import explanations_pb2 as pb
@@ -77,7 +78,7 @@ class Traffic:
                 stub = explanations_pb2_grpc.ExplanationServiceStub(channel)
                 try:
                     for request in self._requests[number::2]:
-                        self.answers.append(stub.Explain(request, timeout=30))
+                        self.answers.append(stub.Explain(request, timeout=PATIENCE_S))
                 except grpc.RpcError as error:
                     if self._patient and error.code() is grpc.StatusCode.UNAVAILABLE:  # type: ignore[attr-defined]
                         self.retries += 1
@@ -109,7 +110,7 @@ def traffic(*arguments: Any, **more: Any) -> Iterator[Traffic]:
 def health(target: str, service: str = "") -> int:
     with grpc.insecure_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        return int(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30).status)
+        return int(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S).status)
 
 
 def test_one_of_two_processes_is_killed_while_calls_go_on(
@@ -229,13 +230,13 @@ def test_versions_change_and_the_disk_fills_up_while_calls_go_on(
             with grpc.insecure_channel(service.target) as channel:
                 stub = explanations_pb2_grpc.ExplanationServiceStub(channel)
                 with pytest.raises(grpc.RpcError) as refused:
-                    stub.Explain(asks(applicants[:1], seed=99), timeout=30)
+                    stub.Explain(asks(applicants[:1], seed=99), timeout=PATIENCE_S)
                 assert refused.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
                 eventually(lambda: health(service.target) == NOT_SERVING)
                 infinite = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
                 resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, infinite)
                 eventually(lambda: health(service.target) == SERVING)
-                assert len(stub.Explain(asks(applicants, seed=99), timeout=30).results) == 5
+                assert len(stub.Explain(asks(applicants, seed=99), timeout=PATIENCE_S).results) == 5
             service.signal(signal.SIGTERM)
             assert service.exit_code() == 0
             assert len(events(service, "records_well")) == 1

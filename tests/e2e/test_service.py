@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import xaisvc
-from tests.e2e.watching import eventually, free_ports, metrics
+from tests.e2e.watching import PATIENCE_S, eventually, metrics
+from tests.ports import free_ports
 from xaisvc.errors import LimitExceededError
 from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.wire import value_to_wire
@@ -31,7 +32,7 @@ Rows = list[dict[str, Any]]
 
 def raw_call(target: str, method: str, message: bytes) -> bytes:
     with grpc.insecure_channel(target) as channel:
-        answer: bytes = channel.unary_unary(method)(message, timeout=30)
+        answer: bytes = channel.unary_unary(method)(message, timeout=PATIENCE_S)
         return answer
 
 
@@ -61,7 +62,7 @@ def test_hostile_bytes_are_refused_and_the_service_goes_on(service: Any, applica
     with grpc.insecure_channel(service.target) as channel:
         call = channel.unary_unary(EXPLAIN)
         for message in hostile_messages(100):
-            outcome = call.future(message, timeout=30)
+            outcome = call.future(message, timeout=PATIENCE_S)
             codes[outcome.code()] += 1
 
     assert set(codes) <= {
@@ -117,7 +118,10 @@ def test_flags_hold_nothing_is_logged_and_a_signal_ends_it(
 
 @contextmanager
 def long_call(service: Any, metrics_port: int, applicants: Rows, seconds: float) -> Iterator[Any]:
-    """A call that takes its whole budget of seconds; the service has begun with it."""
+    """A call that takes its whole budget of seconds; the service has begun with it.
+
+    What is to happen meanwhile must begin within the budget, on a machine that may stand still for a few seconds.
+    """
     request = pb.ExplainRequest(model=MODEL, method="permutation")
     request.budget.deadline.FromMilliseconds(int(seconds * 1000))
     for applicant in applicants:
@@ -134,7 +138,7 @@ def test_a_call_in_progress_is_answered_before_the_end(service_process: Any, app
     port = free_ports(1)
     with (
         service_process(tmp_path, "--metrics-port", str(port)) as service,
-        long_call(service, port, applicants, 1.0) as call,
+        long_call(service, port, applicants, 6.0) as call,
     ):
         service.signal(signal.SIGTERM)
         service.signal(signal.SIGTERM)  # asking twice changes nothing

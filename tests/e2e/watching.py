@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import urllib.request
 from typing import TYPE_CHECKING
@@ -25,23 +23,10 @@ def eventually(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that are free just now."""
-    for first in range(20_000 + os.getpid() % 20_000, 60_000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no free ports")
-
-
 def metrics(port: int) -> dict[str, float]:
     """Every sample, summed over its labels."""
     found: dict[str, float] = {}
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
         for family in text_string_to_metric_families(answer.read().decode()):
             for sample in family.samples:
                 found[sample.name] = found.get(sample.name, 0.0) + sample.value

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from tests.packaging.containers import (
     image_environment,
     last,
 )
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,13 +67,6 @@ def test_the_script_makes_every_secret_once_and_keeps_others_out(made: Path) -> 
     assert (made / "secrets" / "ca.key").stat().st_mode & 0o777 == 0o400
     assert again.returncode == 1
     assert "remove" in again.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def as_in_a_container(folder: Path) -> list[str]:
@@ -189,7 +182,7 @@ def fill_container(made: Path, redis_port: int) -> Container:
         "redis:6379": f"localhost:{redis_port}",
         "$PATH": os.environ["PATH"],
     }
-    port = free_port()
+    port = free_ports(1)
     environment = {"PYTHONPATH": str(made / "lib")}
     for name, value in (image_environment("cpu") | compose()["services"]["xaisvc"]["environment"]).items():
         environment[name] = value
@@ -218,7 +211,7 @@ def test_the_service_of_the_image_serves_is_well_and_stops(made: Path, redis_pro
     from xaisvc.client import Access, Client
     from xaisvc.demo.cases import load_cases
 
-    redis_port = free_port()
+    redis_port = free_ports(1)
     container = fill_container(made, redis_port)
     serve = [*json.loads(last("cpu", "ENTRYPOINT").text)[1:], *json.loads(last("cpu", "CMD").text)]
     log = made / "log"

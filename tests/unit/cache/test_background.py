@@ -3,12 +3,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tests.unit.cache.conftest import WAIT_S
 from xaisvc.cache.background import BackgroundWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-WAIT_S = 10.0
 
 
 class Held:

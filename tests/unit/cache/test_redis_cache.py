@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 
+from tests.unit.cache.conftest import WAIT_S
 from xaisvc.cache import CacheCounts, CacheOptions, RedisCache
 from xaisvc.errors import InvalidInputError
 
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.redis
 
 SECRET = bytes(range(32))
 ONE, TWO, THREE = (bytes([i]) * 32 for i in (1, 2, 3))
-WAIT_S = 10.0
 
 
 @dataclass

@@ -11,7 +11,8 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
 
-from tests.unit.cache.conftest import free_port
+from tests.ports import free_ports
+from tests.unit.cache.conftest import WAIT_S
 from xaisvc.cache.redis_command import slot
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from xaisvc.cache import RedisCache
 
-WAIT_S = 10.0
 KEYS = [bytes([i]) * 32 for i in range(60)]
 VALUES = {key: key[:3] for key in KEYS}
 
@@ -32,9 +32,14 @@ def test_slots_are_those_of_redis(key: bytes) -> None:
 @pytest.fixture
 def cluster(start_redis: Callable[..., int], until: Callable[[Callable[[], bool]], None]) -> list[int]:
     """Ports of three servers that share the slots."""
-    words = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+    words = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        "60000",
+    ]  # nobody is given up for standing still a while
     words += ["--cluster-require-full-coverage", "no"]
-    ports = [start_redis(*words, "--cluster-port", str(free_port())) for _ in range(3)]
+    ports = [start_redis(*words, "--cluster-port", str(free_ports(1))) for _ in range(3)]
     clients = [Redis(port=port) for port in ports]
     bounds = [(0, 5460), (5461, 10922), (10923, 16383)]
     buses = [int(client.config_get("cluster-port")["cluster-port"]) for client in clients]
@@ -95,7 +100,7 @@ def test_slots_that_move_are_followed(
     clients[0].execute_command("CLUSTER", "SETSLOT", moving, "MIGRATING", ids[1])
     clients[1].execute_command("CLUSTER", "SETSLOT", moving, "IMPORTING", ids[0])
     names = clients[0].execute_command("CLUSTER", "GETKEYSINSLOT", moving, 100)
-    clients[0].execute_command("MIGRATE", "127.0.0.1", cluster[1], "", 0, 5000, "KEYS", *names)
+    clients[0].execute_command("MIGRATE", "127.0.0.1", cluster[1], "", 0, 60_000, "KEYS", *names)
     during = cache.get_many(KEYS)
     for client in clients:
         client.execute_command("CLUSTER", "SETSLOT", moving, "NODE", ids[1])

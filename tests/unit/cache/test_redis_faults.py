@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 
+from tests.unit.cache.conftest import BRIEF_S, WAIT_S
 from xaisvc.cache import CacheCounts, RedisCache
+from xaisvc.cache.redis_link import make_connection
 from xaisvc.cache.seal import Seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tests.conftest import RedisServer
     from tests.unit.cache.conftest import Clock, FakeServer
     from xaisvc.cache.redis_command import Command, Reply
 
@@ -27,13 +30,24 @@ pytestmark = pytest.mark.redis
 
 SECRET = bytes(range(32))
 ONE, TWO, THREE = (bytes([i]) * 32 for i in (1, 2, 3))
-WAIT_S = 10.0
 WORD = "sesame"
 
 
 def put(cache: RedisCache, values: dict[bytes, bytes]) -> None:
     cache.put_many(values)
     assert cache.flush(WAIT_S)
+
+
+def hang(server: RedisServer, cache: RedisCache) -> None:
+    """From now on no call is answered, and each gives up after a moment: before it, none gave up."""
+    server.pause()
+    cache._servers._timeout_s = BRIEF_S
+
+
+def answer_again(server: RedisServer, cache: RedisCache) -> None:
+    """From now on every call is answered, and waited for as long as that takes."""
+    cache._servers._timeout_s = WAIT_S
+    server.resume()
 
 
 def note_calls(cache: RedisCache, monkeypatch: pytest.MonkeyPatch) -> list[set[bytes]]:
@@ -85,7 +99,7 @@ def test_a_server_that_comes_back_is_asked_again_after_a_probe(
     server = request.getfixturevalue("own_redis_server")
     cache = open_redis(server.address, clock=clock)
     put(cache, {ONE: b"one"})
-    server.pause()
+    hang(server, cache)
     assert cache.get_many([ONE]) == (None,)
     assert not cache._breaker.closed
 
@@ -97,7 +111,7 @@ def test_a_server_that_comes_back_is_asked_again_after_a_probe(
     until(lambda: not cache._breaker._probing)
     assert not cache._breaker.closed
 
-    server.resume()
+    answer_again(server, cache)
     clock.now += 1.9
     assert cache.get_many([ONE]) == (None,)
     assert not cache._breaker._probing
@@ -106,6 +120,7 @@ def test_a_server_that_comes_back_is_asked_again_after_a_probe(
     until(lambda: cache._breaker.closed)
 
     assert cache.get_many([ONE]) == (b"one",)
+    until(lambda: len(caplog.messages) > 1)  # the probe tells of itself after it has closed the breaker
     assert caplog.messages == [
         "cache: Redis does not answer (TimeoutError); going on without it",
         "cache: Redis answers again",
@@ -133,10 +148,10 @@ def test_a_server_that_hangs_is_a_miss_until_it_answers_again(
     server = request.getfixturevalue("own_redis_server")
     cache = open_redis(server.address)
     put(cache, {ONE: b"one", TWO: b"two"})
-    server.pause()
+    hang(server, cache)
     assert cache.get_many([ONE]) == (None,)
     put(cache, {THREE: b"three"})
-    server.resume()
+    answer_again(server, cache)
 
     # The late answer to the call that was given up must not pass for an answer to these.
     until(lambda: cache.get_many([TWO, ONE]) == (b"two", b"one"))
@@ -155,7 +170,7 @@ def test_a_server_that_hangs_delays_one_call_only(
     flights = cache.shared_flights()
     assert flights is not None
     put(cache, {ONE: b"one"})
-    server.pause()
+    hang(server, cache)
     calls = note_calls(cache, monkeypatch)
     for _ in range(10):
         assert cache.get_many([ONE]) == (None,)
@@ -179,7 +194,7 @@ def test_a_server_that_hangs_while_a_lead_is_asked_for_delays_that_call_only(
     flights = cache.shared_flights()
     assert flights is not None
     assert cache.get_many([ONE]) == (None,)
-    server.pause()
+    hang(server, cache)
     calls = note_calls(cache, monkeypatch)
     assert flights.try_lead([ONE], 5) == (True,)
     put(cache, {ONE: b"one"})
@@ -205,7 +220,7 @@ def test_a_request_of_many_rows_waits_for_one_call_too(
     calls = note_calls(cache, monkeypatch)
     assert cache.get_many(keys) == (None,) * 600
     assert len(calls) == 3
-    server.pause()
+    hang(server, cache)
 
     assert cache.get_many(keys) == (None,) * 600
     assert flights.try_lead(keys, 5) == (True,) * 600
@@ -230,11 +245,15 @@ def test_a_server_that_takes_long_to_connect_to_is_not_left_alone_at_once(
         value = seal.close(ONE, b"one")
         yield b"$%d\r\n%b\r\n" % (len(value), value)
 
-    cache = open_redis(fake_server(answer).address)
+    cache = open_redis(fake_server(answer).address, timeout_s=BRIEF_S)
+    servers = cache._servers
+    # Connecting may take as long as it must here, however little time the call has.
+    servers._seed._make = lambda: make_connection(servers._address, timeout_s=WAIT_S, clock=time.monotonic)
     assert cache.get_many([ONE]) == (None,)
     assert cache._breaker.closed
+    servers._timeout_s = WAIT_S
     go_on.set()
-    until(lambda: len(cache._servers._seed._idle) == 1)
+    until(lambda: len(servers._seed._idle) == 1)
 
     assert cache.get_many([ONE]) == (b"one",)
 
@@ -362,7 +381,7 @@ def test_a_name_service_that_hangs_does_not_hold_a_call(
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    cache = open_redis("redis://cache.example")
+    cache = open_redis("redis://cache.example", timeout_s=BRIEF_S)
 
     assert cache.get_many([ONE]) == (None,)
     ended.set()
@@ -404,7 +423,7 @@ def test_garbage_is_a_miss(
     open_redis: Callable[..., RedisCache],
     answer: str,
 ) -> None:
-    cache = open_redis(fake_server(lambda _: iter([GARBAGE[answer]])).address)
+    cache = open_redis(fake_server(lambda _: iter([GARBAGE[answer]])).address, timeout_s=BRIEF_S)
     flights = cache.shared_flights()
     assert flights is not None
     keys = [bytes([i]) * 32 for i in range(200)]
@@ -422,9 +441,11 @@ def signs_in(request: bytes) -> bool:
 
 
 def test_a_server_that_answers_byte_by_byte_does_not_hold_a_call(
-    fake_server: Callable[[Callable[[bytes], Iterator[bytes]]], FakeServer], open_redis: Callable[..., RedisCache]
+    fake_server: Callable[[Callable[[bytes], Iterator[bytes]]], FakeServer],
+    open_redis: Callable[..., RedisCache],
+    clock: Clock,
 ) -> None:
-    """Each byte comes within the timeout; the whole answer would take 50 minutes."""
+    """Each byte comes within the timeout, on the clock of the test as well; the whole answer would take 50 minutes."""
 
     def answer(request: bytes) -> Iterator[bytes]:
         if signs_in(request):
@@ -433,10 +454,11 @@ def test_a_server_that_answers_byte_by_byte_does_not_hold_a_call(
         yield b"$100000\r\n"
         for _ in range(100_000):
             time.sleep(0.03)
+            clock.now += WAIT_S / 4
             yield b"x"
 
     server = fake_server(answer)
-    cache = open_redis(server.address)
+    cache = open_redis(server.address, clock=clock)
 
     assert cache.get_many([ONE]) == (None,)
     assert any(b"GETRANGE" in request for request in server.received)
@@ -459,7 +481,7 @@ def test_a_server_that_never_stops_answering_is_cut_off(
             yield bytes(65536)
 
     server = fake_server(answer)
-    cache = open_redis(server.address, timeout_s=5.0)  # so that the bound on bytes is what ends it
+    cache = open_redis(server.address, timeout_s=WAIT_S)  # so that the bound on bytes is what ends it
 
     assert cache.get_many([ONE]) == (None,)
     assert cache.counts() == CacheCounts(misses=1, failures=1)

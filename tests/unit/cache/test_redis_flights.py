@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 
+from tests.unit.cache.conftest import WAIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.redis
 
 ONE, TWO, THREE = (bytes([i]) * 32 for i in (1, 2, 3))
-WAIT_S = 10.0
 
 
 def flights_of(cache: RedisCache) -> SharedFlights:

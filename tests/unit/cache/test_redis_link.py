@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.cache.conftest import WAIT_S
 from xaisvc.cache.redis_address import RedisAddress
 from xaisvc.cache.redis_command import Command, Loss, pack
 from xaisvc.cache.redis_link import BoundedSocket, Link, make_connection
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tests.unit.cache.conftest import Clock, FakeServer
     from xaisvc.cache.redis_link import RedisConnection
 
-WAIT_S = 10.0
 GET = Command(b"key", (b"GET", b"key"))
 
 
@@ -85,9 +85,16 @@ def test_a_connection_that_came_too_late_serves_the_next_call(
     clock: Clock,
     until: Callable[[Callable[[], bool]], None],
 ) -> None:
-    link = link_to(fake_server(lambda request: iter([b"+OK\r\n"] * request.count(b"*"))), clock)
+    given_up = threading.Event()
+
+    def answer(request: bytes) -> Iterator[bytes]:
+        given_up.wait(WAIT_S)
+        yield b"+OK\r\n" * request.count(b"*")
+
+    link = link_to(fake_server(answer), clock)
 
     assert link.ask([GET], clock.now, 100) == [Loss("TimeoutError")]
+    given_up.set()
     until(lambda: len(link._idle) == 1)
     assert link.ask([GET], clock.now + WAIT_S, 100) == [b"OK"]
     assert link._count == 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.cache.conftest import WAIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.redis
 
 ONE = bytes([1]) * 32
-WAIT_S = 10.0
 
 
 def _openssl(folder: Path, *words: str) -> None:
@@ -60,7 +61,6 @@ def serves(cache: RedisCache) -> bool:
 def test_tls_on_both_sides(port: int, certificates: Path, open_redis: Callable[..., RedisCache]) -> None:
     cache = open_redis(
         f"rediss://127.0.0.1:{port}",
-        timeout_s=WAIT_S,
         ca_file=certificates / "ca.pem",
         cert_file=certificates / "client.pem",
         key_file=certificates / "client.key",
@@ -77,7 +77,6 @@ def test_a_server_that_nobody_vouches_for_is_a_miss(
     for ca_file in (certificates / "rogue.pem", None):
         cache = open_redis(
             f"rediss://127.0.0.1:{port}",
-            timeout_s=WAIT_S,
             ca_file=ca_file,
             cert_file=certificates / "client.pem",
             key_file=certificates / "client.key",
@@ -90,7 +89,6 @@ def test_a_server_of_another_name_is_a_miss(
 ) -> None:
     cache = open_redis(
         f"rediss://localhost:{port}",
-        timeout_s=WAIT_S,
         ca_file=certificates / "ca.pem",
         cert_file=certificates / "client.pem",
         key_file=certificates / "client.key",

@@ -13,6 +13,7 @@ import apsw
 import numpy as np
 import pytest
 
+from tests.unit.cache.conftest import WAIT_S
 from xaisvc.cache import CacheCounts, CacheOptions, SqliteCache, load_secret, sqlite_file
 from xaisvc.errors import InvalidInputError
 
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 
 SECRET = bytes(range(32))
 ONE, TWO, THREE = (bytes([i]) * 32 for i in (1, 2, 3))
-WAIT_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _patient(patient_files: None) -> None:
+    """Nobody gives up; tests of what is locked for good say so."""
+
+
+def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a file that is locked is waited for as briefly as it is for callers."""
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 5)
+    monkeypatch.setattr(sqlite_file, "_WRITE_BUSY_MS", 50)
 
 
 @pytest.fixture
@@ -204,6 +215,7 @@ def test_a_reader_that_is_stuck_does_not_make_the_log_grow_for_ever(
 ) -> None:
     """What a snapshot still sees cannot be taken out of the write-ahead log."""
     monkeypatch.setattr(sqlite_file, "_LOG_BYTES", 2**20)
+    give_up_soon(monkeypatch)
     cache = open_file()
     put(cache, {ONE: b"one"})
     stuck = apsw.Connection(str(path))
@@ -278,10 +290,12 @@ def test_a_locked_file_is_a_miss_until_it_is_free(
     path: Path,
     clock: Clock,
     until: Callable[[Callable[[], bool]], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache = open_file(clock=clock)
     put(cache, {ONE: b"one"})
     cache.close()
+    give_up_soon(monkeypatch)
     other = apsw.Connection(str(path))
     other.pragma("locking_mode", "exclusive")
     other.execute("BEGIN EXCLUSIVE")
@@ -436,11 +450,11 @@ import resource, sys
 from xaisvc.cache import CacheOptions, SqliteCache
 cache = SqliteCache.open("sqlite:" + sys.argv[1], CacheOptions(secret=bytes(range(32))))
 cache.put_many({bytes(32): b"first"})
-cache.flush(10)
+cache.flush(60)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**17, 2**17))  # writing beyond fails, as it does on a full disk
 for i in range(1, 200):
     cache.put_many({i.to_bytes(32, "big"): bytes(10_000)})
-    cache.flush(10)
+    cache.flush(60)
 found = cache.get_many([i.to_bytes(32, "big") for i in range(200)])
 assert set(found) <= {b"first", bytes(10_000), None}, found
 print(cache.counts().dropped > 100, cache.counts().failures > 0)

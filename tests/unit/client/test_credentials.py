@@ -73,14 +73,14 @@ def tls(tmp_path: Path, authority: Authority) -> Iterator[str]:
 
 def asked(target: str, access: Access) -> list[bytes]:
     with open_channel(target, access, OPTIONS) as channel:
-        once: bytes = channel.unary_unary("/test.Service/Unary")(b"", timeout=10, metadata=(("x", "y"),))
-        return [once, *channel.unary_stream("/test.Service/Stream")(b"", timeout=10)]
+        once: bytes = channel.unary_unary("/test.Service/Unary")(b"", timeout=60, metadata=(("x", "y"),))
+        return [once, *channel.unary_stream("/test.Service/Stream")(b"", timeout=60)]
 
 
 async def asked_async(target: str, access: Access) -> list[bytes]:
     async with open_async_channel(target, access, OPTIONS) as channel:
-        once: bytes = await channel.unary_unary("/test.Service/Unary")(b"", timeout=10, metadata=(("x", "y"),))
-        return [once, *[part async for part in channel.unary_stream("/test.Service/Stream")(b"", timeout=10)]]
+        once: bytes = await channel.unary_unary("/test.Service/Unary")(b"", timeout=60, metadata=(("x", "y"),))
+        return [once, *[part async for part in channel.unary_stream("/test.Service/Stream")(b"", timeout=60)]]
 
 
 async def test_the_token_goes_with_every_call_to_this_machine() -> None:

@@ -48,7 +48,7 @@ def ca(tmp_path: Path) -> Path:
 
 def told(target: str, access: Access) -> str:
     with (
-        closing(Client(target, access=access, timeout_s=10)) as client,
+        closing(Client(target, access=access, timeout_s=60)) as client,
         pytest.raises(ServiceUnreachableError) as caught,
     ):
         client.list_models()

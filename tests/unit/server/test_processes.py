@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE_S = 30.0  # bounds a machine that is busy with other tests
+PATIENCE_S = 60.0  # bounds a machine that is busy with other tests
 
 # A child that serves as soon as it is told to, without anything of the service: what it does at its end is in `ENDS`.
 CHILD = """

@@ -97,7 +97,7 @@ async def ask(port: int, trusted: bytes | None, shown: Issued | None = None) -> 
         )
     async with channel:
         try:
-            answer: bytes = await channel.unary_unary("/test.Service/Hello")(b"", timeout=10)
+            answer: bytes = await channel.unary_unary("/test.Service/Hello")(b"", timeout=60)
         except grpc.aio.AioRpcError as error:
             return error.code()
     return answer

@@ -20,7 +20,7 @@ from xaisvc.telemetry import make_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @dataclass
