@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaisvc.attribution.tree_lookup import ONE, THREE, TWO, add_deep, hand_over
+from xaisvc.attribution.tree_lookup import ONE, THREE, TWO, add_deep, hand_over, rank_rows
 from xaisvc.attribution.tree_vectors import BRANCHES_AT_ONCE, add_entry, test_branches
 from xaisvc.compiled import compiled
 
@@ -36,6 +36,7 @@ def few_arguments(arrays: Mapping[str, Array]) -> tuple[Array, ...]:
         arrays: See `tree_plan.make_arrays`.
 
     Returns:
+        - columns, start and edges of the plan
         - column, first, span of each branch, filled up to whole numbers of 64 bits; int32, uint16 and uint16
         - branches tested by a set, and where their sets begin in `holds`; int64
         - steps: parent's branch, its side, depth, bit, fresh, whether a subtree begins, bits given, its first branch
@@ -70,6 +71,7 @@ def few_arguments(arrays: Mapping[str, Array]) -> tuple[Array, ...]:
     units = arrays["unit_lanes"].size
     bounds = np.searchsorted(arrays["cut_unit"], np.arange(units + 1)).astype(np.int64)
     return (
+        arrays["columns"], arrays["start"], arrays["edges"],
         column, first, span, in_sets.astype(np.int64), table_of[in_sets].astype(np.int64), arrays["holds"],
         steps, np.array([arrays["sizes"][0]]), bounds,
         *(arrays[name] for name in _OF_PLAN),
@@ -109,17 +111,22 @@ def _places(ranks, row, column, first, span, in_sets, set_at, holds, steps, own,
 
 @compiled()
 def look_up_few(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 (compiled)
-    ranks, rows, column, first, span, in_sets, set_at, holds, steps, deepest, bounds,  # noqa: ANN001
+    matrix, columns, start, edges, column, first, span, in_sets, set_at, holds, steps, deepest, bounds,  # noqa: ANN001
     cut_table, cut_deep, cut_given, deep_lane, unit_lanes, unit_player, player_of_lane, table, values,  # noqa: ANN001
 ):  # fmt: skip
-    """As `tree_lookup.look_up`: the same sums in the same order. For its arguments see `few_arguments`."""
+    """Adds the attributions of the rows of `matrix`, float64, (n, c), to `values`, as `tree_lookup.look_up` does.
+
+    The same sums in the same order. For the arguments between see `few_arguments`.
+    """
+    ranks = np.empty((columns.size, matrix.shape[0]), dtype=np.uint16)
+    rank_rows(matrix, columns, start, edges, ranks)
     own_ranks = np.empty(column.size, dtype=np.uint16)
     bits = np.zeros(column.size >> _BITS, dtype=np.uint64)
     patterns = np.zeros(deepest[0] + 2, dtype=np.int64)
     at = np.empty(cut_table.size + 1, dtype=np.int64)  # a step in front of no subtree writes where the next one does
     own = np.zeros(1, dtype=np.uint16)
     sums = np.zeros(32, dtype=np.float32)
-    for row in range(rows):
+    for row in range(matrix.shape[0]):
         _places(ranks, row, column, first, span, in_sets, set_at, holds, steps, own_ranks, bits, patterns, at)
         for k in range(table.shape[0]):
             entries, found = table[k], values[k]

@@ -61,7 +61,7 @@ class TreePlan:
         """Roots of the trees that have no tables."""
         return np.asarray(self.arrays["walked"], dtype=np.int32)
 
-    @property
+    @cached_property
     def trees(self) -> int:
         """Number of trees that have tables."""
         return int(self.arrays["tree_step"].size) - 1
@@ -92,14 +92,24 @@ class TreePlan:
             matrix: Column matrix of n rows as the model compares it; float64, (n, c).
             values: Added to; float64, (k, n, p).
         """
+        if not self.trees or not len(matrix):
+            return
+        look_up_few, look_up, few_rows = self._look_ups
+        # One type of array means one compiled function: a read-only matrix would have its own compiled anew.
+        matrix = matrix if matrix.flags.writeable else matrix.copy()
+        if len(matrix) <= few_rows:
+            look_up_few(matrix, *self._few, values)
+            return
+        ranks = ranks_of(matrix, self.arrays["columns"], self.arrays["start"], self.arrays["edges"])
+        look_up(ranks, len(matrix), *self._all, values)
+
+    @cached_property
+    def _look_ups(self) -> tuple[Callable[..., None], Callable[..., None], int]:
+        """The look-up for a few rows, the one for any number of them, and how many are a few."""
         from xaisvc.attribution.tree_few import FEW_ROWS, look_up_few  # noqa: PLC0415 (heavy: loaded when used)
         from xaisvc.attribution.tree_lookup import look_up  # noqa: PLC0415 (heavy: loaded when used)
 
-        if self.trees and len(matrix):
-            ranks = ranks_of(matrix, self.arrays["columns"], self.arrays["start"], self.arrays["edges"])
-            few = len(matrix) <= FEW_ROWS
-            look: Callable[..., None] = look_up_few if few else look_up
-            look(ranks, len(matrix), *(self._few if few else self._all), values)
+        return look_up_few, look_up, FEW_ROWS
 
     @cached_property
     def _few(self) -> tuple[NDArray[np.generic], ...]:

@@ -84,7 +84,7 @@ class Walk:
 
 def compared(matrix: Matrix) -> NDArray[np.float64]:
     """The numbers as ONNX Runtime compares them: double stays double, everything else is rounded to float32 first."""
-    exact = matrix if matrix.dtype == np.float64 else matrix.astype(np.float32)
+    exact = matrix if matrix.dtype == np.float64 else matrix.astype(np.float32, copy=False)
     return np.ascontiguousarray(exact, dtype=np.float64)
 
 

@@ -5,7 +5,7 @@ from xaisvc.bundles.check import check_bundle
 from xaisvc.bundles.draft import draft_description
 from xaisvc.bundles.encode import encode_rows
 from xaisvc.bundles.findings import CheckReport, Finding
-from xaisvc.bundles.load import check_unchanged, load_bundle
+from xaisvc.bundles.load import BundleWatch, check_unchanged, load_bundle
 from xaisvc.bundles.manifest import parse_manifest
 from xaisvc.bundles.manifest_text import write_manifest
 from xaisvc.bundles.row_reader import RowReader
@@ -17,6 +17,7 @@ from xaisvc.bundles.write import lock_bundle, write_bundle
 
 __all__ = [
     "Bundle",
+    "BundleWatch",
     "CheckReport",
     "Finding",
     "ModelLimits",

@@ -119,13 +119,13 @@ def current_mark(folder: int, name: str) -> tuple[int, ...]:
     return _mark(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
-def mark_of(path: str) -> tuple[int, ...]:
-    """What the file system knows of a file now, as `current_mark`, by its path.
+def is_marked(path: str, mark: tuple[int, ...]) -> bool:
+    """Whether the file system knows of a file now what it knew then, as `current_mark`, by its path.
 
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    return _mark(os.stat(path, follow_symlinks=False))  # noqa: PTH116 - a third of the time
+    return _mark(os.stat(path, follow_symlinks=False)) == mark  # noqa: PTH116 - a third of the time
 
 
 def _open(folder: int, name: str) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from xaisvc.bundles.bands import BANDS, parse_bands
 from xaisvc.bundles.bundle import Bundle, Reference
 from xaisvc.bundles.cases import parse_cases
-from xaisvc.bundles.files import current_mark, list_files, mark_of, open_folder, read_file
+from xaisvc.bundles.files import current_mark, is_marked, list_files, open_folder, read_file
 from xaisvc.bundles.label_files import language_of
 from xaisvc.bundles.lock import LOCK, MAX_LOCK_BYTES, check_lock, parse_lock
 from xaisvc.bundles.manifest import MANIFEST, parse_manifest
@@ -108,49 +108,67 @@ def load_bundle(path: str | Path, *, limits: ModelLimits = DEFAULT_LIMITS, check
 
 
 def check_unchanged(bundle: Bundle) -> None:
-    """Compares the files of a loaded bundle with what was pinned.
+    """Compares the files of a loaded bundle with what was pinned; see `BundleWatch.check`."""
+    BundleWatch(bundle).check()
 
-    A file that the file system shows untouched (same file, size and times) is not read again; any other is hashed. Call
-    it before answers are given, so that a changed file is noticed; the loaded bundle itself keeps its own bytes.
 
-    Raises:
-        BundleChangedError: Names the first file that differs, is gone or was added.
+class BundleWatch:
+    """Notices that the files of a loaded bundle are no longer those that were pinned.
+
+    Args:
+        bundle: The bundle. It keeps its own bytes, whatever becomes of its files.
     """
-    if _is_untouched(bundle):
-        return
-    try:
-        with open_folder(bundle.path) as folder:
-            for pin in bundle.files:
-                _check_file(folder, pin)
-            pinned = {pin.name for pin in bundle.files}
-            for name in list_files(folder, LABELS):
-                if f"{LABELS}/{name}" not in pinned:
-                    raise _changed(f"{LABELS}/{name}", "was added")
-    except BundleChangedError:
-        raise
-    except BundleError as error:
-        raise _changed(error.file, "can no longer be read as it was") from None
+
+    def __init__(self, bundle: Bundle) -> None:
+        root = os.fspath(bundle.path)
+        self._bundle = bundle
+        self._marks = [(f"{root}/{pin.name}", pin.mark) for pin in bundle.files]
+        self._folder = f"{root}/{LABELS}"
+        self._labels = {
+            pin.name.removeprefix(f"{LABELS}/") for pin in bundle.files if pin.name.startswith(f"{LABELS}/")
+        }
+
+    def check(self) -> None:
+        """Compares the files with what was pinned.
+
+        A file that the file system shows untouched (same file, size and times) is not read again; any other is hashed.
+        Call it before answers are given, so that a changed file is noticed.
+
+        Raises:
+            BundleChangedError: Names the first file that differs, is gone or was added.
+        """
+        if self._is_untouched():
+            return
+        try:
+            with open_folder(self._bundle.path) as folder:
+                for pin in self._bundle.files:
+                    _check_file(folder, pin)
+                for name in list_files(folder, LABELS):
+                    if name not in self._labels:
+                        raise _changed(f"{LABELS}/{name}", "was added")
+        except BundleChangedError:
+            raise
+        except BundleError as error:
+            raise _changed(error.file, "can no longer be read as it was") from None
+
+    def _is_untouched(self) -> bool:
+        """Whether the file system shows every file as it was and no label file more: nearly always, and soon known."""
+        try:
+            for path, mark in self._marks:
+                if not is_marked(path, mark):
+                    return False
+            # Asked first, because where there is no such folder an error costs more than the question.
+            if not self._labels and not os.access(self._folder, os.F_OK, follow_symlinks=False):
+                return True
+            return self._labels.issuperset(os.listdir(self._folder))  # noqa: PTH208 - a third of the time
+        except OSError:
+            return False
 
 
 def schema_digest(pins: tuple[PinnedFile, ...]) -> str:
     """SHA-256 over name and digest of each file: `bundle.yaml`, labels and what lies beside them, in order of name."""
     lines = [f"{pin.sha256} {pin.name}\n" for pin in sorted(pins, key=lambda pin: pin.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _is_untouched(bundle: Bundle) -> bool:
-    """Whether the file system shows every file as it was and no label file more: nearly always, and soon known."""
-    root = os.fspath(bundle.path)
-    labels = {pin.name.removeprefix(f"{LABELS}/") for pin in bundle.files if pin.name.startswith(f"{LABELS}/")}
-    try:
-        if any(mark_of(f"{root}/{pin.name}") != pin.mark for pin in bundle.files):
-            return False
-    except OSError:
-        return False
-    try:
-        return labels.issuperset(os.listdir(f"{root}/{LABELS}"))  # noqa: PTH208 - a third of the time
-    except OSError as error:
-        return not labels and isinstance(error, FileNotFoundError)
 
 
 def _check_file(folder: int, pin: PinnedFile) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Column
 
 _MATRIX = 2
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 class RowReader:
@@ -38,6 +39,8 @@ class RowReader:
         self._takes_arrays = bool(np.isin(kinds, [*NUMBERS]).all())
         self._boolean = kinds == Kind.BOOLEAN
         self._whole = self._boolean | (kinds == Kind.INTEGER)
+        self._has_whole = bool(self._whole.any())
+        self._names = description.feature_ids
 
     def all(self, rows: Rows) -> Table:
         """Reads rows that must all be right; see `parse_rows`, whose answer this is, sooner for few rows.
@@ -90,19 +93,19 @@ class RowReader:
 
     def _plain_array(self, rows: NDArray[np.generic]) -> Table | None:
         """The table of a small matrix of numbers in which nothing is wrong or missing; None for every other array."""
-        names = self._description.feature_ids
-        if not self._takes_arrays or rows.dtype != np.float64 or rows.ndim != _MATRIX or rows.shape[1] != len(names):
+        names, shape = self._names, rows.shape
+        if not self._takes_arrays or rows.dtype not in _FLOATS or len(shape) != _MATRIX or shape[1] != len(names):
             return None
-        if not 0 < len(rows) <= FEW_ROWS:
+        if not 0 < shape[0] <= FEW_ROWS:
             return None
         columns = np.array(rows.T, dtype=np.float64, order="C")
-        if not (np.abs(columns) < MAX_WHOLE).all():  # no NaN either
+        if not np.maximum.reduce(np.abs(columns), axis=None) < MAX_WHOLE:  # no NaN either
             return None
-        if self._whole.any():
+        if self._has_whole:
             whole, truth = columns[self._whole], columns[self._boolean]
             if (whole != np.floor(whole)).any() or ((truth != 0) & (truth != 1)).any():
                 return None
-        return Table(dict(zip(names, columns, strict=True)))
+        return Table.of_lines(names, columns)
 
 
 def _meanings(feature: Feature) -> Mapping[str | None, str | None]:

@@ -86,7 +86,7 @@ def _plain_matrix(description: BundleDescription, rows: NDArray[np.generic]) -> 
         return None
     matrix = np.array(rows.T, dtype=np.float64, order="C")
     fine = np.abs(matrix) < MAX_WHOLE  # what rounds to 2^53 may be beyond it
-    return Table(dict(zip(numeric, matrix, strict=True))) if fine.all() else None
+    return Table.of_lines(numeric, matrix) if fine.all() else None
 
 
 def parse_each(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xaisvc.attribution import most_model_rows, plan
 from xaisvc.attribution.budgets import LARGEST_COALITIONS
-from xaisvc.bundles import check_unchanged
+from xaisvc.bundles import BundleWatch
 from xaisvc.caveats import batch_changes, find_caveats
 from xaisvc.engine.batch import ExplanationBatch, Provenance
 from xaisvc.engine.choices import budget_in_words, check_budget, check_seed, parse_space
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from xaisvc.types.studies import Studies
 
 
+_Asked = tuple[str | None, str | None, str, str]
+"""Output, space, players and method as a caller named them."""
+
+
 class Calls:
     """The calls of one explainer.
 
@@ -62,12 +66,14 @@ class Calls:
         watch: bool = True,
     ) -> None:
         self.bundle = loaded.bundle
-        self._watch = watch
+        self._watch = BundleWatch(self.bundle) if watch else None
         self._loaded = loaded
         self.supplier = Supplier(loaded)
         self._surroundings = surroundings
         self._threads = threads
         self._memory_limit_bytes = memory_limit_bytes
+        self._jobs: dict[_Asked, Job] = {}
+        self._sources: dict[_Asked, tuple[int, Provenance]] = {}
 
     def prepare(self, output: str | None, choices: Choices) -> tuple[Output, Problem, Plan]:
         """What the choices of a caller come to, before any row is looked at."""
@@ -88,61 +94,62 @@ class Calls:
         key = ("plan", target.id, unit, choices.players, choices.method)
         return target, found, self._loaded.once(key, lambda: plan(found, choices.method, None))
 
-    def _check_files(self) -> None:
-        if self._watch:
-            check_unchanged(self.bundle)
+    def check_files(self) -> None:
+        """Refuses to go on once the bundle's files are no longer those that were loaded, if they are watched."""
+        if self._watch is not None:
+            self._watch.check()
 
     def _work(self, rows: Table, outputs: Sequence[str | None], choices: Choices, *, answers: int) -> Work:
         """What a call comes to: its outputs, its settings and how it is cut up."""
-        self._check_files()
+        self.check_files()
         check_seed(choices.seed)
-        prepared = [self.prepare(output, choices) for output in outputs]
-        problem = prepared[0][1]
-        sampled = not all(found.method.exact for _, _, found in prepared)
+        check, budget = Wanted(choices.cancel), choices.budget
+        jobs = tuple(self._job(output, choices, check) for output in outputs)
+        sampled = not all(job.plan.method.exact for job in jobs)
         chunks = plan_chunks(
             Size(
                 rows=len(rows),
                 answers=answers,
                 features=len(rows.columns),
-                players=len(problem.players),
-                outputs=len(prepared),
-                coalitions=_coalitions(choices.budget) if sampled else 0,
+                players=len(jobs[0].problem.players),
+                outputs=len(jobs),
+                coalitions=_coalitions(budget) if sampled else 0,
                 sampled=sampled,
             ),
             self._memory_limit_bytes,
         )
         clock, digest = self._surroundings.clock, self.bundle.digests.model
-        check = Wanted(choices.cancel)
-        budget = choices.budget
         return Work(
-            jobs=tuple(self._job(found, choices.cancel, check) for found in prepared),
+            jobs=jobs,
             settings=Settings(
                 budget=budget,
                 seed=choices.seed,
-                row_seeds=(),
+                row_seeds=RowSeeds(choices.seed, digest, rows),
                 clock=clock,
                 max_batch_rows=chunks.model_rows,
                 plan_seed=plan_seed(choices.seed, digest),
                 threads=self._threads,
                 check=check,
             ),
+            rows=rows,
             seeds=partial(RowSeeds, choices.seed, digest),
             chunks=chunks,
             ticker=Ticker(len(rows), clock, choices.progress),
             end=clock() + budget.seconds if isinstance(budget, Deadline) else float("inf"),
         )
 
-    def _job(
-        self, prepared: tuple[Output, Problem, Plan], cancel: Callable[[], bool] | None, check: Callable[[], None]
-    ) -> Job:
-        target, problem, chosen = prepared
-        same_unit = problem.space is target.tensor_space
-        return Job(
-            target=target,
-            problem=problem if cancel is None else _interruptible(problem, check),
-            plan=chosen,
-            tensor=None if same_unit else self._loaded.scoring(target, target.tensor_space),
-        )
+    def _job(self, output: str | None, choices: Choices, check: Callable[[], None]) -> Job:
+        """What is to be done for one output; kept for the calls that ask alike, where few kinds of them exist."""
+        asked = _asked(output, choices)
+        job = self._jobs.get(asked) if asked is not None else None
+        if job is None:
+            target, problem, chosen = self.prepare(output, choices)
+            same_unit = problem.space is target.tensor_space
+            tensor = None if same_unit else self._loaded.scoring(target, target.tensor_space)
+            job = Job(target=target, problem=problem, plan=chosen, tensor=tensor)
+            if asked is not None:
+                self._jobs[asked] = job
+        return job if choices.cancel is None else replace(job, problem=_interruptible(job.problem, check))
 
     def whole(self, rows: Table, outputs: Sequence[str | None], choices: Choices) -> list[ExplanationBatch]:
         """The explanations of all rows, one batch per output."""
@@ -165,7 +172,7 @@ class Calls:
     def _in_batches(self, rows: Table, work: Work, choices: Choices, size: int) -> Iterator[ExplanationBatch]:
         for start in range(0, len(rows), size):
             if start:
-                self._check_files()
+                self.check_files()
             part = rows.take(slice(start, start + size))
             found = self._answer(work, part, part.distinct(), start)
             ready = self._surroundings.clock()
@@ -187,7 +194,7 @@ class Calls:
 
     def interactions(self, rows: Table, output: str | None, choices: Choices) -> InteractionBatch:
         """The pairwise interactions of the rows."""
-        self._check_files()
+        self.check_files()
         target = self.bundle.description.output(output)
         return explain_interactions(
             self._loaded,
@@ -221,7 +228,7 @@ class Calls:
             attribution=attribution,
             predictions=found.predictions,
             caveats=find_caveats(context, len(rows)),
-            provenance=self._provenance(target, job.problem, choices, job.plan, exact=attribution.exact),
+            provenance=self._source(job, choices, exact=attribution.exact),
             ids=RowIds(len(rows), self._surroundings.new_id),
             created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             together=cache(partial(self.batch_caveats, rows)),
@@ -249,6 +256,17 @@ class Calls:
         frame = make_frame(source, chosen.method.name, None if exact else choices.budget)
         return frame, most_model_rows(problem, chosen, choices.budget)
 
+    def _source(self, job: Job, choices: Choices, *, exact: bool) -> Provenance:
+        """Where a batch comes from; kept for the next call where it is one object for all that ask alike."""
+        asked = _asked(job.target.id, choices) if exact else None
+        if asked is None:
+            return self._provenance(job.target, job.problem, choices, job.plan, exact=exact)
+        known = self._sources.get(asked)
+        if known is None or known[0] != choices.seed:
+            source = self._provenance(job.target, job.problem, choices, job.plan, exact=exact)
+            self._sources[asked] = known = choices.seed, source
+        return known[1]
+
     def _provenance(
         self, target: Output, problem: Problem, choices: Choices, chosen: Plan, *, exact: bool
     ) -> Provenance:
@@ -270,6 +288,16 @@ class Calls:
         )
 
 
+def _asked(output: str | None, choices: Choices) -> _Asked | None:
+    """Names what calls that ask alike share; None where callers can ask in more ways than may be kept."""
+    players, space, method = choices.players, choices.space, choices.method
+    if choices.budget is not None or not isinstance(players, str) or players not in BUNDLE_PLAYERS:
+        return None
+    named: tuple[object, ...] = (output, space, method)
+    # What has another type is refused where it is read.
+    return (output, space, players, method) if all(one is None or isinstance(one, str) for one in named) else None
+
+
 def _interruptible(problem: Problem, check: Callable[[], None]) -> Problem:
     """The problem with model functions that ask before every call whether they are still wanted."""
     seen = problem.observed
@@ -289,6 +317,8 @@ def _coalitions(budget: Budget | None) -> int:
 
 def _own(reason: str, own: Sequence[tuple[bool, str]]) -> tuple[tuple[bool, str], ...]:
     """The rows' own details after the reason that they share; each text is made once."""
+    if not own:
+        return ()
     made = {each: (each[0], _sentences(reason, each[1])) for each in set(own)}
     return tuple(made[each] for each in own)
 

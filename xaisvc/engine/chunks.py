@@ -8,6 +8,7 @@ limit; the rest is for work. Not counted: what the caller handed in, and what th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from xaisvc.errors import FieldViolation, LimitExceededError
 
@@ -81,6 +82,7 @@ class ChunkPlan:
     model_rows: int
 
 
+@lru_cache(maxsize=256)
 def plan_chunks(size: Size, limit_bytes: int) -> ChunkPlan:
     """Cuts a call up so that it stays within its memory.
 

@@ -69,8 +69,9 @@ class Work:
 
     Attributes:
         jobs: The outputs to explain.
-        settings: How the methods run; row seeds are set chunk by chunk, and a deadline is shared out.
-        seeds: The seeds of rows.
+        settings: How the methods run; a chunk has seeds of its own rows, and a deadline is shared out.
+        rows: All rows of the call; the settings have their seeds already.
+        seeds: The seeds of other rows, those of a chunk.
         chunks: How the call is cut up.
         ticker: How far the call is.
         end: Reading of the clock at which a deadline ends.
@@ -78,6 +79,7 @@ class Work:
 
     jobs: tuple[Job, ...]
     settings: Settings
+    rows: Table
     seeds: Callable[[Table], Sequence[bytes]]
     chunks: ChunkPlan
     ticker: Ticker
@@ -99,14 +101,14 @@ def answer(work: Work, rows: Table, repeats: Repeats | None) -> list[Answer]:
         AbandonedError: If nobody waits any more.
     """
     if repeats is None:
-        return _merged(work, rows, np.ones(len(rows), dtype=np.intp))
+        return _merged(work, rows, None)
     first, inverse = repeats
     found = _merged(work, rows.take(first), np.bincount(inverse))
     return [_spread(one, inverse) for one in found]
 
 
-def _merged(work: Work, rows: Table, weights: NDArray[np.intp]) -> list[Answer]:
-    """Answers for distinct rows; `weights` says how many rows of the call each stands for."""
+def _merged(work: Work, rows: Table, weights: NDArray[np.intp] | None) -> list[Answer]:
+    """Answers for distinct rows; `weights` says how many rows of the call each stands for, None for one each."""
     count = len(rows)
     mergers = [_Merger(count) for _ in work.jobs]
     for chunk, part, settings in cut(work, rows, weights):
@@ -115,23 +117,26 @@ def _merged(work: Work, rows: Table, weights: NDArray[np.intp]) -> list[Answer]:
     return [merger.answer() for merger in mergers]
 
 
-def cut(work: Work, rows: Table, weights: NDArray[np.intp]) -> Iterator[tuple[slice, Table, Settings]]:
+def cut(work: Work, rows: Table, weights: NDArray[np.intp] | None) -> Iterator[tuple[slice, Table, Settings]]:
     """The chunks with their rows and settings: seeds, and a fair share of what is left of a deadline."""
     settings, ticker = work.settings, work.ticker
     count, start = len(rows), 0
-    now = settings.clock()
-    until = now + max(0.0, work.end - now) * int(weights.sum()) / max(1, ticker.rows_left)
+    timed, until = isinstance(settings.budget, Deadline), 0.0
+    if timed:
+        now = settings.clock()
+        stands_for = count if weights is None else int(weights.sum())
+        until = now + max(0.0, work.end - now) * stands_for / max(1, ticker.rows_left)
     while start < count:
         settings.check()
         chunk = slice(start, min(count, start + ticker.piece(work.chunks.chunk_rows)))
         n_rows = chunk.stop - chunk.start
         part = rows.take(chunk)
-        own = replace(settings, row_seeds=work.seeds(part))
-        if isinstance(settings.budget, Deadline):
+        own = settings if part is work.rows else replace(settings, row_seeds=work.seeds(part))
+        if timed:
             seconds = (until - settings.clock()) * n_rows / (count - start)
             own = replace(own, budget=Deadline(max(_LEAST_SECONDS, seconds)))
         yield chunk, part, own
-        ticker.advance(n_rows, int(weights[chunk].sum()))
+        ticker.advance(n_rows, n_rows if weights is None else int(weights[chunk].sum()))
         start = chunk.stop
 
 

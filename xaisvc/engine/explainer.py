@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaisvc.bundles import Bundle, RowReader, check_unchanged, load_bundle
+from xaisvc.bundles import Bundle, RowReader, load_bundle
 from xaisvc.engine.calls import Calls
 from xaisvc.engine.choices import Choices, check_positive
 from xaisvc.engine.chunks import DEFAULT_MEMORY_LIMIT_BYTES
@@ -99,7 +99,6 @@ class Explainer(Inspector):
         )
         super().__init__(on_device, calls)
         self._rows = RowReader(loaded.description)
-        self._watch = watch
 
     def explain(  # noqa: PLR0913 - the public interface: every choice a caller has, all but rows by name
         self,
@@ -361,8 +360,7 @@ class Explainer(Inspector):
             BundleChangedError: If the bundle's files are no longer those that were loaded, and are watched.
             AbandonedError: If `cancel` said yes.
         """
-        if self._watch:
-            check_unchanged(self.bundle)
+        self._calls.check_files()
         if cancel is not None and not callable(cancel):
             raise InvalidRequestError.of("cancel", f"must be a function, or left out, got {cancel!r}")
         return find_counterfactuals(

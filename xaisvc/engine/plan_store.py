@@ -33,7 +33,7 @@ from xaisvc import __version__
 from xaisvc.engine.frames import ANSWER_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,20 +83,21 @@ class BundlePlans:
         self._digests = tuple(digests)
         self._limits = limits or PlanLimits()
         self._lock = threading.Lock()
-        self._makers: dict[str, threading.Lock] = {}
-        self._kept: OrderedDict[str, tuple[object, int]] = OrderedDict()
+        self._makers: dict[Hashable, threading.Lock] = {}
+        self._kept: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
         self._size = 0
 
     def scoped(self, scope: str) -> PlanStore:
         """The same store with keys of its own for everything in a scope, such as one output in one space."""
         return _Scope(self, scope)
 
-    def keep(self, key: str, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
+    def keep(self, key: Hashable, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
         """The value for `key`, made when first asked for; see `PlanStore.keep`."""
         with self._lock:
-            if key in self._kept:
+            known = self._kept.get(key)
+            if known is not None:
                 self._kept.move_to_end(key)
-                return self._kept[key][0]
+                return known[0]
             maker = self._makers.setdefault(key, threading.Lock())
         with maker:
             with self._lock:
@@ -125,7 +126,7 @@ class BundlePlans:
 
         return cast("Arrays", self.keep(f"arrays {key}", found, _size_of))
 
-    def _remember(self, key: str, value: object, size: int) -> None:
+    def _remember(self, key: Hashable, value: object, size: int) -> None:
         with self._lock:
             self._kept[key] = value, size
             self._size += size
@@ -192,7 +193,7 @@ class _Scope:
     scope: str
 
     def keep(self, key: str, make: Callable[[], object], n_bytes: Callable[[object], int]) -> object:
-        return self.plans.keep(json.dumps([self.scope, key]), make, n_bytes)
+        return self.plans.keep((self.scope, key), make, n_bytes)  # only a file's name has to be one text
 
     def keep_arrays(self, key: str, make: Callable[[], Arrays]) -> Arrays:
         return self.plans.keep_arrays(json.dumps([self.scope, key]), make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -77,6 +78,8 @@ class ScoringModel:
             ModelOutputError: If the model fails, or answers with a number that is not finite or of the wrong shape.
         """
         scores = self._numbers(feeds, n)
+        if n == 1 and math.isfinite(scores[0]):  # numpy would cost more than the number does
+            return scores
         finite = np.isfinite(scores)
         if not finite.all():
             bad = int(np.count_nonzero(~finite))

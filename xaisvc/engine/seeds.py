@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
@@ -17,12 +17,11 @@ class RowSeeds(Sequence[bytes]):
     """One 32-byte seed per row, from (seed, model digest, row digest). Worked out when a method first asks for one."""
 
     def __init__(self, seed: int, model_digest: str, rows: Table) -> None:
-        self._head = _head(seed, model_digest)
-        self._rows = rows
+        self._seed, self._model_digest, self._rows = seed, model_digest, rows
 
     @cached_property
     def _seeds(self) -> tuple[bytes, ...]:
-        head = self._head
+        head = _head(self._seed, self._model_digest)
         return tuple(hashlib.blake2b(head + digest, digest_size=32).digest() for digest in self._rows.row_digests())
 
     def __len__(self) -> int:
@@ -39,6 +38,7 @@ class RowSeeds(Sequence[bytes]):
         return self._seeds[index]
 
 
+@lru_cache(maxsize=256)
 def plan_seed(seed: int, model_digest: str) -> bytes:
     """32 bytes for the randomness that all rows of a plan share, from (seed, model digest)."""
     return hashlib.blake2b(_PLAN + _head(seed, model_digest), digest_size=32).digest()

@@ -156,8 +156,8 @@ class OrtModel:
 
     def _run_once(self, feeds: Mapping[str, Tensor], outputs: Sequence[str], rows: int | None) -> dict[str, Tensor]:
         try:
-            numeric = all(value.dtype.kind in "fiub" for value in feeds.values())
-            found = self._run_bound(feeds, outputs) if self._io_binding and numeric else self._run_plain(feeds, outputs)
+            bound = self._io_binding and all(value.dtype.kind in "fiub" for value in feeds.values())
+            found = self._run_bound(feeds, outputs) if bound else self._run_plain(feeds, outputs)
         except Exception as error:  # the binding's exceptions share no base class of their own
             msg = (
                 f"the model failed on a batch of {_rows(rows)}; "

@@ -38,7 +38,7 @@ class Sensitivity(StrEnum):
 
 
 class Space(StrEnum):
-    """Unit of an explained number: a probability in [0, 1], the natural log of the odds, or the model's raw score."""
+    """Unit of an explained number: a probability in [0, 1], the natural log of the odds, or the tensor's number."""
 
     PROBABILITY = "probability"
     LOG_ODDS = "log_odds"

@@ -26,10 +26,14 @@ class Table:
     Attributes:
         columns: Feature id to values, shape (n,). Numeric, integer, boolean (0 or 1) and date (days since 1970-01-01)
             features are float64 with NaN for missing; category features are objects: `str`, or None for missing.
+        lines: The columns as the lines of one matrix, where they came as one, read-only; float64, (d, n).
+        fed: What made tensors of a few rows last, and the tensors: a model and its trees read the same ones.
     """
 
     columns: Mapping[str, Column]
     _length: int = field(init=False, repr=False, compare=False)
+    lines: NDArray[np.float64] | None = field(init=False, repr=False, compare=False)
+    fed: tuple[object, Mapping[str, NDArray[np.generic]]] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         columns = dict(self.columns)
@@ -41,6 +45,28 @@ class Table:
             values.setflags(write=False)
         object.__setattr__(self, "columns", MappingProxyType(columns))
         object.__setattr__(self, "_length", lengths.pop() if lengths else 0)
+        object.__setattr__(self, "lines", None)
+        object.__setattr__(self, "fed", None)
+
+    @classmethod
+    def of_lines(cls, names: Sequence[str], lines: NDArray[np.float64]) -> Table:
+        """The table whose columns are the lines of a matrix, in one go.
+
+        Args:
+            names: Ids of the d features, all numbers.
+            lines: float64, (d, n), each line in one piece; nobody else may write to it.
+        """
+        lines.setflags(write=False)
+        table = object.__new__(cls)
+        object.__setattr__(table, "columns", MappingProxyType(dict(zip(names, lines, strict=True))))
+        object.__setattr__(table, "_length", lines.shape[1])
+        object.__setattr__(table, "lines", lines)
+        object.__setattr__(table, "fed", None)
+        return table
+
+    def keep_fed(self, made_by: object, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+        """Keeps the tensors that were made of these rows beside them, for as long as the rows live."""
+        object.__setattr__(self, "fed", (made_by, tensors))
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -187,6 +187,55 @@ def test_an_encoder_reads_any_rows_as_a_new_one_does(
             np.testing.assert_array_equal(again[name], tensor)
 
 
+@pytest.mark.parametrize("element", ["float", "double", "float16", "int64"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_lines_of_a_matrix_become_the_tensor_that_their_columns_do(element: str, order: tuple[int, ...]) -> None:
+    features = [
+        Feature(id=f"f{i}", kind=Kind.INTEGER, source=TensorColumn(tensor="x", column=column))
+        for i, column in enumerate(order)
+    ]
+    encoder = RowEncoder(_described(*features), [TensorInfo(name="x", element=element, shape=(None, 3))])
+    lines = np.array([[1.0, 2.0], [30.0, 40.0], [500.0, 2049.0]])
+
+    found = encoder.feeds(Table.of_lines(("f0", "f1", "f2"), lines))["x"]
+
+    expected = np.empty((2, 3))
+    expected[:, list(order)] = lines.T
+    np.testing.assert_array_equal(found, expected.astype(found.dtype))
+    slow = encoder.feeds(Table({f"f{i}": line.copy() for i, line in enumerate(lines)}))["x"]
+    assert (found.dtype, found.flags.c_contiguous, found.tobytes()) == (slow.dtype, True, slow.tobytes())
+
+
+def test_two_graphs_that_read_the_same_are_fed_once() -> None:
+    features = [Feature(id=f"f{i}", kind=Kind.NUMERIC, source=TensorColumn(tensor="x", column=i)) for i in (0, 1)]
+    description, turned = _described(*features), _described(*features[::-1])
+    single, double = (TensorInfo(name="x", element=element, shape=(None, 2)) for element in ("float", "double"))
+    rows = Table({"f0": np.array([1.0]), "f1": np.array([2.0])})
+    encoder = RowEncoder(description, [single])
+
+    first = encoder.feeds(rows)
+
+    assert encoder.feeds(rows)["x"] is first["x"]
+    assert RowEncoder(description, [single]).feeds(rows)["x"] is first["x"]
+    other = RowEncoder(description, [double]).feeds(rows)["x"]
+    assert (other.dtype, other.tolist()) == (np.float64, [[1.0, 2.0]])
+    assert RowEncoder(turned, [single]).feeds(rows)["x"] is not first["x"]
+    first.clear()  # the tensors are shared, who has which of them is not
+    assert encoder.feeds(rows)["x"].tolist() == [[1.0, 2.0]]
+
+
+def test_tensors_of_many_rows_are_not_kept() -> None:
+    feature = Feature(id="f", kind=Kind.NUMERIC, source=TensorColumn(tensor="f"))
+    encoder = RowEncoder(_described(feature), [TensorInfo(name="f", element="float", shape=(None, 1))])
+    few, many = (Table({"f": np.zeros(n)}) for n in (64, 65))
+
+    encoder.feeds(few)
+    encoder.feeds(many)
+
+    assert few.fed is not None
+    assert many.fed is None
+
+
 @pytest.mark.parametrize(("element", "value"), [("int8", 128.0), ("float16", 65536.0)])
 def test_a_column_of_a_matrix_is_checked_as_a_tensor_of_its_own_is(element: str, value: float) -> None:
     features = [Feature(id=f"f{i}", kind=Kind.INTEGER, source=TensorColumn(tensor="x", column=i)) for i in (0, 1)]

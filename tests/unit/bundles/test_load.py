@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaisvc.bundles import Bundle, ModelLimits, check_unchanged, load_bundle
+from xaisvc.bundles import Bundle, BundleWatch, ModelLimits, check_unchanged, load_bundle
 from xaisvc.errors import BundleChangedError, BundleError, UnsafeModelError
 
 if TYPE_CHECKING:
@@ -236,6 +236,29 @@ def test_an_added_label_file_and_a_lost_folder_are_noticed(folder: Path) -> None
     folder.rename(folder.parent / "moved")
     with pytest.raises(BundleChangedError):
         check_unchanged(bundle)
+
+
+def test_a_watch_notices_what_changes_after_it_was_made(folder: Path) -> None:
+    watch = BundleWatch(load_bundle(folder))
+    watch.check()
+
+    (folder / "labels").mkdir()
+    watch.check()  # an empty folder says nothing
+    (folder / "labels" / "de.yaml").write_text("features: {}\n")
+    with pytest.raises(BundleChangedError, match=r"labels/de.yaml: the file was added"):
+        watch.check()
+    (folder / "labels" / "de.yaml").unlink()
+    watch.check()
+    (folder / "labels").rmdir()
+    (folder / "labels").symlink_to(folder / "labels")  # leads nowhere: what lies there cannot be read
+    with pytest.raises(BundleChangedError, match=r"labels: the file can no longer be read"):
+        watch.check()
+    (folder / "labels").unlink()
+    os.utime(folder / "model.onnx")
+    watch.check()
+    (folder / "model.onnx").write_bytes(b"")
+    with pytest.raises(BundleChangedError, match=r"model\.onnx: the file has another content"):
+        watch.check()
 
 
 def test_a_loaded_bundle_keeps_its_own_bytes(folder: Path, model: bytes) -> None:

@@ -263,6 +263,7 @@ def test_a_deadline_is_for_the_whole_call() -> None:
     work = Work(
         jobs=(),
         settings=Settings(budget=Deadline(10.0), seed=0, row_seeds=(), clock=clock),
+        rows=rows,
         seeds=lambda part: [b""] * len(part),
         chunks=ChunkPlan(chunk_rows=40, model_rows=1),
         ticker=Ticker(100, clock, None),

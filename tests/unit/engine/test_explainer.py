@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.engine.conftest import frozen_surroundings
 from xaisvc.demo.cases import BUNDLES, load_cases
 from xaisvc.engine import loaded
 from xaisvc.engine.explainer import Explainer
@@ -90,6 +91,35 @@ def test_a_budget_that_makes_no_sense_is_named(explainer: Explainer, budget: obj
 def test_a_seed_must_be_a_whole_number_of_64_bits(explainer: Explainer, seed: object) -> None:
     with pytest.raises(InvalidRequestError, match="seed: must be a whole number of at most 64 bits"):
         explainer.explain(ROWS, seed=seed)  # type: ignore[arg-type]
+
+
+def test_what_calls_share_changes_no_answer(bundle_dir: Path) -> None:
+    asked: list[dict[str, Any]] = [
+        {},
+        {"seed": 1},
+        {"method": "kernel", "seed": 1},
+        {"method": "kernel", "seed": 1, "budget": 2},
+        {"budget": 64},
+        {"space": "raw", "output": "y"},
+        {"space": Space.RAW, "players": "clusters"},
+        {"players": {"both": ("a", "b")}},
+        {"seed": 1, "cancel": lambda: False},
+    ]
+    explainer = Explainer(bundle_dir, "cpu", surroundings=frozen_surroundings())
+    for choices in (*asked, *reversed(asked)):
+        record = explainer.explain(ROWS[:1], **choices)[0].record
+        expected = (
+            Explainer(bundle_dir, "cpu", surroundings=frozen_surroundings()).explain(ROWS[:1], **choices)[0].record
+        )
+
+        assert replace(record, id=expected.id) == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", True), ("seed", 1.0), ("space", "RAW"), ("output", "Y")])
+def test_what_is_refused_is_refused_after_what_looks_alike(explainer: Explainer, name: str, value: object) -> None:
+    explainer.explain(ROWS, seed=1, space="raw", output="y")
+    with pytest.raises((InvalidRequestError, NotFoundError)):
+        explainer.explain(ROWS, **{"seed": 1, "space": "raw", "output": "y", name: value})  # type: ignore[arg-type]
 
 
 def test_unknown_names_list_the_known_ones(explainer: Explainer, bundle_dir: Path) -> None:

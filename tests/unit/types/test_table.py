@@ -107,6 +107,29 @@ def test_rows_with_one_key_that_differ_are_not_taken_for_one(monkeypatch: pytest
     assert table([1.0, 2.0, 3.0], ["a", "b", "c"]).distinct() is None
 
 
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_a_table_of_lines_is_that_of_its_columns(n: int) -> None:
+    lines = np.arange(2.0 * n).reshape(2, n)
+    expected = Table({"a": lines[0].copy(), "b": lines[1].copy()})
+
+    found = Table.of_lines(("a", "b"), lines)
+
+    assert (len(found), found.feature_ids, found.row_digests()) == (n, ("a", "b"), expected.row_digests())
+    assert {name: values.tolist() for name, values in found.columns.items()} == {
+        name: values.tolist() for name, values in expected.columns.items()
+    }
+    assert found.lines is lines
+    assert not lines.flags.writeable
+    assert not any(values.flags.writeable for values in found.columns.values())
+    assert found.take(slice(0, n)) is found
+    assert found.take([]).lines is expected.lines is None
+
+
+def test_a_table_of_lines_has_a_name_for_each() -> None:
+    with pytest.raises(ValueError, match="argument 2 is longer"):
+        Table.of_lines(("a",), np.zeros((2, 1)))
+
+
 def test_one_row_and_no_row_never_repeat() -> None:
     assert table([1.0], ["a"]).distinct() is None
     assert table([], []).distinct() is None
