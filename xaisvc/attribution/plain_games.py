@@ -11,7 +11,8 @@ import numpy as np
 
 from xaisvc.attribution.masking import HYBRID_ROWS, PREFERRED_BATCH_ROWS, base_value, hybrid_rows, score, steady_mean
 from xaisvc.attribution.parallel import in_threads
-from xaisvc.types.sampling import PairValues, Projected
+from xaisvc.attribution.projecting import project
+from xaisvc.types.sampling import PairValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,40 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.types import Problem, Table
-    from xaisvc.types.sampling import CoalitionDesign, Projection
-
-
-def project(projection: Projection, pairs: PairValues, none: float) -> Projected:
-    """Applies a projection to the coalition values of n rows; see `Projection`.
-
-    Args:
-        projection: Of the design that `pairs` come from.
-        pairs: Coalition values.
-        none: v0.
-    """
-    odd = (pairs.on - pairs.off) / 2.0
-    total = (pairs.outputs - none)[:, None]
-    q, p = odd.shape[1], len(projection.share)
-    values = _products(projection.weights, odd) + projection.share * total
-    energy = _products(projection.energy, odd) + projection.energy_share * total
-    variance = projection.scale**2 * (energy**2).sum(axis=1, keepdims=True)
-    if len(projection.spread):
-        spread = _products(projection.spread.reshape(-1, q), odd).reshape(len(odd), -1, p)
-        variance += ((spread + projection.spread_share * total[:, None]) ** 2).sum(axis=1)
-    return Projected(values=values, standard_errors=np.sqrt(variance), outputs=pairs.outputs)
-
-
-def _products(matrix: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The product of rows with a turned matrix, each row as it would be alone; see `projection_kernel`."""
-    from xaisvc.attribution.projection_kernel import ROWS_AT_ONCE, products  # noqa: PLC0415 (heavy: loaded when used)
-
-    count = -(-len(rows) // ROWS_AT_ONCE) * ROWS_AT_ONCE
-    filled = np.zeros((count, rows.shape[1]))
-    filled[: len(rows)] = rows
-    found = np.empty((count, len(matrix)))
-    # One type of array means one compiled function: a read-only matrix would have its own compiled anew.
-    products(matrix.reshape(matrix.shape), filled, found)
-    return found[: len(rows)]
+    from xaisvc.types.sampling import CoalitionDesign, Projected, Projection
 
 
 class PlainGames:
@@ -75,7 +43,7 @@ class PlainGames:
 
     def attribute(self, design: CoalitionDesign, projection: Projection) -> PlainProjected:
         """Makes a design and its projection ready."""
-        return PlainProjected(self.evaluate(design), projection, self._none)
+        return PlainProjected(self.evaluate(design), projection, self._none, self._threads)
 
 
 class PlainPairs:
@@ -134,10 +102,11 @@ class PlainPairs:
 class PlainProjected:
     """A design and its projection on a problem."""
 
-    def __init__(self, pairs: PlainPairs, projection: Projection, none: float) -> None:
+    def __init__(self, pairs: PlainPairs, projection: Projection, none: float, threads: int) -> None:
         self._pairs = pairs
         self._projection = projection
         self._none = none
+        self._threads = threads
 
     @property
     def detail(self) -> str:
@@ -146,4 +115,4 @@ class PlainProjected:
 
     def __call__(self, rows: Table, check: Callable[[], None]) -> Projected:
         """Attributes n rows."""
-        return project(self._projection, self._pairs(rows, check), self._none)
+        return project(self._projection, self._pairs(rows, check), self._none, self._threads)

@@ -12,7 +12,8 @@ import numpy as np
 
 from xaisvc.attribution.coalitions import all_pairs_values
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
-from xaisvc.attribution.plain_games import PlainGames, PlainPairs, project
+from xaisvc.attribution.plain_games import PlainGames, PlainPairs
+from xaisvc.attribution.projecting import project
 from xaisvc.types import Attribution, Deadline, ErrorTarget
 from xaisvc.types.sampling import CoalitionDesign, PairValues, Projected
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.attribution.masking import PREFERRED_BATCH_ROWS
-from xaisvc.attribution.plain_games import PlainPairs, project
+from xaisvc.attribution.plain_games import PlainPairs
+from xaisvc.attribution.projecting import Projector, project
 from xaisvc.attribution.sum_tables import SumTable
 from xaisvc.engine.graph_pairs import GraphPairs
 from xaisvc.engine.layout import MOST_KEPT_BYTES
-from xaisvc.engine.link_pairs import LinkPairs, LinkTable
+from xaisvc.engine.link_pairs import LinkPairs, LinkProjected, LinkTable
 from xaisvc.engine.network import NetworkDesign
 from xaisvc.engine.network_pairs import NetworkPairs
 from xaisvc.engine.sum_pairs import SumPairs
@@ -133,7 +134,10 @@ class GraphGames:
         fused = self._source.fused
         found = self._graph(design) if fused is not None else ""
         if fused is None or isinstance(found, str):
-            return _ProjectedPairs(self.evaluate(design), projection, self.none)
+            pairs = self.evaluate(design)
+            if isinstance(pairs, LinkPairs):
+                return LinkProjected(pairs=pairs, projector=Projector(projection=projection, none=self.none))
+            return _ProjectedPairs(pairs, projection, self.none, self._source.threads)
         key = self._key(design)
         return fused.projected(found[0], design, self._problem, key, projection, self.none)
 
@@ -187,6 +191,7 @@ class _ProjectedPairs:
     pairs: PairFunction
     projection: Projection
     none: float
+    threads: int
 
     @property
     def detail(self) -> str:
@@ -195,7 +200,7 @@ class _ProjectedPairs:
 
     def __call__(self, rows: Table, check: Callable[[], None]) -> Projected:
         """Attributes n rows; see `ProjectedFunction`."""
-        return project(self.projection, self.pairs(rows, check), self.none)
+        return project(self.projection, self.pairs(rows, check), self.none, self.threads)
 
 
 def _design_key(design: CoalitionDesign, problem: Problem) -> bytes:

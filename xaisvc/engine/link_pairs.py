@@ -17,6 +17,7 @@ import numpy as np
 
 from xaisvc.attribution.observed import sigmoid
 from xaisvc.attribution.parallel import in_threads
+from xaisvc.attribution.projecting import BLOCK_ROWS
 from xaisvc.engine.chunks import LANE_ROWS
 from xaisvc.engine.graph_pairs import refuse
 from xaisvc.types import PairValues
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xaisvc.attribution.projecting import Projector
     from xaisvc.engine.mixed_model import MixedModel
-    from xaisvc.types import CoalitionDesign, Players, Problem, Table
+    from xaisvc.types import CoalitionDesign, Players, Problem, Projected, Table
 
     Array = NDArray[np.generic]
     Numbers = NDArray[np.float64]
@@ -35,8 +37,14 @@ if TYPE_CHECKING:
 BLOCK_MIXED_ROWS = 2**22
 """Mixed rows after which the work can be given up: some milliseconds."""
 
-_WORTH_A_THREAD = 2**20
+_BLOCK_NUMBERS = 2**16
+"""Coalition values that are worked out together: half the second-level cache."""
+
+_WORTH_A_THREAD = 2**22
 """Mixed rows from which on a second thread is worth starting: half a millisecond of work."""
+
+_PRODUCTS = 4
+"""Products of a projection that take as long as a mixed row."""
 
 _LARGEST_PART = 1e30
 """A part that is infinite or close to it: one of each sign in a coalition must not make a sum that is no number."""
@@ -129,14 +137,28 @@ class LinkTable:
             found: Written to; float64, (n, m).
         """
         from xaisvc.attribution.sum_kernel import add_parts  # noqa: PLC0415 (heavy: loaded when used)
-        from xaisvc.engine.link_kernel import FARTHEST, link_means  # noqa: PLC0415 (heavy: loaded when used)
+        from xaisvc.engine.link_kernel import (  # noqa: PLC0415 (heavy: loaded when used)
+            FARTHEST,
+            ROWS_AT_ONCE,
+            fill_distances,
+            link_means,
+        )
 
-        totals = np.zeros_like(found)
-        add_parts(parts, self.masks, totals)
-        distance = np.clip(totals + self.middle, -FARTHEST, FARTHEST)
-        link_means(np.exp(-distance), self.factors, found)
-        for k, sums in zip(self.wide.tolist(), self.wide_sums, strict=True):
-            found[:, k] = sigmoid(totals[:, k, None] + sums).mean(axis=1)
+        count, m = found.shape
+        step = max(ROWS_AT_ONCE, _BLOCK_NUMBERS // max(m, 1) // ROWS_AT_ONCE * ROWS_AT_ONCE)
+        own = np.empty((min(step, count + -count % ROWS_AT_ONCE), m))
+        for start in range(0, count, step):
+            block = slice(start, min(start + step, count))
+            rows = block.stop - start
+            some = np.zeros((rows + -rows % ROWS_AT_ONCE, parts.shape[1]))
+            some[:rows] = parts[block]
+            fill_distances(some, self.masks, self.middle, FARTHEST, own[: len(some)])
+            link_means(np.exp(own[:rows], out=own[:rows]), self.factors, found[block])
+        if self.wide.size:
+            totals = np.zeros((len(found), self.wide.size))
+            add_parts(parts, np.ascontiguousarray(self.masks[:, self.wide]), totals)
+            for k, total, sums in zip(self.wide.tolist(), totals.T, self.wide_sums, strict=True):
+                found[:, k] = sigmoid(total[:, None] + sums).mean(axis=1)
 
     def parts(self, columns: Mapping[str, Array], mixed: MixedModel) -> Numbers:
         """What each player's columns make of the log-odds of n rows; float64, (n, p)."""
@@ -182,27 +204,83 @@ class LinkPairs:
 
     def __call__(self, rows: Table, check: Callable[[], None]) -> PairValues:
         """Evaluates n rows; see `PairFunction`."""
-        check()
         q, count, table = len(self.design), len(rows), self.table
-        # Whole lanes of rows: so a row's bits do not depend on how many there are; see `LANE_ROWS`.
-        filled = np.minimum(np.arange(-(-count // LANE_ROWS) * LANE_ROWS), count - 1)
-        feeds = {name: value[filled] for name, value in self.mixed.scoring.feeds(rows).items()}
-        outputs = self.mixed.scoring.answers(feeds, len(filled))[:count]
-        found = self.mixed.columns(feeds)
-        parts = table.parts({name: value[:count] for name, value in found.items()}, self.mixed)
+        outputs, parts = self._read(rows, check)
         values = np.empty((count, 2 * q))
-        mixed_rows = table.factors.size
-        step = max(1, BLOCK_MIXED_ROWS // max(mixed_rows, 1))
-        if count * mixed_rows > _WORTH_A_THREAD:
-            step = min(step, -(-count // self.threads))
 
         def run(block: slice) -> None:
             check()
             table.means(parts[block], values[block])
 
         if q:
-            in_threads(run, [slice(start, start + step) for start in range(0, count, step)], self.threads)
+            in_threads(run, *self._blocks(count, 0))
         on, off = values[:, :q], values[:, q:]
         if not (np.isfinite(outputs).all() and np.isfinite(values).all()):
             refuse(self.problem, self.design, rows, outputs, on, off)
         return PairValues(on=on, off=off, outputs=outputs)
+
+    def projected(self, rows: Table, check: Callable[[], None], projector: Projector) -> Projected:
+        """Attributes n rows; see `ProjectedFunction`. A block of rows is projected before the next is evaluated.
+
+        So a row has the same bits as if all were evaluated first, and their values need not leave the cache.
+        """
+        q, count, table = len(self.design), len(rows), self.table
+        outputs, parts = self._read(rows, check)
+        found = projector.room(outputs)
+
+        def run(part: slice) -> bool:
+            values, is_finite = np.empty((BLOCK_ROWS, 2 * q)), True
+            for start in range(part.start, min(part.stop, count), BLOCK_ROWS):
+                check()
+                block = slice(start, min(start + BLOCK_ROWS, part.stop, count))
+                some = values[: block.stop - start]
+                table.means(parts[block], some)
+                is_finite = is_finite and bool(np.isfinite(some).all())
+                projector.fill(some[:, :q], some[:, q:], found, block)
+            return is_finite
+
+        are_finite = in_threads(run, *self._blocks(count, projector.products))
+        if not (np.isfinite(outputs).all() and all(are_finite)):
+            self(rows, check)  # says which row it is, and where
+        return found
+
+    def _read(self, rows: Table, check: Callable[[], None]) -> tuple[Numbers, Numbers]:
+        """f(x) of n rows, and what each player's columns make of their log-odds."""
+        check()
+        count = len(rows)
+        # Whole lanes of rows: so a row's bits do not depend on how many there are; see `LANE_ROWS`.
+        filled = np.minimum(np.arange(-(-count // LANE_ROWS) * LANE_ROWS), count - 1)
+        feeds = {name: value[filled] for name, value in self.mixed.scoring.feeds(rows).items()}
+        outputs = self.mixed.scoring.answers(feeds, len(filled))[:count]
+        found = self.mixed.columns(feeds)
+        return outputs, self.table.parts({name: value[:count] for name, value in found.items()}, self.mixed)
+
+    def _blocks(self, count: int, products: int) -> tuple[list[slice], int]:
+        """Rows that are worked through together, and the threads that they are worth.
+
+        Args:
+            count: Number of rows.
+            products: Products of a projection for each of them.
+        """
+        each = self.table.factors.size + products // _PRODUCTS
+        step = max(1, BLOCK_MIXED_ROWS // max(each, 1))
+        if count * each > _WORTH_A_THREAD:
+            step = min(step, -(-count // self.threads))
+        return [slice(start, start + step) for start in range(0, count, step)], self.threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkProjected:
+    """A design evaluated by a `LinkTable`, and its projection."""
+
+    pairs: LinkPairs
+    projector: Projector
+
+    @property
+    def detail(self) -> str:
+        """How the model is taken apart."""
+        return self.pairs.detail
+
+    def __call__(self, rows: Table, check: Callable[[], None]) -> Projected:
+        """Attributes n rows; see `ProjectedFunction`."""
+        return self.pairs.projected(rows, check, self.projector)

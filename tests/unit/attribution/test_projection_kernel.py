@@ -8,7 +8,7 @@ import pytest
 from xaisvc.attribution.projection_kernel import ROWS_AT_ONCE, products
 
 
-@pytest.mark.parametrize("lines", [0, 1, 2, 7])
+@pytest.mark.parametrize("lines", [0, 1, 2, 6, 7, 15])
 @pytest.mark.parametrize("width", [0, 1, 37, 256])
 @pytest.mark.parametrize("blocks", [1, 3])
 def test_products_are_those_of_a_matrix_product(lines: int, width: int, blocks: int) -> None:

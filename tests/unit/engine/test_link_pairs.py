@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.unit.engine.games import assert_alike, load, nothing
+from tests.unit.engine.games import assert_alike, load, nothing, random_projection
 from tests.unit.engine.mixing_models import linked_sum
+from xaisvc.attribution.projecting import project
 from xaisvc.engine import games, link_pairs
 from xaisvc.engine.graph_pairs import GraphPairs
-from xaisvc.engine.link_kernel import link_means
-from xaisvc.engine.link_pairs import LinkPairs, LinkTable
+from xaisvc.engine.link_kernel import ROWS_AT_ONCE, fill_distances, link_means
+from xaisvc.engine.link_pairs import LinkPairs, LinkProjected, LinkTable
+from xaisvc.errors import ModelOutputError
 from xaisvc.types import CoalitionDesign, Space
 
 if TYPE_CHECKING:
@@ -63,6 +65,64 @@ def test_an_infinite_part_of_a_link_stays_out_of_other_coalitions(tmp_path: Path
 def _logistic_means(sums: np.ndarray) -> np.ndarray:
     """The definition, with no exponential that overflows."""
     return np.where(sums >= 0, 1.0 / (1.0 + np.exp(-np.abs(sums))), np.exp(-np.abs(sums)) / (1 + np.exp(-np.abs(sums))))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("block_rows", [2, 16])
+def test_rows_projected_in_blocks_have_the_bits_of_all_projected_at_once(
+    block_rows: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_pairs, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(link_pairs, "_WORTH_A_THREAD", 0)
+    case = load(linked_sum(), tmp_path, threads=threads)
+    design = case.design(own_rows=7)
+    projection = random_projection(len(case.problem.players), len(design))
+
+    attribute = case.games.attribute(design, projection)
+
+    assert isinstance(attribute, LinkProjected)
+    found = attribute(case.rows, nothing)
+    pairs = case.games.evaluate(design)
+    expected = project(projection, pairs(case.rows, nothing), case.games.none)
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.standard_errors, expected.standard_errors)
+    np.testing.assert_array_equal(found.outputs, expected.outputs)
+    assert attribute.detail == pairs.detail
+
+
+def test_mixed_rows_without_a_number_are_refused_and_not_projected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = load(linked_sum(), tmp_path)
+    design = case.design()
+    attribute = case.games.attribute(design, random_projection(len(case.problem.players), len(design)))
+    means = LinkTable.means
+
+    def with_a_hole(table: LinkTable, parts: np.ndarray, found: np.ndarray) -> None:
+        means(table, parts, found)
+        found[3, 2] = np.nan
+
+    monkeypatch.setattr(LinkTable, "means", with_a_hole)
+    with pytest.raises(ModelOutputError, match="not finite for rows that mix the explained row"):
+        attribute(case.rows, nothing)
+
+
+@pytest.mark.parametrize("players", [1, 2, 3, 7])
+def test_distances_are_sums_player_after_player_cut_off_on_either_side(players: int) -> None:
+    rng = np.random.default_rng(players)
+    parts, middle = rng.normal(0, 5, (2 * ROWS_AT_ONCE, players)), rng.normal(0, 1, 600)
+    masks = (rng.random((players, 600)) < 0.5).astype(np.float64)
+    parts[1, 0] = np.nan
+    found = np.empty((len(parts), 600))
+
+    fill_distances(parts, masks, middle, 4.0, found)
+
+    expected = np.zeros_like(found)
+    for player in range(players):
+        expected += masks[player] * parts[:, player, None]
+    np.testing.assert_array_equal(found, -np.clip(expected + middle, -4.0, 4.0))
+    assert np.isnan(found[1]).all()
+    assert (np.abs(found[0]) == 4.0).any()
 
 
 @pytest.mark.parametrize("n_background", range(1, 10))
