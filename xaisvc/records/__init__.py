@@ -7,6 +7,7 @@ from xaisvc.records.commit_queue import QueueLimits
 from xaisvc.records.export import export_events
 from xaisvc.records.folder import RecordFolder, store_path, store_paths
 from xaisvc.records.memory_store import MemoryRecordStore
+from xaisvc.records.randomness import Randomness
 from xaisvc.records.retention import DEFAULT_MONTHS
 from xaisvc.records.sqlite_store import SqliteRecordStore
 from xaisvc.records.store_keys import SIGNING_PUBLIC, StoreKeys, load_subject_keys
@@ -27,6 +28,7 @@ __all__ = [
     "Part",
     "Problem",
     "QueueLimits",
+    "Randomness",
     "RecordFolder",
     "RecordStore",
     "SqliteRecordStore",

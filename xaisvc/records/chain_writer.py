@@ -18,6 +18,7 @@ import apsw
 from xaisvc.records.chain import NO_SUBJECT, Link, first_hash, pack_subjects
 from xaisvc.records.checkpoints import EVERY_EVENTS, Checkpoint, Tail
 from xaisvc.records.database import execute_in, insert, transaction
+from xaisvc.records.randomness import Randomness
 from xaisvc.records.subject_keys import NONCE_BYTES, event_place, part_place, subject_place
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class ChainWriter:
         self._tags = tags
         self._envelope = envelope
         self._now = now
+        self._randomness = Randomness()
         self._store = b""
         self._frames: set[bytes] = set()
         self._descriptions: set[str] = set()
@@ -230,7 +232,7 @@ class ChainWriter:
             rows.subjects.extend(
                 (number, seq, tag, self._tags.seal(tag, number, seq)) for tag, number in numbers.items()
             )
-            salts = os.urandom(SALT_BYTES * len(entry.contents))
+            salts = self._randomness.take(SALT_BYTES * len(entry.contents))
             return b"", [salts[i * SALT_BYTES : (i + 1) * SALT_BYTES] + part for i, part in enumerate(entry.contents)]
         wrapped = b""
         keys: dict[bytes, AESGCM] = {}

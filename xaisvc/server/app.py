@@ -26,6 +26,7 @@ from xaisvc.server.health import Health
 from xaisvc.server.in_flight import InFlight
 from xaisvc.server.instruments import Instruments
 from xaisvc.server.interceptors import Edge
+from xaisvc.server.loop import new_loop
 from xaisvc.server.metrics import PartMetrics
 from xaisvc.server.metrics_server import serve_metrics
 from xaisvc.server.place import Place
@@ -165,7 +166,9 @@ def run(settings: Settings, place: Place | None = None, on_serving: Callable[[],
         # A pack that is overdue is told by an event of the log, as long as it is.
         warnings.filterwarnings("ignore", category=StalePackWarning)
         with assemble(settings, place, instruments) as parts:
-            end = asyncio.run(_Serving(settings, parts, log, entrance, instruments, place).until_signal(on_serving))
+            serving = _Serving(settings, parts, log, entrance, instruments, place)
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                end = runner.run(serving.until_signal(on_serving))
         # All that was answered is in the records by now, and they are closed.
     return _ended(end, log)
 

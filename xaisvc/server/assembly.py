@@ -16,6 +16,7 @@ from xaisvc.engine.reloading import Reloader
 from xaisvc.engine.surroundings import Surroundings
 from xaisvc.records import (
     MasterKey,
+    Randomness,
     RecordFolder,
     SqliteRecordStore,
     StoreKeys,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 CACHE_FILE = "cache.sqlite3"
 CACHE_SECRET_FILE = "cache.secret"  # noqa: S105 - the name of a file
+
+_ID_BYTES = 16
 
 _OBJECTS_BEFORE_ROUND = 50_000
 """A batch of a stream makes some thousand objects that live as long as it does."""
@@ -119,7 +122,8 @@ def assemble(settings: Settings, place: Place, stages: Stages | None = None) -> 
                 deterministic=settings.deterministic,
             )
         )
-        world = Surroundings()
+        randomness = Randomness()
+        world = Surroundings(new_id=lambda: randomness.take(_ID_BYTES).hex())
         service = build_service(
             settings.models,
             record_store=store,

@@ -40,6 +40,17 @@ class InFlight:
         """Calls in progress."""
         return len(self._calls)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many calls are in progress as may be. Who shuts down says so instead."""
+        return len(self._calls) >= self._most and not self._draining
+
+    def busy(self) -> BusyError:
+        """What a call is told that is one too many; the same for every caller and method."""
+        return BusyError(
+            f"{self._most} calls are in progress, which is as many as may be; try again in a moment", RETRY_AFTER_S
+        )
+
     def call(self, method: str) -> AbstractContextManager[None]:
         """Counts one call for as long as the block runs. Health is neither counted nor ever refused.
 
@@ -52,9 +63,7 @@ class InFlight:
         if self._draining:
             raise StoppingError
         if len(self._calls) >= self._most:
-            raise BusyError(
-                f"{self._most} calls are in progress, which is as many as may be; try again in a moment", RETRY_AFTER_S
-            )
+            raise self.busy()
         return _Known(self._calls, self._idle)
 
     def stream(self) -> AbstractContextManager[None]:

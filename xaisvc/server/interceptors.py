@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -85,6 +86,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._max_message_bytes = max_message_bytes
         self._stalled_s = stalled_s
         self._handlers: dict[str, Handler] = {}  # the methods of the server; a handler serves any number of calls
+        self._refusing = cache(self._make_refusing)
 
     async def intercept_service(  # type: ignore[override] # the stub is generic where gRPC calls with any message
         self,
@@ -95,11 +97,31 @@ class Edge(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         known = self._handlers.get(method)
         if known is not None:
-            return known
+            is_one_too_many = self._in_flight.is_full and method.startswith(OWN_PREFIX)  # health is never refused
+            return self._refusing(method) if is_one_too_many else known
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
         return self._handlers.setdefault(method, self._wrapped(handler, method))
+
+    def _make_refusing(self, method: str) -> Handler:
+        """Refuses calls of a method while there is no room: at once, whoever asks, and before their message is taken.
+
+        It stands for handlers of every kind, since it neither reads nor writes a message. The status is made once, and
+        set: to raise it costs more. A busy service has the least time for those whom it turns away.
+        """
+        busy = status_of(self._in_flight.busy())
+        code, reason, status = _CODES[busy.code], _reason(busy), rpc_status.to_status(busy)
+
+        async def refuse(_: object, context: Context) -> None:
+            line = _Line(self._clock())
+            line.code, line.reason = code, reason
+            context.set_trailing_metadata(status.trailing_metadata)
+            context.set_code(code)
+            context.set_details(status.details)
+            self._end(line, method)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _wrapped(self, handler: Handler, method: str) -> Handler:
         """The handler with our edge around it."""

@@ -9,10 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from xaisvc.engine.answered import Repeated, Underway
+from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.errors import InvalidRequestError
 from xaisvc.server import convert, convert_batches, convert_cohort, convert_comparison, convert_feedback, convert_models
 from xaisvc.server.calls import current
 from xaisvc.server.convert_templates import Templates
+from xaisvc.server.turns import Turns
 from xaisvc.v1 import (
     audiences_pb2,
     audiences_pb2_grpc,
@@ -42,6 +44,10 @@ _T = TypeVar("_T")
 AHEAD = 2
 """Batches of a stream that are worked on at the same time; the second keeps the CPUs busy while the first is stored."""
 
+AT_WORK_PER_CPU = 4
+"""Batches of all streams that are worked on at the same time: enough to compute some while others are written and
+stored. Each has a thread that wants the interpreter, and single rows wait for all of them."""
+
 
 class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
     """Explains rows and reads explanations back.
@@ -57,6 +63,7 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
         self._workers = workers
         self._limits = limits
         self._templates = Templates()
+        self._turns = Turns(AT_WORK_PER_CPU * usable_cpus())
 
     async def Explain(  # noqa: N802 - the protocol's name
         self, request: explanations_pb2.ExplainRequest, context: grpc.ServicerContext
@@ -128,7 +135,11 @@ class ExplanationServicer(explanations_pb2_grpc.ExplanationServiceServicer):
                 )
                 return convert_batches.stream_response(batch)
 
-            return asyncio.create_task(self._run(work))
+            async def in_turn() -> explanations_pb2.ExplainStreamResponse:
+                async with self._turns.turn(call.caller.id):
+                    return await self._run(work)
+
+            return asyncio.create_task(in_turn())
 
         pending = deque(begin(start) for start in itertools.islice(starts, AHEAD))
         try:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
+PATIENCE_S = 60.0  # what is waited for takes milliseconds; a minute bounds a machine that stands still for a while
+EXPLAIN_STREAM = "/xaisvc.v1.ExplanationService/ExplainStream"
 REQUEST = pb.ExplainRequest(model="loans", rows=[pb.Row(values={"age": pb.Value(integer=41)})])
 
 
@@ -40,6 +42,6 @@ def violations(error: grpc.aio.AioRpcError) -> list[error_details_pb2.BadRequest
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - the condition belongs to another thread
             await asyncio.sleep(0.01)

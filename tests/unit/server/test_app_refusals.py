@@ -12,9 +12,10 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from tests.unit.server.calling import EXPLAIN, REQUEST, eventually, failure, reason
+from tests.unit.server.calling import EXPLAIN, EXPLAIN_STREAM, PATIENCE_S, REQUEST, eventually, failure, reason
 from xaisvc.engine.commands import ServiceLimits
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
+from xaisvc.server.instruments import Instruments
 from xaisvc.v1 import explanations_pb2 as pb
 from xaisvc.v1 import explanations_pb2_grpc, models_pb2
 
@@ -182,7 +183,7 @@ async def test_calls_above_the_number_allowed_are_refused_at_once_and_health_is_
     serving: Any, service: Any, gate: threading.Event
 ) -> None:
     def wait(_: object) -> tuple[()]:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return ()
 
     service.on_explain = wait
@@ -191,7 +192,9 @@ async def test_calls_above_the_number_allowed_are_refused_at_once_and_health_is_
         running = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
         await eventually(lambda: len(service.commands) == 1)
         error = await failure(stub.Explain(REQUEST))
-        health = await health_pb2_grpc.HealthStub(served.channel).Check(health_pb2.HealthCheckRequest())
+        monitor = health_pb2_grpc.HealthStub(served.channel)
+        await monitor.Check(health_pb2.HealthCheckRequest())
+        health = await monitor.Check(health_pb2.HealthCheckRequest())  # the service has met the method by now
         gate.set()
         await running
 
@@ -204,6 +207,63 @@ async def test_calls_above_the_number_allowed_are_refused_at_once_and_health_is_
     assert retry.retry_delay.ToMilliseconds() == 500
     assert health.status == health_pb2.HealthCheckResponse.SERVING
     assert len(service.commands) == 1
+
+
+async def test_a_call_too_many_is_refused_before_anything_of_it_is_looked_at(
+    serving: Any, service: Any, gate: threading.Event
+) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(PATIENCE_S)
+        return ()
+
+    service.on_explain = wait
+    instruments = Instruments.make()
+    async with serving(service, instruments, max_in_flight=1) as served:
+        stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
+        stream = served.channel.unary_stream(EXPLAIN_STREAM)
+        await failure(stream(b"").read())  # so that the service has met the method
+        running = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
+        await eventually(lambda: len(service.commands) == 1)
+        refused = [
+            await failure(served.channel.unary_unary(EXPLAIN)(b"\xff")),
+            await failure(served.channel.unary_unary(EXPLAIN)(REQUEST.SerializeToString())),
+            await failure(stream(b"\xff").read()),
+        ]
+        gate.set()
+        await running
+
+    assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert {reason(error) for error in refused} == {"BUSY"}
+    assert len({error.details() for error in refused}) == 1
+    lines = [event for event in served.events("call") if event["code"] == "RESOURCE_EXHAUSTED"]
+    assert [(line["method"], line["reason"]) for line in lines] == [
+        (EXPLAIN, "BUSY"),
+        (EXPLAIN, "BUSY"),
+        (EXPLAIN_STREAM, "BUSY"),
+    ]
+    counted = instruments.registry.get_sample_value
+    assert counted("xaisvc_calls_total", {"method": EXPLAIN, "code": "RESOURCE_EXHAUSTED"}) == 2
+    assert counted("xaisvc_calls_total", {"method": EXPLAIN_STREAM, "code": "RESOURCE_EXHAUSTED"}) == 1
+
+
+async def test_a_method_that_was_never_called_is_refused_in_the_same_words(
+    serving: Any, service: Any, gate: threading.Event
+) -> None:
+    def wait(_: object) -> tuple[()]:
+        gate.wait(10)
+        return ()
+
+    service.on_explain = wait
+    async with serving(service, max_in_flight=1) as served:
+        running = asyncio.ensure_future(failure(served.channel.unary_unary(EXPLAIN)(REQUEST.SerializeToString())))
+        await eventually(lambda: len(service.commands) == 1)
+        method = served.channel.unary_unary("/xaisvc.v1.ModelService/ListModels")
+        slow, quick = [await failure(method(b"")) for _ in range(2)]  # the second by what refuses known methods
+        gate.set()
+        await running
+
+    assert (slow.code(), slow.details()) == (quick.code(), quick.details())
+    assert dict(slow.trailing_metadata()) == dict(quick.trailing_metadata())
 
 
 async def test_no_call_of_many_that_arrive_at_once_is_cut_off(serving: Any, service: Any) -> None:

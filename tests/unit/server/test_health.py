@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.unit.server.calling import REQUEST, eventually, failure
+from tests.unit.server.calling import PATIENCE_S, REQUEST, eventually, failure
 from xaisvc.rights import TOKENS_FILE, Grant, TokenFile
 from xaisvc.server import health as health_module
 from xaisvc.server.app import SERVICES
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 RESPONSE = health_pb2.HealthCheckResponse
 MODEL = "xaisvc.model/loans"
-PATIENCE_S = 10.0
 
 
 def request(service: str) -> health_pb2.HealthCheckRequest:
@@ -133,7 +132,7 @@ async def test_watchers_are_bounded(serving: Any, service: Any, monkeypatch: pyt
 
 async def test_health_answers_while_all_workers_are_busy(serving: Any, service: Any, gate: threading.Event) -> None:
     def wait(_: object) -> tuple[()]:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return ()
 
     service.on_explain = wait
@@ -144,8 +143,7 @@ async def test_health_answers_while_all_workers_are_busy(serving: Any, service: 
         await eventually(lambda: len(service.commands) == 1)
         health = health_pb2_grpc.HealthStub(served.channel)
         states = {
-            name: (await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)).status
-            for name in ("", *SERVICES)
+            name: (await health.Check(health_pb2.HealthCheckRequest(service=name))).status for name in ("", *SERVICES)
         }
         gate.set()
         await call
