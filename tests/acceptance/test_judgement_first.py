@@ -82,9 +82,7 @@ def test_an_analyst_judges_then_reads_and_everything_is_kept(
     with running(tmp_path, models=[BUNDLES]) as service, Client(service.target) as client:
         first, other = (record.id for record in client.explain(CARD_MODEL, rows).records)
         before = client.render_view(first, ANALYST, "json", "en", reader="r1")
-        client.submit_feedback(
-            Feedback(explanation_id=first, audience=ANALYST, reader="r1", first_judgement="suspicious")
-        )
+        client.submit_feedback(Feedback(explanation_id=first, audience=ANALYST, reader="r1", first_judgement="hold"))
         after = client.render_view(first, ANALYST, "json", "en", reader="r1")
         elsewhere = client.render_view(first, ANALYST, "json", "en", reader="r2")
         unjudged = client.render_view(other, ANALYST, "json", "en", reader="r1")
@@ -97,7 +95,7 @@ def test_an_analyst_judges_then_reads_and_everything_is_kept(
                 reason_code="customer-confirmed",
                 comment="The customer called.",
                 final_judgement="clear",
-                first_judgement="suspicious",
+                first_judgement="hold",
                 outcome="cleared",
             )
         )

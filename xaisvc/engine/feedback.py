@@ -23,6 +23,7 @@ VERDICTS = ("agree", "deviate", "not_used")
 MAX_CODE_LENGTH = 64
 MAX_COMMENT_LENGTH = 4000
 
+_JUDGEMENTS = ("first_judgement", "final_judgement")
 _SHORT = ("audience", "reader", "reason_code", "first_judgement", "final_judgement", "outcome")
 
 
@@ -73,6 +74,25 @@ def check_reason_code(code: str, known: Sequence[str]) -> None:
     raise InvalidRequestError.of("reason_code", told, reason="UNKNOWN_REASON_CODE")
 
 
+def check_judgements(feedback: Feedback, decisions: Sequence[str]) -> None:
+    """Refuses a judgement that is none of the decisions that there are: it could open a view that waits for one.
+
+    Args:
+        feedback: What a reader made of an explanation.
+        decisions: The decisions; empty if any word will do.
+
+    Raises:
+        InvalidRequestError: Names the field and the decisions.
+    """
+    for name in _JUDGEMENTS:
+        judgement = getattr(feedback, name)
+        if judgement and not judgement.strip():
+            raise InvalidRequestError.of(name, "is blank; say what was judged, or leave it out")
+        if judgement and decisions and judgement not in decisions:
+            told = f"{judgement!r} is not one of {', '.join(decisions)}"
+            raise InvalidRequestError.of(name, told, reason="UNKNOWN_DECISION")
+
+
 def opened_by(source: RecordSource, explanation_id: str, caller: Caller) -> tuple[str, ...]:
     """Audiences that a stored explanation was shown to, for callers of the same tenant, each once.
 
@@ -97,6 +117,7 @@ def submit(  # noqa: PLR0913 - composed from its parts, all by name
     stored: StoredExplanations,
     surroundings: Surroundings,
     reason_codes: Callable[[str], Sequence[str]],
+    decisions: Callable[[], Sequence[str]],
 ) -> tuple[str, str]:
     """Stores feedback durably.
 
@@ -107,12 +128,13 @@ def submit(  # noqa: PLR0913 - composed from its parts, all by name
         stored: Where the explanation is looked up.
         surroundings: Clocks and identifiers.
         reason_codes: Bundle to the codes of reasons that this feedback can give.
+        decisions: The decisions that its judgements can name; none if any word will do.
 
     Returns:
         Id and time of the entry.
 
     Raises:
-        InvalidRequestError: If it says nothing, or too much, or gives a reason by a code that there is not.
+        InvalidRequestError: If it says nothing, or too much, or names a reason or a decision that there is not.
         NotFoundError: If there is no such explanation for this caller.
         StoreError: If it could not be stored.
     """
@@ -120,6 +142,8 @@ def submit(  # noqa: PLR0913 - composed from its parts, all by name
     bundle = stored.bundle_of(feedback.explanation_id, caller)
     if feedback.reason_code:
         check_reason_code(feedback.reason_code, reason_codes(bundle))
+    if feedback.first_judgement or feedback.final_judgement:
+        check_judgements(feedback, decisions())
     entry_id, at = surroundings.new_id(), utc_text(surroundings.now())
     comment = json.dumps({"comment": feedback.comment}, ensure_ascii=False).encode()
     store.append(

@@ -134,11 +134,13 @@ class StoredService:
         if feedback.audience:
             permitted_audience(self._views.audiences(), feedback.audience, caller)
 
+        def read_as() -> tuple[str, ...]:
+            named = (feedback.audience,) if feedback.audience else ()
+            return named or opened_by(self._source, feedback.explanation_id, caller)
+
         def reason_codes(bundle: str) -> tuple[str, ...]:
             served = self.models.served(bundle)
-            named = (feedback.audience,) if feedback.audience else ()
-            read_as = named or opened_by(self._source, feedback.explanation_id, caller)
-            return self._views.reason_codes(None if served is None else served.description, caller, read_as)
+            return self._views.reason_codes(None if served is None else served.description, caller, read_as())
 
         return submit(
             feedback,
@@ -147,6 +149,7 @@ class StoredService:
             stored=self._stored,
             surroundings=self._surroundings,
             reason_codes=reason_codes,
+            decisions=lambda: self._views.decisions(caller, read_as()),
         )
 
     def usage(

@@ -96,6 +96,16 @@ class Views:
                 return found
         return ()
 
+    def decisions(self, caller: Caller, read_as: Sequence[str]) -> tuple[str, ...]:
+        """Codes of the decisions that judgements in feedback can name, each once; empty if any word will do.
+
+        Args:
+            caller: Who sends the feedback; audiences that they have no rights to add nothing.
+            read_as: Ids of the audiences that the case was read as.
+        """
+        known = visible_audiences(self.audiences(), caller)
+        return tuple(dict.fromkeys(code for name in read_as if name in known for code in known[name].decisions))
+
     def check_all(self, views: Sequence[ViewRequest], count: int, caller: Caller) -> None:
         """Refuses views of `count` rows that this caller cannot have.
 

@@ -141,6 +141,16 @@ class Coded(Protocol):
         ...
 
 
+@runtime_checkable
+class Decided(Protocol):
+    """A type of section that lists the decisions which its readers can give as judgements in feedback."""
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Codes of the decisions, in the order of the page."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionSpec:
     """One section of a declaration: its id (the prefix of its messages) and its type with options."""
@@ -221,6 +231,12 @@ class Audience:
     def reason_codes(self) -> tuple[str, ...]:
         """Codes of the reasons that its views list for feedback, each once; empty if they list none."""
         found = [spec.builder.codes for spec in (*self.before, *self.sections) if isinstance(spec.builder, Coded)]
+        return tuple(dict.fromkeys(code for codes in found for code in codes))
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Codes of the decisions that its views list for feedback, each once; empty if they list none."""
+        found = [spec.builder.decisions for spec in (*self.before, *self.sections) if isinstance(spec.builder, Decided)]
         return tuple(dict.fromkeys(code for codes in found for code in codes))
 
     def action(self, feature: Feature) -> Action:

@@ -37,6 +37,9 @@ def service(explainer: Explainer) -> ExplanationService:
     return make_service([explainer], MemoryRecordStore(), surroundings=frozen_surroundings())
 
 
+BLANK = "is blank; say what was judged, or leave it out"
+
+
 def explained(service: ExplanationService) -> str:
     command = ExplainCommand(bundle="log-model", rows=[ROW], views=(ANALYST,))
     outcome = service.explain(command)[0]
@@ -76,6 +79,28 @@ def test_only_a_first_judgement_opens_the_view(service: ExplanationService) -> N
     service.submit_feedback(Feedback(explanation_id=record_id, audience="fraud_analyst", first_judgement="hold"))
 
     assert service.render_view(record_id, ANALYST).status == "complete"
+
+
+@pytest.mark.parametrize("audience", ["fraud_analyst", ""])
+@pytest.mark.parametrize("judgement", ["maybe", "Hold", "hold ", " "])
+def test_a_word_that_is_no_decision_is_refused_and_opens_nothing(
+    service: ExplanationService, judgement: str, audience: str
+) -> None:
+    record_id = explained(service)
+    service.render_view(record_id, ANALYST)
+    for field in ("first_judgement", "final_judgement"):
+        with pytest.raises(InvalidRequestError) as refused:
+            service.submit_feedback(Feedback(explanation_id=record_id, audience=audience, **{field: judgement}))
+
+        told = f"{judgement!r} is not one of clear, hold, escalate, report"
+        assert str(refused.value) == f"{field}: {told if judgement.strip() else BLANK}"
+    assert service.render_view(record_id, ANALYST).status == "judgement_first"
+
+
+def test_an_audience_without_decisions_takes_any_word(service: ExplanationService) -> None:
+    judged = Feedback(explanation_id=explained(service), audience="data_scientist", first_judgement="odd")
+
+    assert service.submit_feedback(judged)
 
 
 def test_a_judgement_of_another_case_opens_nothing(service: ExplanationService) -> None:
