@@ -177,6 +177,8 @@ def _supply(explainer: Explainer, record: ExplanationRecord) -> Callable[[Audien
 
 
 def _report(report: LintReport) -> Iterator[str]:
+    from xaisvc.views.lint import told_once  # noqa: PLC0415 - heavy: loaded when used
+
     yield f"audiences  {', '.join(report.audiences) or 'none could be loaded'}"
     yield f"packs      {', '.join(report.packs) or 'none'}"
     yield f"cases      {report.cases}, in every language and under every pack"
@@ -194,9 +196,10 @@ def _report(report: LintReport) -> Iterator[str]:
         yield from (f"  {text}" for text in report.mandated)
     yield ""
     yield f"Findings: {len(report.findings)}" if report.findings else "Nothing to put right"
-    yield from (f"  {finding.where}: {finding.what}" for finding in report.findings[:_MOST_FINDINGS])
-    if len(report.findings) > _MOST_FINDINGS:
-        yield f"  and {len(report.findings) - _MOST_FINDINGS} more"
+    told = told_once(report.findings)
+    yield from (f"  {finding.where}: {finding.what}" for finding in told[:_MOST_FINDINGS])
+    if len(told) > _MOST_FINDINGS:
+        yield f"  and {len(told) - _MOST_FINDINGS} more"
 
 
 def _declaration(audience: Audience) -> Iterator[str]:

@@ -148,6 +148,38 @@ def test_the_probe_sees_a_page_that_is_too_wide(chromium: str, tmp_path: Path) -
     assert measured["over"]
 
 
+READ_ORDER = """<!DOCTYPE html><meta charset="utf-8"><body>
+<iframe id="f" style="width:1100px;height:9000px;border:0" srcdoc="{page}"></iframe><pre id="out"></pre>
+<script>
+const frame = document.getElementById("f");
+frame.onload = () => {{
+  const reasons = [...frame.contentDocument.querySelectorAll(".reason")].filter((e) => e.querySelector(".amount"));
+  const left = (e) => e.getBoundingClientRect().left;
+  document.getElementById("out").textContent = JSON.stringify({{
+    reasons: reasons.length,
+    turned: reasons.filter((e) => left(e.querySelector(".amount")) < left(e.querySelector("strong"))).length
+  }});
+}};
+</script>
+"""
+
+
+@pytest.mark.parametrize("name", ["relationship_manager", "fraud_analyst"])
+def test_a_name_that_is_read_from_the_right_does_not_turn_its_value(chromium: str, tmp_path: Path, name: str) -> None:
+    """Beside such a name, -369 would stand before it and read 369-."""
+    description = make_description()
+    features = tuple(
+        replace(feature, labels={"en": "\u05d2\u05d9\u05dc" + chr(0x5D0 + i)}, concept=None)
+        for i, feature in enumerate(description.features)
+    )
+    view = build_view(make_record(), replace(description, features=features), load_audiences()[name])
+    content = READ_ORDER.format(page=html.escape(render_view(view, "html")))
+    measured = probed(chromium, tmp_path, content, [*SWITCHES, "--window-size=1200,3200"], timeout_s=100)
+
+    assert measured["reasons"]
+    assert not measured["turned"]
+
+
 @pytest.mark.parametrize("width", NARROW_WIDTHS)
 @pytest.mark.parametrize("name", ["data_scientist", "business_manager"])
 def test_no_bar_covers_a_text_however_long_and_no_text_another(

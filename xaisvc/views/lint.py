@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from xaisvc.views.packs import Pack
     from xaisvc.views.reading import Reading
 
-__all__ = ["Finding", "GoldenCase", "LintReport", "ReadingSummary", "lint_audiences"]
+__all__ = ["Finding", "GoldenCase", "LintReport", "ReadingSummary", "lint_audiences", "told_once"]
 
 _RAW_NAME = re.compile(r"\b[a-z]+_[a-z_]+\b")
 _IDS = frozenset(
@@ -143,6 +143,22 @@ def lint_audiences(
         mandated=tuple(mandated),
         cases=len(cases),
     )
+
+
+def told_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings with one line for what is wrong with several cases of one audience and language."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        reader, _, case = finding.where.partition(": ")
+        alike.setdefault((reader, finding.what), []).append(case)
+    return tuple(
+        Finding(": ".join(filter(None, (reader, cases[0] + _more(len(cases) - 1)))), what)
+        for (reader, what), cases in alike.items()
+    )
+
+
+def _more(n: int) -> str:
+    return f" and {n} more" if n else ""
 
 
 def _lint_rules(description: BundleDescription, audiences: Iterable[Audience]) -> Iterator[Finding]:

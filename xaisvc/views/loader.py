@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from xaisvc.errors import AudienceError
 from xaisvc.types import Gate, Sensitivity
-from xaisvc.views.audience import UNCLASSIFIED, Action, Audience, Layout, OnUnreliable
+from xaisvc.views.audience import UNCLASSIFIED, Action, Audience, Holding, Layout, OnUnreliable
 from xaisvc.views.loader_child import check_tightens, inherited
 from xaisvc.views.loader_messages import Words, check_messages, read_catalogue
 from xaisvc.views.loader_packs import check_pack, read_packs, read_use
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import date
     from enum import StrEnum
 
+    from xaisvc.views.audience import SectionSpec
     from xaisvc.views.packs import PackUse
     from xaisvc.views.yamlfile import Value
 
@@ -133,7 +134,14 @@ class _Sources:
 
 
 def _languages(file: YamlFile) -> tuple[str, ...]:
-    return file.texts("languages", file.content.get("languages"))
+    return _each_once(file, "languages", file.texts("languages", file.content.get("languages")))
+
+
+def _each_once(file: YamlFile, field: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise file.error(f"{field}.{i}", f"'{value}' is named twice; name it once")
+    return values
 
 
 def _read_policy(root: Path, audiences: set[str]) -> _Policy:
@@ -174,11 +182,13 @@ def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) 
     on_unreliable = _word(file, "on_unreliable", content.get("on_unreliable"), OnUnreliable)
     held = read_sections(file, "held", content["held"], fixed=True) if "held" in content else ()
     closed = read_sections(file, "closed", content["closed"], fixed=True) if "closed" in content else ()
-    if not held and (Action.HOLD in actions.values() or on_unreliable is OnUnreliable.HOLD):
-        raise file.error("held", "must list what a view says that is held for review, because views can be held")
     if not closed and Action.CLOSED in actions.values():
         raise file.error("closed", "must list what is said instead of a view, because a class closes the view")
     sections = read_sections(file, "sections", content.get("sections"))
+    _check_nothing_dropped(file, sections, actions)
+    can_hold = any(isinstance(spec.builder, Holding) for spec in sections)
+    if not held and (can_hold or Action.HOLD in actions.values() or on_unreliable is OnUnreliable.HOLD):
+        raise file.error("held", "must list what a view says that is held for review, because views can be held")
     before, is_asked = read_before(file)
     cohort = read_cohort_sections(file) if "cohort_sections" in content else ()
     banned, reading = _wording(file, languages, sources.lexicons)
@@ -201,16 +211,19 @@ def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) 
         banned=MappingProxyType(banned),
         reading=MappingProxyType(reading),
         layout=cast("Layout", _one_of(file, "layout", content.get("layout"), LAYOUTS)),
-        formats=tuple(
-            _one_of(file, f"formats.{i}", name, (*FORMATS, *EXPORTS, "pdf"))
-            for i, name in enumerate(file.items("formats", content.get("formats")))
-        ),
+        formats=_formats(file),
         catalogues=MappingProxyType({language: found.catalogue() for language, found in words.items()}),
         packs=sources.packs,
         extends=parent,
         before=before if is_asked else (),
         cohort_sections=cohort,
     )
+
+
+def _formats(file: YamlFile) -> tuple[str, ...]:
+    names = file.items("formats", file.content.get("formats"))
+    known = (*FORMATS, *EXPORTS, "pdf")
+    return _each_once(file, "formats", tuple(_one_of(file, f"formats.{i}", n, known) for i, n in enumerate(names)))
 
 
 def _words(language: str, folder: str, parent: str, sources: _Sources) -> Words:
@@ -268,6 +281,17 @@ def _actions(file: YamlFile, row: Mapping[str, Action] | None) -> dict[str, Acti
     return {
         name: Action.HIDE if action is Action.SHOW and name not in asked else action for name, action in row.items()
     }
+
+
+def _check_nothing_dropped(file: YamlFile, sections: Iterable[SectionSpec], actions: Mapping[str, Action]) -> None:
+    """Refuses to hide a class from whoever is told principal reasons: the next one would stand in its place."""
+    hidden = next((name for name, action in actions.items() if action is Action.HIDE), None)
+    if hidden is not None and any(isinstance(spec.builder, Holding) for spec in sections):
+        raise file.error(
+            "clearance",
+            f"'{hidden}' is 'hide' here: principal reasons of this class would be left out, and lesser ones named in "
+            "their place; make it 'hold', 'generalise' or 'closed' in classes.yaml, or let both files show it",
+        )
 
 
 def _wording(

@@ -171,12 +171,17 @@ def check_messages(
         for section in cohort
         for key, slots in section.builder.messages.items()
     ]
-    for field, keys, fillable in wanted:
-        place = next((k for k in keys if k in words.messages), None)
-        if place is None:
-            raise file.error(
-                field, f"messages/{words.language}.yaml has no '{keys[0]}' for this audience; add it to its own file"
-            )
+    absent = [(field, keys[0]) for field, keys, _ in wanted if not any(key in words.messages for key in keys)]
+    if absent:
+        field, _ = absent[0]
+        names = ", ".join(f"'{key}'" for key in dict.fromkeys(key for _, key in absent))
+        raise file.error(
+            field,
+            f"messages/{words.language}.yaml has no {names} for this audience; add "
+            f"{'it' if len(absent) == 1 else 'them'} to its own file",
+        )
+    for _, keys, fillable in wanted:
+        place = next(key for key in keys if key in words.messages)
         # A sentence that several sections share may use only the slots that all of them fill.
         used[place] = tuple(s for s in used[place] if s in fillable) if place in used else fillable
     for key, slots in used.items():

@@ -380,6 +380,22 @@ def test_without_closed_cases_the_support_of_the_row_tells_what_is_unlike(audien
     assert not blocks(shown(audiences, make_record(caveats=(hidden,)), Supplements()), "unlike", Notice)
 
 
+def test_a_fact_beyond_all_earlier_rows_is_never_beside_a_claim_that_nothing_is_new(
+    audiences: Mapping[str, Audience],
+) -> None:
+    """Closed cases hold such facts too, so the case is like them; the fact may be new to the model all the same."""
+    record = make_record(caveats=(OUTSIDE,))
+    for language, said, claim in (
+        ("en", "did not find it unlike", "new to"),
+        ("nl", "vonden niet dat", "nieuw voor het"),
+    ):
+        view = shown(audiences, record, replace(whole(), similar_cases=near()), language=language, judged=False)
+        (quiet,) = blocks(view, "unlike", Paragraph)
+
+        assert said in quiet.text
+        assert claim not in quiet.text
+
+
 def test_decisions_and_reasons_have_codes(audiences: Mapping[str, Audience]) -> None:
     for language in ("en", "nl"):
         decisions, reasons = blocks(shown(audiences, language=language), "record", Table)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.views.cases import make_open_description, make_record
 from xaisvc.types import Sensitivity
-from xaisvc.views.lint import Finding, GoldenCase, lint_audiences
+from xaisvc.views.lint import Finding, GoldenCase, lint_audiences, told_once
 from xaisvc.views.lint_cases import golden_cases
 from xaisvc.views.lint_catalogues import lint_labels, lint_languages, lint_lexicons, lint_shared
 from xaisvc.views.loader import audiences_folder, load_audiences
@@ -70,6 +70,23 @@ def test_a_sound_folder_has_no_findings_and_reports_what_was_measured(folder: Pa
     assert [(r.language, r.views) for r in report.readings] == [("en", report.cases), ("nl", report.cases)]
     assert all(reading.hardest for reading in report.readings)
     assert any("automated processing" in text for text in report.mandated)
+
+
+def test_what_is_wrong_with_every_case_is_told_once_for_each_reader_and_language() -> None:
+    findings = (
+        Finding("auditor, en: case one", "no table"),
+        Finding("auditor, en: case two", "no table"),
+        Finding("auditor, en: case two", "a raw name"),
+        Finding("auditor, nl: case one", "no table"),
+        Finding("packs/eu.yaml", "past its day"),
+    )
+
+    assert told_once(findings) == (
+        Finding("auditor, en: case one and 1 more", "no table"),
+        Finding("auditor, en: case two", "a raw name"),
+        Finding("auditor, nl: case one", "no table"),
+        Finding("packs/eu.yaml", "past its day"),
+    )
 
 
 def test_a_folder_that_cannot_be_loaded_has_that_as_its_one_finding(folder: Path) -> None:

@@ -43,10 +43,58 @@ def test_a_feature_without_a_class_is_shown_to_data_scientists_only(audiences: M
 
 
 def test_a_class_is_shown_only_if_both_files_say_so(folder: Path) -> None:
-    _replace(folder / "customer" / "audience.yaml", "clearance: [public, customer_own]", "clearance: [public]")
-    audience = load_audiences(folder)["customer"]
+    declaration = folder / "relationship_manager" / "audience.yaml"
+    _replace(declaration, "clearance: [public, customer_own, internal]", "clearance: [public, customer_own]")
+    audience = load_audiences(folder)["relationship_manager"]
 
-    assert Action.HIDE is audience.actions["customer_own"]
+    assert Action.HIDE is audience.actions["internal"]
+
+
+def test_a_letter_never_leaves_out_a_principal_reason(folder: Path) -> None:
+    """Whoever edits one of the two files alone would have the next reason named in place of the first."""
+    declaration = folder / "customer" / "audience.yaml"
+    _replace(declaration, "clearance: [public, customer_own]", "clearance: [public]")
+
+    with pytest.raises(
+        AudienceError, match=r"customer/audience.yaml:\d+: clearance: 'customer_own' is 'hide' here: .*'hold'"
+    ):
+        load_audiences(folder)
+
+    _replace(declaration, "clearance: [public]", "clearance: [public, customer_own]")
+    classes = folder / "classes.yaml"
+    head, row = classes.read_text(encoding="utf-8").split("  customer:\n")
+    classes.write_text(f"{head}  customer:\n{row.replace('proxy: hold', 'proxy: hide')}", encoding="utf-8")
+
+    with pytest.raises(AudienceError, match=r"clearance: 'proxy' is 'hide' here: .* lesser ones named in their place"):
+        load_audiences(folder)
+
+
+def test_an_audience_with_principal_reasons_says_what_a_held_view_says(folder: Path) -> None:
+    classes = folder / "classes.yaml"
+    head, row = classes.read_text(encoding="utf-8").split("  customer:\n")
+    classes.write_text(f"{head}  customer:\n{row.replace(': hold', ': generalise')}", encoding="utf-8")
+    declaration = folder / "customer" / "audience.yaml"
+    _replace(declaration, "on_unreliable: hold", "on_unreliable: no_reasons")
+    _replace(declaration, "held:\n  - {type: text, id: held}\n  - {type: text, id: rights, style: bullets}\n", "")
+
+    with pytest.raises(AudienceError, match=r"held: must list what a view says that is held"):
+        load_audiences(folder)
+
+
+def test_sentences_that_are_missing_are_named_together(folder: Path) -> None:
+    _replace(
+        folder / "relationship_manager" / "audience.yaml",
+        "  - {type: reliability}\n",
+        "  - {type: reliability}\n  - {type: novelty, id: news}\n",
+    )
+
+    with pytest.raises(AudienceError) as caught:
+        load_audiences(folder)
+
+    assert str(caught.value).endswith(
+        "sections.news: messages/en.yaml has no 'news.title', 'news.unlike', 'news.unlike_text', 'news.like' for this "
+        "audience; add them to its own file"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,6 +131,13 @@ def test_a_class_is_shown_only_if_both_files_say_so(folder: Path) -> None:
             "- {type: text, id: rights, style: fine}",
             r"sections.7.id: 'rights' is used twice",
         ),
+        (
+            "customer/audience.yaml",
+            "[html, markdown,",
+            "[html, html,",
+            r"formats.1: 'html' is named twice; name it once",
+        ),
+        ("customer/audience.yaml", "[en, nl]", "[en, en]", r"languages.1: 'en' is named twice; name it once"),
         ("customer/audience.yaml", "style: steps", "style: dance", r"sections.5.style: must be one of: paragraph"),
         ("customer/audience.yaml", "style: steps", "style: [steps]", r"sections.5.style: must be one of: paragraph"),
         (

@@ -53,6 +53,15 @@ def test_no_opposing_reason_is_said_in_words(audiences: Mapping[str, Audience]) 
     assert (opposing.items, opposing.empty) == ((), "None found among the facts shown here.")
 
 
+def test_nobody_is_sent_to_points_against_that_are_not_there(audiences: Mapping[str, Audience]) -> None:
+    record = make_record(values=dict.fromkeys(NUMBERS, -0.5), adverse=False)
+    for language, step in (("en", "Check any points that counted against"), ("nl", "Zijn er punten in het nadeel?")):
+        view = build_view(record, make_description(), audiences["relationship_manager"], language)
+
+        assert blocks(view, "reasons", Reasons)[1].items == ()
+        assert blocks(view, "next_step", Bullets)[0].items[0].startswith(step)
+
+
 def test_the_data_check_comes_before_the_reasons_and_names_what_is_odd(audiences: Mapping[str, Audience]) -> None:
     novel = Caveat(kind="input_out_of_range", severity=Severity.CARE, players=("purpose",))
     record = make_record(row={"duration_months": 96.0, "existing_credits": None, "purpose": "A49"}, caveats=(novel,))
