@@ -18,6 +18,7 @@ from xaisvc.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import yaml
     from rich.table import Table as RichTable
 
     from xaisvc.engine.quality.measure import Labelled, Told
@@ -75,7 +76,7 @@ def quality(  # noqa: PLR0913 - one parameter per option
     from xaisvc.bundles import load_bundle  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.measure import QualityRequest, measure_quality  # noqa: PLC0415 - heavy: loaded when used
 
-    _check_places({"--out": out, "--html": html, "--markdown": markdown})
+    check_places({"--out": out, "--html": html, "--markdown": markdown})
     if minutes is not None and not 0 < minutes < float("inf"):
         raise InvalidRequestError.of("--minutes", f"must be more than 0, got {minutes:g}")
     bounds = None if thresholds is None else _read_bounds(thresholds)
@@ -117,7 +118,7 @@ def quality(  # noqa: PLR0913 - one parameter per option
         _end_gate(breaches)
 
 
-def _check_places(places: Mapping[str, Path | None]) -> None:
+def check_places(places: Mapping[str, Path | None]) -> None:
     """Refuses files that cannot be written: that is to be known now, not after minutes of measuring."""
     taken: dict[Path, str] = {}
     for option, path in places.items():
@@ -210,6 +211,8 @@ def compare(
     console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 160)
     if found.unlike:
         console.print(f"the reports differ in: {', '.join(found.unlike)}", markup=False)
+    for signal in found.signals:
+        console.print(signal, markup=False)
     lines = tuple(
         (
             one.method,
@@ -254,15 +257,36 @@ def _read_bounds(path: Path) -> dict[str, object]:
     from xaisvc.engine.quality.thresholds import check_thresholds  # noqa: PLC0415 - heavy: loaded when used
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        found, twice = yaml.safe_load(text), _written_twice(yaml.compose(text, Loader=yaml.SafeLoader))
     except OSError as error:
         raise InvalidRequestError.of("thresholds", f"cannot read '{path}': {error.strerror}") from None
     except (yaml.YAMLError, ValueError):
         raise InvalidRequestError.of("thresholds", f"'{path}' is no YAML or JSON") from None
     if not isinstance(found, dict):
         raise InvalidRequestError.of("thresholds", f"'{path}' must hold `methods` with measures and bounds")
+    if twice:  # YAML takes the last one, and a bound would be gone
+        raise InvalidRequestError.of("thresholds", f"'{path}' has {twice} twice; write it once")
     check_thresholds({"methods": []}, found)  # what makes no sense is said now, not after minutes of measuring
     return found
+
+
+def _written_twice(node: yaml.Node | None) -> str:
+    """The first key that a mapping has twice, with its line; empty if there is none."""
+    import yaml  # noqa: PLC0415 - heavy: loaded when used
+
+    if isinstance(node, yaml.SequenceNode):
+        return next((found for item in node.value if (found := _written_twice(item))), "")
+    if not isinstance(node, yaml.MappingNode):
+        return ""
+    seen = set()
+    for key, value in node.value:
+        if key.value in seen:
+            return f"'{key.value}' (line {key.start_mark.line + 1})"
+        seen.add(key.value)
+        if found := _written_twice(value):
+            return found
+    return ""
 
 
 def _breaches(report: Mapping[str, object], bounds: Mapping[str, object]) -> int:

@@ -92,6 +92,7 @@ def test_a_report_is_measured_written_compared_and_gated(tmp_path: Path) -> None
     compared = bench("compare", out, tmp_path / "b.json")
     assert compared.returncode == 0, compared.stderr
     assert "measures without a clear difference" in compared.stdout
+    assert "first report: NO SIGNAL" in compared.stdout
 
     bounds = tmp_path / "bounds.yaml"
     bounds.write_text("methods:\n  auto:\n    relative_error: {at_most: 0.001}\n", encoding="utf-8")
@@ -100,6 +101,10 @@ def test_a_report_is_measured_written_compared_and_gated(tmp_path: Path) -> None
     senseless = bench("quality", BUNDLE, "--thresholds", bounds)
     assert "over_random: has no meaning" in senseless.stderr
     assert "[ 1/" not in senseless.stderr  # before anything was measured
+    bounds.write_text("methods:\n  auto:\n    entropy: {at_most: 0.0}\n    entropy: {at_most: 9.0}\n", encoding="utf-8")
+    lost = bench("gate", out, bounds)
+    assert lost.returncode == 2
+    assert "has 'entropy' (line 4) twice; write it once" in " ".join(lost.stderr.split())
     bounds.write_text("methods: {}\nsignal: strong\n", encoding="utf-8")
     kept = bench("gate", out, bounds)
     assert kept.returncode == 1

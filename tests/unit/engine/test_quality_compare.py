@@ -74,6 +74,18 @@ def test_what_else_differs_is_named() -> None:
     assert compare(report(), second).unlike == ("model (digest)", "seed")
 
 
+def test_another_space_is_named() -> None:
+    assert compare({**report(), "space": "probability"}, {**report(), "space": "log_odds"}).unlike == ("space",)
+
+
+def test_a_model_without_a_sure_signal_is_told_before_any_number() -> None:
+    none, strong = ({**report(), "signal": {"strength": one, "statement": one.upper()}} for one in ("none", "strong"))
+
+    assert compare(none, strong).signals == ("first report: NONE",)
+    assert compare(strong, none).signals == ("second report: NONE",)
+    assert compare(strong, {**report(), "signal": None}).signals == ()
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(json.dumps({"kind": "else"}), encoding="utf-8")

@@ -17,7 +17,7 @@ from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation import METRICS, Measure, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 TIMES: Final = ("rows_per_s", "ready_s", "seconds", "peak_memory_mib")
@@ -66,12 +66,14 @@ class Comparison:
         times: Name of the method to what its times were, first and second; empty on unlike machines.
         no_times: Why times are not compared; empty if they are.
         unlike: What else differs between the reports, so that readers know what they compare.
+        signals: A sentence for each model without a sure signal: its explanations are no better for better numbers.
     """
 
     differences: tuple[Difference, ...]
     times: Mapping[str, Mapping[str, tuple[float, float]]]
     no_times: str
     unlike: tuple[str, ...]
+    signals: tuple[str, ...]
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -153,8 +155,19 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
         if both and not no_times:
             times[one["name"]] = both
     return Comparison(
-        differences=tuple(differences), times=times, no_times=no_times, unlike=tuple(_unlike(first, second))
+        differences=tuple(differences),
+        times=times,
+        no_times=no_times,
+        unlike=tuple(_unlike(first, second)),
+        signals=tuple(_signals(first=first, second=second)),
     )
+
+
+def _signals(**reports: Mapping[str, Any]) -> Iterator[str]:
+    for place, report in reports.items():
+        signal = report.get("signal") or {}
+        if signal.get("strength") in {"none", "weak"}:
+            yield f"{place} report: {signal.get('statement', '')}"
 
 
 def _on_the_same_rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
@@ -237,6 +250,8 @@ def _unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
         for name in ("budget", "seed", "rows", "output", "players")
         if first["settings"].get(name) != second["settings"].get(name)
     ]
+    if first.get("space") != second.get("space"):
+        found.append("space")
     return found
 
 
