@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from xaisvc.cli_quality import compare, gate, quality
+from xaisvc.cli_quality import check_places, compare, gate, quality
 from xaisvc.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def speed(  # noqa: PLR0913 - one parameter per option
     names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
     if names is not None and not names:
         raise InvalidRequestError.of("--methods", "names no method; separate names by commas, or leave it out")
-    if out is not None and not out.parent.is_dir():  # known now, not after a minute of measuring
-        raise InvalidRequestError.of("--out", f"there is no folder '{out.parent}'; make it first")
+    check_places({"--out": out})
     bundle = load_bundle(folder)
     table = None if data is None else read_rows(bundle.description, data)
     request = SpeedRequest(

@@ -99,6 +99,7 @@ def test_rows_come_from_a_file_and_count_once(tmp_path: Path) -> None:
         (["--methods", ","], "--methods: names no method; separate names by commas, or leave it out"),
         (["--seconds-per-method", "0"], "seconds_per_method: must be positive, got 0.0"),
         (["--out", "nowhere/at/all.json"], "--out: there is no folder 'nowhere/at'; make it first"),
+        (["--out", "."], "--out: '.' is a folder; name a file in it"),
         (["--data", "nothing.csv"], "nothing.csv"),
     ],
 )

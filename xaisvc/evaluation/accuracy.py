@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.evaluation.measures import RowScores
+from xaisvc.evaluation.shapes import check_shapes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,7 @@ def relative_error(values: Floats, truth: Floats) -> RowScores:
         values: float64, (n, p).
         truth: float64, (n, p).
     """
+    check_shapes(values=(values, "n p"), truth=(truth, "n p"))
     return RowScores(((values - truth) ** 2).sum(axis=1), (truth**2).sum(axis=1), "root")
 
 
@@ -36,6 +38,7 @@ def largest_error(values: Floats, truth: Floats) -> RowScores:
         values: float64, (n, p).
         truth: float64, (n, p).
     """
+    check_shapes(values=(values, "n p"), truth=(truth, "n p"))
     return RowScores(np.abs(values - truth).max(axis=1))
 
 

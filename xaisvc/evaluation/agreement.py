@@ -8,6 +8,7 @@ import numpy as np
 
 from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation.measures import RowScores
+from xaisvc.evaluation.shapes import check_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ def rank_agreement(one: Floats, other: Floats) -> RowScores:
         one: float64, (n, p).
         other: float64, (n, p).
     """
+    check_shapes(one=(one, "n p"), other=(other, "n p"))
     a, b = ranks(np.abs(one)), ranks(np.abs(other))
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     spread = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
@@ -55,6 +57,7 @@ def top_agreement(one: Floats, other: Floats, k: int = TOP) -> RowScores:
     Raises:
         InvalidRequestError: If k is less than 1.
     """
+    check_shapes(one=(one, "n p"), other=(other, "n p"))
     first, second = _top(one, k), _top(other, k)
     return RowScores(_share(first & second, first, second, _finite(one, other)))
 
@@ -65,6 +68,7 @@ def sign_agreement(one: Floats, other: Floats, k: int = TOP) -> RowScores:
     As `top_agreement`, where only players with equal signs count above. Krishna et al. 2022 (sign agreement). Unit:
     none. Range: 0 to 1, never above `top_agreement`. Arguments, errors and rows without a number as there.
     """
+    check_shapes(one=(one, "n p"), other=(other, "n p"))
     first, second = _top(one, k), _top(other, k)
     same = first & second & (np.sign(one) == np.sign(other))
     return RowScores(_share(same, first, second, _finite(one, other)))

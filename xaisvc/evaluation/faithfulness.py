@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xaisvc.evaluation.measures import RowScores
+from xaisvc.evaluation.shapes import check_shapes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +33,7 @@ def faithfulness_correlation(values: Floats, removed: Masks, drops: Floats) -> R
         removed: The sets S; bool, (m, p).
         drops: f(x) - v(not S) in the explained unit; float64, (n, m).
     """
+    check_shapes(values=(values, "n p"), removed=(removed, "m p"), drops=(drops, "n m"))
     return RowScores(_correlation(values @ removed.T.astype(np.float64), drops))
 
 
@@ -47,6 +49,7 @@ def faithfulness_estimate(values: Floats, single_drops: Floats) -> RowScores:
         values: float64, (n, p).
         single_drops: float64, (n, p).
     """
+    check_shapes(values=(values, "n p"), single_drops=(single_drops, "n p"))
     return RowScores(_correlation(values, single_drops))
 
 
@@ -64,6 +67,7 @@ def infidelity(values: Floats, removed: Masks, drops: Floats) -> RowScores:
         removed: The sets S; bool, (m, p).
         drops: float64, (n, m).
     """
+    check_shapes(values=(values, "n p"), removed=(removed, "m p"), drops=(drops, "n m"))
     gaps = values @ removed.T.astype(np.float64) - drops
     return RowScores((gaps**2).mean(axis=1))
 
@@ -74,6 +78,7 @@ def infidelity_share(values: Floats, removed: Masks, drops: Floats) -> RowScores
     Unit: none. Range: 0 to infinity, lower is better; 1 is what attributions of zero reach, and worse ones are above
     it. The remainder of `infidelity` is in it. Arguments as there.
     """
+    check_shapes(values=(values, "n p"), removed=(removed, "m p"), drops=(drops, "n m"))
     gaps = values @ removed.T.astype(np.float64) - drops
     return RowScores((gaps**2).mean(axis=1), (drops**2).mean(axis=1))
 
@@ -137,6 +142,7 @@ def prediction_gap(outputs: Floats, full: Floats) -> RowScores:
         outputs: f(x') of each k and draw; float64, (n, g, d).
         full: f(x); float64, (n,).
     """
+    check_shapes(outputs=(outputs, "n g d"), full=(full, "n"))
     return RowScores(np.abs(outputs - full[:, None, None]).mean(axis=(1, 2)))
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation.agreement import rank_agreement
 from xaisvc.evaluation.measures import RowScores
+from xaisvc.evaluation.shapes import check_shapes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +41,9 @@ def unused_credit(values: Floats, unused: NDArray[np.bool_]) -> RowScores:
         values: float64, (n, p).
         unused: Whether a player is proven to be ignored; bool, (p,).
     """
+    check_shapes(values=(values, "n p"), unused=(unused, "p"))
+    if np.asarray(unused).dtype != np.bool_:  # numbers would be taken as places of players
+        raise InvalidRequestError.of("unused", "must be true or false for each player; convert it with astype(bool)")
     size = np.abs(values)
     return RowScores(size[:, unused].sum(axis=1), size.sum(axis=1))
 

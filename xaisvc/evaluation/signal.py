@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation.measures import RowScores
+from xaisvc.evaluation.shapes import check_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +41,11 @@ def losses(predictions: Floats, labels: Floats, target: Target) -> Floats:
     Returns:
         float64, (n,).
     """
+    check_shapes(predictions=(predictions, "n"), labels=(labels, "n"))
     if target == "number":
         return np.asarray((predictions - labels) ** 2)
+    if not np.isin(labels, (0.0, 1.0)).all():  # what is missing or a class of another number would count as 0 or 1
+        raise InvalidRequestError.of("labels", "must each be 0 or 1 for the target 'binary'; leave out missing ones")
     sure = np.clip(predictions, _CLIP, 1.0 - _CLIP)
     return np.asarray(-np.log(np.where(labels > 0, sure, 1.0 - sure)))
 

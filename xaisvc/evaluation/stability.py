@@ -8,6 +8,7 @@ import numpy as np
 
 from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation.measures import RowScores
+from xaisvc.evaluation.shapes import check_shapes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,7 @@ def max_sensitivity(values: Floats, moved: Floats) -> RowScores:
         values: float64, (n, p).
         moved: Attributions of q neighbours of each row; float64, (n, q, p).
     """
+    check_shapes(values=(values, "n p"), moved=(moved, "n q p"))
     change = np.sqrt(((moved - values[:, None, :]) ** 2).sum(axis=2)).max(axis=1)
     length = np.sqrt((values**2).sum(axis=1))
     return RowScores(np.divide(change, length, out=np.full(len(values), np.nan), where=length > 0))
@@ -67,6 +69,7 @@ def relative_input_stability(values: Floats, moved: Floats, rows: Floats, neighb
         rows: The rows' numbers; float64, (n, c).
         neighbours: The neighbours' numbers; float64, (n, q, c).
     """
+    check_shapes(values=(values, "n p"), moved=(moved, "n q p"), rows=(rows, "n c"), neighbours=(neighbours, "n q c"))
     return _relative(values, moved, _length((neighbours - rows[:, None, :]) / _away_from_zero(rows)[:, None, :]))
 
 
@@ -84,6 +87,9 @@ def relative_output_stability(values: Floats, moved: Floats, outputs: Floats, mo
         outputs: f(x); float64, (n,).
         moved_outputs: f(x'); float64, (n, q).
     """
+    check_shapes(
+        values=(values, "n p"), moved=(moved, "n q p"), outputs=(outputs, "n"), moved_outputs=(moved_outputs, "n q")
+    )
     return _relative(values, moved, np.abs(moved_outputs - outputs[:, None]))
 
 
@@ -99,9 +105,10 @@ def largest_change(values: Floats, again: Floats) -> RowScores:
         values: float64, (n, p).
         again: float64, (n, p).
     """
+    check_shapes(values=(values, "n p"), again=(again, "n p"))
     change, size = np.abs(values - again).max(axis=1), np.abs(values).max(axis=1)
     size = np.where(size == 0, change, size)
-    return RowScores(np.divide(change, size, out=np.zeros_like(change), where=size != 0))
+    return RowScores(np.divide(change, size, out=np.zeros(change.shape), where=size != 0))
 
 
 def _relative(values: Floats, moved: Floats, below: Floats) -> RowScores:

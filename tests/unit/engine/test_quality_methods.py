@@ -60,12 +60,18 @@ def test_shap_kernel_agrees_with_exact_values(subject: Subject) -> None:
     assert not found.exact
 
 
-@pytest.mark.parametrize("values", [np.zeros((ROWS, 2)), np.full((ROWS, 16), np.nan)])
-def test_answers_of_another_form_are_refused(subject: Subject, values: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros((ROWS, 2)), f"'mine' gave values of shape .{ROWS}, 2., not .{ROWS}, "),
+        (np.full((ROWS, 16), np.nan), f"'mine' gave {ROWS * 16} of {ROWS * 16} values that are NaN or infinite"),
+    ],
+)
+def test_answers_of_another_form_are_refused(subject: Subject, values: np.ndarray, words: str) -> None:
     method = PeerMethod(name="mine", package="mine", run=lambda *_: values)
     rows = subject.problem.background.take(slice(0, ROWS))
 
-    with pytest.raises(MethodNotApplicableError, match="'mine' gave values of shape"):
+    with pytest.raises(MethodNotApplicableError, match=words):
         method.attribute(subject, rows, None, 0, never)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import RowScores, difference, draw_weights, measure, measure_by, relative_error, sum_gap
+from xaisvc.evaluation import RowScores, difference, draw_weights, measure, measure_by, sum_gap
 
 
 def test_the_mean_of_what_has_a_meaning() -> None:
@@ -108,8 +108,10 @@ def test_columns_are_refused_where_rows_belong() -> None:
 
 
 def test_arrays_for_other_rows_are_refused() -> None:
-    with pytest.raises(InvalidRequestError, match=r"gave 3 numbers and denominators of the shape \(1,\); .* same rows"):
-        relative_error(np.ones((3, 2)), np.ones((1, 2)))
+    with pytest.raises(
+        InvalidRequestError, match=r"scores: .* gave 3 numbers and denominators of the shape \(1,\); .* same rows"
+    ):
+        RowScores(np.ones(3), np.ones(1))
 
 
 def test_one_row_leaves_an_interval_without_width() -> None:

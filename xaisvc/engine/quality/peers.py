@@ -136,10 +136,14 @@ class PeerMethod:
             raise MethodNotApplicableError.of(
                 "method", f"'{self.name}' gave {type(found).__name__}, not a matrix of numbers of shape {wanted}"
             ) from None
-        if values.shape != wanted or not np.isfinite(values).all():
+        if values.shape != wanted:
             raise MethodNotApplicableError.of(
-                "method",
-                f"'{self.name}' gave values of shape {values.shape}, not {wanted}, or some that are no numbers",
+                "method", f"'{self.name}' gave values of shape {values.shape}, not {wanted}"
+            )
+        if not np.isfinite(values).all():
+            count = int((~np.isfinite(values)).sum())
+            raise MethodNotApplicableError.of(
+                "method", f"'{self.name}' gave {count:,} of {values.size:,} values that are NaN or infinite"
             )
         evaluations = matrices.rows_scored / max(len(rows), 1)
         base = np.full(len(rows), float(matrices(matrices.background).mean()))
