@@ -21,12 +21,11 @@ to gRPC status codes, and a text that leaves the process is always one written h
     ├── StoreError (OSError)                  a record could not be written or read
     ├── AbandonedError                        nobody waits for the answer any more
     ├── BusyError                             too much is waiting already; says when to try again
-    ├── TooLateError (TimeoutError)           the caller's deadline passed before the work could begin
+    ├── TooLateError (TimeoutError)           the caller's deadline passed before the answer was there
     ├── NotAuthenticatedError (PermissionError)  no token, or one that is not valid
     ├── NotAllowedError (PermissionError)     the token does not cover what is asked
     └── ServiceError                          a client got no usable answer; the service itself never raises these
-        ├── ServiceUnreachableError (ConnectionError)
-        └── ServiceTimeoutError (TimeoutError)
+        └── ServiceUnreachableError (ConnectionError)
 """
 
 from __future__ import annotations
@@ -186,7 +185,11 @@ class BusyError(XaisvcError):
 
 
 class TooLateError(XaisvcError, TimeoutError):
-    """The caller's deadline passed, or would pass, before the work could begin."""
+    """The caller's deadline passed, or would pass, before the answer was there.
+
+    Service and client watch the same deadline, and either may see it pass first: it is one error, whoever tells of it.
+    What had begun may still be recorded.
+    """
 
 
 class NotAuthenticatedError(XaisvcError, PermissionError):
@@ -203,7 +206,3 @@ class ServiceError(XaisvcError):
 
 class ServiceUnreachableError(ServiceError, ConnectionError):
     """Nothing answers at the client's target, or it is shutting down."""
-
-
-class ServiceTimeoutError(ServiceError, TimeoutError):
-    """The service did not answer within the client's time limit; what it had begun may still be recorded."""

@@ -16,8 +16,8 @@ from xaisvc.errors import (
     InvalidRowsError,
     LimitExceededError,
     NotFoundError,
-    ServiceTimeoutError,
     ServiceUnreachableError,
+    TooLateError,
 )
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ async def test_usage_is_counted_for_callers(service: Any, applicants: Rows) -> N
 def test_a_time_limit_is_told(service: Any, applicants: Rows) -> None:
     with (
         xaisvc.Client(service.target, timeout_s=0.001) as client,
-        pytest.raises(ServiceTimeoutError, match=r"did not answer within 0.001 s"),
+        # Either side may see first that time is up.
+        pytest.raises(TooLateError, match=r"did not answer within 0.001 s; send fewer rows|the deadline (had )?passed"),
     ):
         client.explain(MODEL, applicants)
 

@@ -83,7 +83,7 @@ def _judged(error: grpc.RpcError, target: str, timeout_s: float, *, encrypted: b
     if code is grpc.StatusCode.CANCELLED:  # not by us: a caller who cancels does not wait for an answer
         return errors.ServiceUnreachableError(f"{target} shut down before it answered; try again in a moment")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return errors.ServiceTimeoutError(
+        return errors.TooLateError(
             f"{target} did not answer within {timeout_s:g} s; send fewer rows, lower the budget or raise timeout_s"
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:

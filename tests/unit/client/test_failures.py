@@ -85,7 +85,7 @@ def test_a_service_that_is_stopping_is_unreachable() -> None:
     [
         (grpc.StatusCode.UNAVAILABLE, errors.ServiceUnreachableError, "nothing answers at host:1"),
         (grpc.StatusCode.CANCELLED, errors.ServiceUnreachableError, "host:1 shut down before it answered"),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, errors.ServiceTimeoutError, "did not answer within 2 s"),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, errors.TooLateError, "did not answer within 2 s"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.LimitExceededError, "more bytes than .* allows; send fewer rows"),
         (grpc.StatusCode.UNIMPLEMENTED, errors.ServiceError, "is it xaisvc of this version"),
         (grpc.StatusCode.DATA_LOSS, errors.ServiceError, "failed with DATA_LOSS"),

@@ -56,7 +56,9 @@ def check_room(bounds: Bounds, load: Load, *, left_s: float) -> None:
         BusyError: If a bound is reached, or the deadline would pass before the task has its turn.
     """
     if left_s <= 0:
-        raise TooLateError("the deadline had passed before the work could begin; nothing was computed")
+        raise TooLateError(
+            "the deadline had passed before the work could begin; nothing was computed: ask for less, or allow more time"
+        )
     if load.lane_tasks >= bounds.max_waiting_tasks:
         raise BusyError(
             f"{load.lane_tasks} requests are waiting already, which is as many as may; try again later or send fewer "
