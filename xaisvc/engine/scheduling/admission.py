@@ -57,7 +57,7 @@ def check_room(bounds: Bounds, load: Load, *, left_s: float) -> None:
     """
     if left_s <= 0:
         raise TooLateError(
-            "the deadline had passed before the work could begin; nothing was computed: ask for less, or allow more time"
+            "the deadline passed before the work could begin, so nothing was computed; allow more time or ask for less"
         )
     if load.lane_tasks >= bounds.max_waiting_tasks:
         raise BusyError(
