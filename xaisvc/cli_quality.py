@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import yaml
-    from rich.table import Table as RichTable
+    from rich.console import Console
 
     from xaisvc.engine.quality.measure import Labelled, Told
     from xaisvc.engine.quality.peers import PeerMethod
     from xaisvc.engine.quality.result import QualityReport
-    from xaisvc.engine.quality.tables import Grid
     from xaisvc.types import BundleDescription, Table
 
-MANY = 4
-"""Methods from which intervals no longer fit the width of a terminal."""
+REPORT_WIDTH = 120
+COMPARISON_WIDTH = 160
+"""Characters in a line where the output is no terminal."""
 
 
 def quality(  # noqa: PLR0913 - one parameter per option
@@ -75,6 +75,7 @@ def quality(  # noqa: PLR0913 - one parameter per option
     """Measure how good explanations of a bundle are: accuracy, faithfulness, stability, robustness and cost."""
     from xaisvc.bundles import load_bundle  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.measure import QualityRequest, measure_quality  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.terminal import print_report  # noqa: PLC0415 - heavy: loaded when used
 
     check_places({"--out": out, "--html": html, "--markdown": markdown})
     if minutes is not None and not 0 < minutes < float("inf"):
@@ -110,7 +111,7 @@ def quality(  # noqa: PLR0913 - one parameter per option
                 resume=resume,
                 tell=tell,
             )
-        _show_quality(report)
+        print_report(report, _console(REPORT_WIDTH))
         _write_report(report, places)
         if bounds is not None:
             breaches += _breaches(report.to_json(), bounds)
@@ -201,44 +202,11 @@ def compare(
     every: Annotated[bool, typer.Option("--all", help="Show what does not differ clearly too.")] = False,
 ) -> None:
     """Show how two quality reports differ, with intervals; times only where they were taken alike."""
-    from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
-
     from xaisvc.engine.quality.compare import compare as compared  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.engine.quality.compare import read_report  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.engine.quality.tables import Grid, short  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.terminal import print_comparison  # noqa: PLC0415 - heavy: loaded when used
 
-    found = compared(read_report(first), read_report(second))
-    console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 160)
-    if found.unlike:
-        console.print(f"the reports differ in: {', '.join(found.unlike)}", markup=False)
-    for signal in found.signals:
-        console.print(signal, markup=False)
-    lines = tuple(
-        (
-            one.method,
-            one.measure,
-            short(one.first),
-            short(one.second),
-            f"{short(one.difference)} [{short(one.low)}, {short(one.high)}]",
-            f"{one.paired_rows:,}" if one.paired_rows else "other rows",
-            one.verdict,
-        )
-        for one in found.differences
-        if every or one.verdict != "no clear difference"
-    )
-    if lines:
-        head = ("method", "measure", "first", "second", "difference", "same rows", "second is")
-        console.print(_texts(Grid(head, lines)))
-    if not found.differences:
-        console.print("there is nothing to compare: no method was measured in both reports", markup=False)
-    hidden = len(found.differences) - len(lines)
-    if hidden:
-        console.print(f"{hidden:,} measures without a clear difference; --all shows them", markup=False)
-    for name, times in found.times.items():
-        shown = ", ".join(f"{key} {short(one)} -> {short(other)}" for key, (one, other) in times.items())
-        console.print(f"{name}: {shown}", markup=False)
-    if found.no_times:
-        console.print(found.no_times, markup=False)
+    print_comparison(compared(read_report(first), read_report(second)), _console(COMPARISON_WIDTH), every=every)
 
 
 def gate(
@@ -254,7 +222,7 @@ def gate(
 def _read_bounds(path: Path) -> dict[str, object]:
     import yaml  # noqa: PLC0415 - heavy: loaded when used
 
-    from xaisvc.engine.quality.thresholds import check_thresholds  # noqa: PLC0415 - heavy: loaded when used
+    from xaisvc.engine.quality.thresholds import NOTHING, check_thresholds  # noqa: PLC0415 - heavy: loaded when used
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -264,7 +232,7 @@ def _read_bounds(path: Path) -> dict[str, object]:
     except (yaml.YAMLError, ValueError):
         raise InvalidRequestError.of("thresholds", f"'{path}' is no YAML or JSON") from None
     if not isinstance(found, dict):
-        raise InvalidRequestError.of("thresholds", f"'{path}' must hold `methods` with measures and bounds")
+        raise InvalidRequestError.of("thresholds", f"'{path}' {NOTHING}")
     if twice:  # YAML takes the last one, and a bound would be gone
         raise InvalidRequestError.of("thresholds", f"'{path}' has {twice} twice; write it once")
     check_thresholds({"methods": []}, found)  # what makes no sense is said now, not after minutes of measuring
@@ -295,8 +263,7 @@ def _breaches(report: Mapping[str, object], bounds: Mapping[str, object]) -> int
 
     breaches = check_thresholds(report, bounds)
     for one in breaches:
-        found = "was not measured" if one.found is None else f"is {one.found}"
-        typer.echo(f"{one.method}: {one.measure} {found}, must be {one.bound}", err=True)
+        typer.echo(str(one), err=True)
     return len(breaches)
 
 
@@ -355,41 +322,11 @@ def _progress() -> Iterator[Callable[[Told], None]]:
         yield lambda told: shown.update(task, completed=told.done, total=told.steps, description=told.what)
 
 
-def _show_quality(report: QualityReport) -> None:
+def _console(width: int) -> Console:
+    """Where tables go: the terminal in its width, a file in one that every reader has."""
     from rich.console import Console  # noqa: PLC0415 - heavy: loaded when used
 
-    from xaisvc.engine.quality.fewer_rows import on_fewer_rows  # noqa: PLC0415 - heavy: loaded when used
-    from xaisvc.engine.quality.tables import contest_table, main_table, notes, players, turned  # noqa: PLC0415 - heavy: loaded when used
-
-    console = Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else 120)
-    console.print(
-        f"{report.bundle}, output {report.output} in {report.space}: {report.rows:,} rows, {players(report)}",
-        markup=False,
-    )
-    if report.signal is not None:
-        console.print(
-            report.signal.statement, markup=False, style="bold red" if report.signal.strength == "none" else ""
-        )
-    few = sum(one.outcome == "measured" for one in report.methods) <= MANY
-    console.print(_texts(turned(main_table(report, intervals=few))))
-    if report.contests:
-        console.print(_texts(contest_table(report)))
-    for note in (*on_fewer_rows(report), *notes(report)):
-        console.print(note, markup=False)
-    if not report.complete:
-        console.print("the time was up before everything was measured; go on with --resume", markup=False)
-
-
-def _texts(texts: Grid) -> RichTable:
-    from rich.box import SIMPLE  # noqa: PLC0415 - heavy: loaded when used
-    from rich.table import Table as RichTable  # noqa: PLC0415 - heavy: loaded when used
-
-    grid = RichTable(box=SIMPLE, pad_edge=False)
-    for number_of, title in enumerate(texts.head):
-        grid.add_column(title, justify="right" if number_of else "left", no_wrap=True)
-    for line in texts.lines:
-        grid.add_row(*line)
-    return grid
+    return Console(highlight=False, width=None if typer.get_text_stream("stdout").isatty() else width)
 
 
 def _write(option: str, path: Path, text: str) -> None:

@@ -105,7 +105,9 @@ def test_a_report_is_measured_written_compared_and_gated(tmp_path: Path) -> None
     lost = bench("gate", out, bounds)
     assert lost.returncode == 2
     assert "has 'entropy' (line 4) twice; write it once" in " ".join(lost.stderr.split())
-    bounds.write_text("methods: {}\nsignal: strong\n", encoding="utf-8")
+    bounds.write_text("methods: {kernal: {entropy: {at_most: 1.0}}}\n", encoding="utf-8")
+    assert "the report has no method 'kernal'; it has: auto, reference, random" in bench("gate", out, bounds).stderr
+    bounds.write_text("signal: strong\n", encoding="utf-8")
     kept = bench("gate", out, bounds)
     assert kept.returncode == 1
     assert "the model: signal is none, must be at least strong" in kept.stderr
@@ -133,7 +135,28 @@ def test_a_function_of_ones_own_stands_beside_the_methods(tmp_path: Path, monkey
     assert (
         "there is no function 'my_methods:nothing'" in bench("quality", BUNDLE, "--also", "my_methods:nothing").stderr
     )
+    (tmp_path / "others.py").write_text("def explain(rows):\n    return rows\n", encoding="utf-8")
+    refused = bench("quality", BUNDLE, "--also", "others:explain")
+    assert refused.returncode == 2
+    assert "others:explain: takes (rows), but is called with four" in " ".join(refused.stderr.split())
+    assert "[ 1/" not in refused.stderr
     assert "there is no function 'nowhere:f'" in bench("quality", BUNDLE, "--also", "nowhere:f").stderr
+
+
+def test_no_number_of_many_methods_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"a_function_with_a_long_name_{place}" for place in range(5)]
+    body = "(model, rows, budget, seed):\n    return rows[:, ::-1] * 0 + model(rows)[:, None] * 12345.678\n"
+    (tmp_path / "many.py").write_text("".join(f"def {name}{body}" for name in names), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    also = [word for name in names for word in ("--also", f"many:{name}")]
+    done = bench("quality", BUNDLE, "--rows", "4", "--threads", "1", "--methods", "auto", *also)
+
+    assert done.returncode == 0, done.stderr
+    assert "…" not in done.stdout
+    assert all(name in done.stdout for name in names)
+    assert done.stdout.count(" insertion ") > 1  # one piece does not fit
+    assert max(map(len, done.stdout.splitlines())) <= 120
 
 
 def test_several_outputs_are_several_reports(tmp_path: Path) -> None:
@@ -170,7 +193,8 @@ def test_what_is_wrong_is_said_before_anything_is_measured(tmp_path: Path, monke
 
     done = bench("quality", BUNDLE, "--data", rows_file(tmp_path / "rows.csv", ["1"] * 3), "--labels", "y")
     assert done.returncode != 0
-    assert "has no column 'y'" in done.stderr
+    features = ", ".join(load_bundle(BUNDLE).description.feature_ids)
+    assert f"has no column 'y'; it has: {features}, outcome" in " ".join(done.stderr.split())
 
     for arguments, words in (
         (("--out", tmp_path), f"--out: '{tmp_path}' is a folder; name a file in it"),

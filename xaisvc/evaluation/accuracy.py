@@ -53,4 +53,5 @@ def sum_gap(values: Floats, base_values: Floats, outputs: Floats) -> RowScores:
         base_values: float64, (n,).
         outputs: float64, (n,).
     """
+    check_shapes(values=(values, "n p"), base_values=(base_values, "n"), outputs=(outputs, "n"))
     return RowScores(np.abs(base_values + values.sum(axis=1) - outputs))

@@ -98,6 +98,7 @@ def curve(outputs: Floats, full: Floats, empty: Floats) -> Floats:
     Returns:
         float64, (g,); NaN where no row goes any way.
     """
+    check_shapes(outputs=(outputs, "n g"), full=(full, "n"), empty=(empty, "n"))
     known = np.isfinite(full) & np.isfinite(empty) & np.isfinite(outputs).all(axis=1)
     way = (full - empty)[known]
     heights = (np.sign(way)[:, None] * (outputs - empty[:, None])[known]).sum(axis=0)
@@ -121,6 +122,7 @@ def curve_area(outputs: Floats, full: Floats, empty: Floats, shares: Floats, *, 
         shares: Share of players inserted or removed at each step, ascending, without 0 and 1; float64, (g,).
         inserting: Whether the curve goes from nobody to the row or the other way.
     """
+    check_shapes(outputs=(outputs, "n g"), full=(full, "n"), empty=(empty, "n"), shares=(shares, "g"))
     way = full - empty
     heights = np.sign(way)[:, None] * (outputs - empty[:, None])
     begin, end = (np.zeros_like(way), np.abs(way)) if inserting else (np.abs(way), np.zeros_like(way))
@@ -156,6 +158,7 @@ def importance_towards(values: Floats, full: Floats, empty: Floats) -> Floats:
         full: f(x); float64, (n,).
         empty: v(nobody); float64, (n,).
     """
+    check_shapes(values=(values, "n p"), full=(full, "n"), empty=(empty, "n"))
     return np.asarray(values * np.where(full >= empty, 1.0, -1.0)[:, None])
 
 

@@ -115,11 +115,15 @@ def measure(scores: RowScores, rng: np.random.Generator, *, resamples: int = RES
     Args:
         scores: Of n rows.
         rng: Draws the resamples.
-        resamples: How many.
+        resamples: How many, at least 1.
 
     Returns:
         None if `scores.value()` is no finite number.
+
+    Raises:
+        InvalidRequestError: If there are no resamples.
     """
+    _check_resamples(resamples)
     value = scores.value()
     if not np.isfinite(value):
         return None
@@ -150,11 +154,17 @@ def draw_weights(n_rows: int, rng: np.random.Generator, *, resamples: int = RESA
     Args:
         n_rows: n.
         rng: Draws them.
-        resamples: r.
+        resamples: r, at least 1.
 
     Returns:
         float64, (r, n), 8 bytes a number; each line sums to n.
+
+    Raises:
+        InvalidRequestError: If there are no rows or no resamples.
     """
+    _check_resamples(resamples)
+    if n_rows < 1:
+        raise InvalidRequestError.of("n_rows", f"nothing can be drawn from {n_rows} rows; give at least 1")
     return rng.multinomial(n_rows, np.full(n_rows, 1.0 / n_rows), size=resamples).astype(np.float64)
 
 
@@ -172,12 +182,16 @@ def difference(
         one: Scores of n rows.
         other: Scores of the same rows in the same order.
         rng: Draws the resamples; both sides get the same rows.
-        resamples: How many.
+        resamples: How many, at least 1.
 
     Returns:
         `one.value() - other.value()` on the rows that both have a meaning for; None if either is no finite number
         there.
+
+    Raises:
+        InvalidRequestError: If there are no resamples.
     """
+    _check_resamples(resamples)
     both = np.flatnonzero(one.usable & other.usable)
     one, other = one.take(both), other.take(both)
     value = one.value() - other.value()
@@ -190,6 +204,13 @@ def difference(
     drawn = first - _resampled(other, again, resamples)
     low, high = np.quantile(drawn[np.isfinite(drawn)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Measure(value=value, low=float(low), high=float(high), n_rows=len(both))
+
+
+def _check_resamples(resamples: int) -> None:
+    if resamples < 1:
+        raise InvalidRequestError.of(
+            "resamples", f"{resamples} leave no interval; ask for at least 1, and for {RESAMPLES:,} to rely on it"
+        )
 
 
 def _resampled(scores: RowScores, rng: np.random.Generator, resamples: int) -> Floats:

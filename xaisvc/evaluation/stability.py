@@ -29,8 +29,9 @@ def spread(repeats: Floats) -> RowScores:
         repeats: Attributions of the same rows; float64, (r, n, p), r at least 2.
 
     Raises:
-        InvalidRequestError: If there are fewer than two repeats.
+        InvalidRequestError: If there are fewer than two repeats, or they are not in one array of three dimensions.
     """
+    check_shapes(repeats=(repeats, "r n p"))
     if len(repeats) < 2:  # noqa: PLR2004 - what lies apart are two
         raise InvalidRequestError.of("repeats", f"{len(repeats)} cannot lie apart; explain the rows at least twice")
     return RowScores(repeats.var(axis=0, ddof=1).sum(axis=1), (repeats.mean(axis=0) ** 2).sum(axis=1), "root")

@@ -19,7 +19,7 @@ from xaisvc.engine.quality.measure import Labelled, QualityRequest, Told, measur
 from xaisvc.engine.quality.method import Attributed, Kind
 from xaisvc.engine.quality.signal import check_labels, read_labels
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import METRICS
+from xaisvc.evaluation import METRICS, Measure
 from xaisvc.types import Output, Space, Table
 
 if TYPE_CHECKING:
@@ -175,6 +175,8 @@ def test_a_report_that_ran_out_of_time_goes_on_where_it_stopped(
     )
     assert not first.complete
     assert [method.outcome for method in first.methods[:3]] == ["measured", "measured", "out of time"]
+    for text in (markdown(first), render_html(first)):
+        assert "Go on with --resume; a step that was stopped begins anew, so give more --minutes where nothing" in text
 
     done: list[str] = []
     second = measure_quality(
@@ -336,6 +338,38 @@ def test_the_page_needs_nothing_from_outside_and_says_what_metrics_cannot_show(r
     assert "https://" not in page
     assert page.count("<svg") >= 8
     assert page.count("It cannot show:") == len(METRICS) - 2  # see the first test
+
+
+def errors_of(page: str) -> str:
+    return page.partition("<h2>Error against budget</h2>")[2].partition("<h2>")[0]
+
+
+def test_why_a_method_has_no_error_against_budget_is_said(report: QualityReport) -> None:
+    no_truth = "lime (it does not estimate the Shapley values that errors are measured against)"
+    point = replace(report.errors[0], method="permutation", error=Measure(value=0.2, low=0.1, high=0.3, n_rows=9))
+    found = errors_of(render_html(replace(report, errors=(*report.errors, point))))
+    assert "<svg" in found
+    assert f"Not drawn: auto (exact at every budget); {no_truth}." in found
+
+    errors = tuple(one for one in report.errors if one.method == "auto")
+    exact = replace(report, errors=errors, methods=tuple(one for one in report.methods if one.name != "permutation"))
+    found = errors_of(render_html(exact))
+    assert "<svg" not in found
+    assert f"Nothing to draw: auto (exact at every budget); {no_truth}." in found
+
+    none = replace(report, errors=())
+    assert "permutation (it gave no answer at any of the budgets)" in errors_of(render_html(none))
+    assert "the time was up before it was asked at" in errors_of(render_html(replace(none, complete=False)))
+    assert "Nothing to draw: no method was measured." in errors_of(render_html(replace(none, methods=())))
+
+
+def test_what_is_wider_than_the_page_can_be_reached_without_a_mouse(report: QualityReport) -> None:
+    page = render_html(report)
+
+    # the summary, and each metric but the two that the first test names
+    assert page.count("<table>") == page.count('<div class="wide" tabindex="0"><table>') == len(METRICS) - 1
+    assert '<pre tabindex="0">' in page
+    assert page.count("<main>") == page.count("</main>") == 1
 
 
 def test_the_summary_has_every_method_and_the_null(report: QualityReport) -> None:

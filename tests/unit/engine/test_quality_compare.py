@@ -179,6 +179,21 @@ def test_numbers_in_the_unit_of_two_models_are_not_judged() -> None:
     assert compare(first, second).differences[0].verdict == "changed"
 
 
+def test_nothing_is_called_better_between_two_seeds() -> None:
+    first, second = report(relative_error=measure(0.5, 0.01)), report(relative_error=measure(0.1, 0.01))
+    same = compare(first, second)
+    assert (same.differences[0].verdict, same.no_verdicts) == ("better", "")
+
+    second["settings"]["seed"] = 7
+    other = compare(first, second)
+    assert other.differences[0].verdict == "changed"
+    assert (other.differences[0].low, other.differences[0].high) == (same.differences[0].low, same.differences[0].high)
+    assert other.no_verdicts.startswith("the seeds differ (0 and 7): rows, sets and everything sampled")
+    assert "measure both with the same --seed" in other.no_verdicts
+    second["methods"][0]["measures"] = first["methods"][0]["measures"]
+    assert compare(first, second).differences[0].verdict == "no clear difference"
+
+
 def test_what_stands_beside_methods_is_not_compared() -> None:
     first = report(entropy=measure(1.0, 0.1))
     first["methods"][0].update(name="random", kind="null")

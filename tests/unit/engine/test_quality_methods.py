@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -82,6 +82,19 @@ def test_answers_that_are_no_numbers_are_refused(subject: Subject, answer: objec
 
     with pytest.raises(MethodNotApplicableError, match=f"'mine' gave {kind}, not a matrix of numbers of shape"):
         method.attribute(subject, rows, None, 0, never)
+
+
+def test_a_function_that_takes_something_else_is_refused_at_once() -> None:
+    def explain(rows: object, *, seed: int) -> None:
+        del rows, seed
+
+    words = (
+        r"my_methods:explain: takes \(rows, seed\), but is called with four by their places: \(model, rows, budget, "
+        r"seed\); let it take these and return a matrix of the shape of the rows"
+    )
+    with pytest.raises(InvalidRequestError, match=words):
+        PeerMethod(name="explain", package="my_methods", run=cast("Any", explain))
+    PeerMethod(name="explain", package="my_methods", run=cast("Any", max))  # compiled: it does not say what it takes
 
 
 def test_other_packages_stop_when_the_time_is_up(subject: Subject) -> None:

@@ -59,6 +59,49 @@ def test_what_was_not_measured_is_not_kept() -> None:
     assert check_thresholds(without, {"methods": {}, "signal": "weak"})[0].found is None
 
 
+def test_a_bound_on_the_signal_alone_is_enough() -> None:
+    assert check_thresholds(report(), {"signal": "weak"}) == ()
+    assert [one.measure for one in check_thresholds(report(), {"signal": "strong", "surely": True})] == ["signal"]
+
+
+def missing(report_: dict[str, Any], method: str, measure: str, kind: str = "at_most") -> str:
+    (breach,) = check_thresholds(report_, {"methods": {method: {measure: {kind: 0.5}}}})
+    assert breach.found is None
+    return str(breach)
+
+
+def test_why_a_number_was_not_measured_is_said_and_what_there_is() -> None:
+    found = report(entropy=measure(1.0, 0.1), sum_gap=measure(1.0, 0.1))
+    found["methods"].append({"name": "kernel", "outcome": "refused", "why": "too few coalitions"})
+    found["methods"][0]["notes"] = ["the randomised model: no node has weights", "stability: out of time. "]
+
+    assert missing(found, "kernal", "entropy") == (
+        "kernal: entropy was not measured, must be at most 0.5; the report has no method 'kernal'; it has: auto, kernel"
+    )
+    assert missing(found, "kernel", "entropy").endswith("; 'kernel' was refused: too few coalitions")
+    for name, why in (
+        ("relative_error", "it does not estimate the Shapley values that errors are measured against"),
+        ("randomised_similarity", "the randomised model: no node has weights"),
+        ("seed_spread", "stability: out of time"),
+        ("remove_and_retrain", "it needs labels, which were not given"),
+        ("insertion_area@background", "no row has a number of it"),
+    ):
+        assert missing(found, "auto", name).endswith(f"; {why}; of 'auto' the report has: entropy, sum_gap")
+    assert "'random' has no such number in the report" in missing(found, "auto", "sum_gap", "over_random")
+    found["methods"][0]["notes"] = []
+    assert "only where a budget of coalitions can be halved" in missing(found, "auto", "budget_spread")
+
+
+def test_why_nothing_is_known_of_the_signal_is_said() -> None:
+    found = {**report(), "signal": None, "digests": {}}
+    (breach,) = check_thresholds(found, {"signal": "weak"})
+    assert str(breach) == (
+        "the model: signal was not measured, must be at least weak; no labels were given; measure with --labels"
+    )
+    (breach,) = check_thresholds({**found, "digests": {"labels": "0"}}, {"signal": "weak"})
+    assert "before the labels were looked at; go on with --resume" in str(breach)
+
+
 def test_exact_methods_do_not_depend_on_seeds() -> None:
     bounds = {"methods": {"auto": {"seed_spread": {"at_most": 0.01}, "budget_spread": {"at_most": 0.01}}}}
     found = report()
@@ -72,7 +115,11 @@ def test_exact_methods_do_not_depend_on_seeds() -> None:
     ("bounds", "words"),
     [
         ({}, "must hold `methods`"),
+        ([], "must hold `methods`, name of a method to its measures and bounds, or `signal`"),
         ({"methods": {}, "bounds": 1}, "thresholds.bounds: is not known"),
+        ({"method": {"auto": {}}, "signal": "weak"}, "thresholds.method: is not known; use methods, surely and signal"),
+        ({"methods": None, "signal": "weak"}, "must hold `methods`"),
+        ({"surely": True}, "must hold `methods`"),
         (
             {"methods": {"auto": {"faith": {"at_least": 1}}}},
             "methods.auto.faith: is no measure; use one of: relative_error",
@@ -96,7 +143,7 @@ def test_exact_methods_do_not_depend_on_seeds() -> None:
         ({"methods": {}, "signal": "some"}, "signal: 'some' is not one of none, weak, strong"),
     ],
 )
-def test_thresholds_that_make_no_sense_are_refused(bounds: dict[str, Any], words: str) -> None:
+def test_thresholds_that_make_no_sense_are_refused(bounds: Any, words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words):
         check_thresholds(report(), bounds)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xaisvc.errors import InvalidRequestError
-from xaisvc.evaluation import RowScores, difference, draw_weights, measure, measure_by, sum_gap
+from xaisvc.evaluation import RowScores, difference, draw_weights, measure, measure_by
 
 
 def test_the_mean_of_what_has_a_meaning() -> None:
@@ -25,6 +25,22 @@ def test_a_ratio_of_sums_and_not_a_mean_of_ratios() -> None:
 def test_nothing_to_measure() -> None:
     assert measure(RowScores(np.array([np.nan])), np.random.default_rng(0)) is None
     assert measure(RowScores(np.array([1.0]), np.array([0.0])), np.random.default_rng(0)) is None
+
+
+def test_no_resamples_and_no_rows_are_refused() -> None:
+    rng, scores = np.random.default_rng(0), RowScores(np.arange(3.0))
+
+    for draw in (
+        lambda: measure(scores, rng, resamples=0),
+        lambda: difference(scores, scores, rng, resamples=-1),
+        lambda: draw_weights(3, rng, resamples=0),
+    ):
+        with pytest.raises(
+            InvalidRequestError, match=r"resamples: .* leave no interval; ask for at least 1, and for 1,000"
+        ):
+            draw()
+    with pytest.raises(InvalidRequestError, match="n_rows: nothing can be drawn from 0 rows"):
+        draw_weights(0, rng)
 
 
 def test_the_interval_has_the_width_that_theory_gives() -> None:
@@ -104,7 +120,7 @@ def test_columns_are_refused_where_rows_belong() -> None:
 
     # numpy would take every output from every row's sum, and the mean of nine numbers would look like a gap
     with pytest.raises(InvalidRequestError, match=r"scores: .* shape \(3, 3\) .* flat arrays, \(n,\) and not \(n, 1\)"):
-        sum_gap(values, np.zeros(3), values.sum(axis=1, keepdims=True))
+        RowScores(np.abs(values.sum(axis=1) - values.sum(axis=1, keepdims=True)))
 
 
 def test_arrays_for_other_rows_are_refused() -> None:

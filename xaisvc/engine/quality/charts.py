@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from markupsafe import Markup
@@ -11,18 +12,28 @@ from markupsafe import Markup
 from xaisvc.engine.quality.tables import short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6A3D9A", "#8C564B")
 """Told apart by readers with any kind of colour vision (Okabe and Ito 2008), with two more for many methods."""
 GREY: Final = "#777777"
+NIGHT: Final[Mapping[str, str]] = MappingProxyType(
+    {"#0072B2": "#4DA3D9", "#6A3D9A": "#B79BE0", "#8C564B": "#C08A7E", GREY: "#9AA3AD"}
+)
+"""Colours of lines that are too dark for a dark page, and what stands for them there."""
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 520, 300, 64, 44, 12, 12
 _CELL: Final = 56
 _TICKS: Final = 5
 _DARK: Final = 0.6
+INK: Final = "#1B2430"
 _LETTER: Final = 8.0
 """About the width of a letter of a name."""
+
+
+def night_style() -> str:
+    """Rules of style that give lines and bars the colours of `NIGHT`; a matrix keeps those that its numbers suit."""
+    return "".join(f'[stroke="{day}"]{{stroke:{night}}}[fill="{day}"]{{fill:{night}}}' for day, night in NIGHT.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +162,7 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
         y = i * _CELL
         parts.append(_text(left - 8, y + _CELL / 2 + 4, names[i], "end"))
         parts.append(
-            Markup('<text transform="translate({},{}) rotate(35)" font-size="12">{}</text>').format(
+            Markup('<text transform="translate({},{}) rotate(35)" class="ink" font-size="12">{}</text>').format(
                 left + i * _CELL + _CELL / 2 - 6, side + 14, names[i]
             )
         )
@@ -163,7 +174,7 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
                     left + j * _CELL, y, _CELL, _CELL, fill
                 )
             )
-            ink = "#fff" if share > _DARK else "#1B2430"
+            ink = "#fff" if share > _DARK else INK
             parts.append(_text(left + j * _CELL + _CELL / 2, y + _CELL / 2 + 4, _two(value), "middle", ink))
     return Markup(
         '<figure><svg class="matrix" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></figure>'
@@ -199,7 +210,7 @@ def interval_chart(items: Sequence[tuple[str, float, float, float]], *, title: s
             )
         )
         parts.append(
-            Markup('<line x1="{}" x2="{}" y1="{}" y2="{}" stroke="#1B2430" stroke-width="2"/>').format(
+            Markup('<line x1="{}" x2="{}" y1="{}" y2="{}" class="whisker" stroke="#1B2430" stroke-width="2"/>').format(
                 f"{axis.at(low):.1f}", f"{axis.at(high):.1f}", y + 7, y + 7
             )
         )
@@ -224,15 +235,15 @@ def _frame(horizontal: _Axis, vertical: _Axis, x: str, y: str) -> Markup:
         parts.append(_text(_LEFT - 6, at + 4, short(tick), "end"))
     parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 6, x, "middle"))
     parts.append(
-        Markup('<text transform="translate(14,{}) rotate(-90)" text-anchor="middle" font-size="12">{}</text>').format(
-            (_TOP + bottom) / 2, y
-        )
+        Markup(
+            '<text transform="translate(14,{}) rotate(-90)" class="ink" text-anchor="middle" font-size="12">{}</text>'
+        ).format((_TOP + bottom) / 2, y)
     )
     return Markup().join(parts)
 
 
 def _rule(x1: float, x2: float, y1: float, y2: float) -> Markup:
-    return Markup('<line x1="{}" x2="{}" y1="{}" y2="{}" stroke="#ddd"/>').format(
+    return Markup('<line x1="{}" x2="{}" y1="{}" y2="{}" class="rule" stroke="#ddd"/>').format(
         f"{x1:.1f}", f"{x2:.1f}", f"{y1:.1f}", f"{y2:.1f}"
     )
 
@@ -243,9 +254,11 @@ def _bar(x: float, low: float, high: float, colour: str) -> Markup:
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str, ink: str = "#1B2430") -> Markup:
-    return Markup('<text x="{}" y="{}" text-anchor="{}" font-size="12" fill="{}">{}</text>').format(
-        f"{x:.1f}", f"{y:.1f}", anchor, ink, words
+def _text(x: float, y: float, words: str, anchor: str, ink: str = "") -> Markup:
+    """Words on the page, which turn light with it by night, or in an ink of their own on a cell."""
+    colour = Markup('fill="{}"').format(ink) if ink else Markup('class="ink" fill="{}"').format(INK)
+    return Markup('<text x="{}" y="{}" text-anchor="{}" font-size="12" {}>{}</text>').format(
+        f"{x:.1f}", f"{y:.1f}", anchor, colour, words
     )
 
 

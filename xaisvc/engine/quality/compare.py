@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -43,7 +43,8 @@ class Difference:
         paired_rows: Rows that both reports scored, which the interval is a paired bootstrap over; 0 where the reports
             are on other rows and are taken as independent.
         verdict: What the interval says about the second: `changed` where no direction is better, as for numbers in the
-            unit of the output of two models; no clear difference where both are the rounding of float32 models.
+            unit of the output of two models, and where the reports have different seeds; no clear difference where
+            both are the rounding of float32 models.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Comparison:
         no_times: Why times are not compared; empty if they are.
         unlike: What else differs between the reports, so that readers know what they compare.
         signals: A sentence for each model without a sure signal: its explanations are no better for better numbers.
+        no_verdicts: Why nothing is called better or worse; empty if something may be.
     """
 
     differences: tuple[Difference, ...]
@@ -74,6 +76,7 @@ class Comparison:
     no_times: str
     unlike: tuple[str, ...]
     signals: tuple[str, ...]
+    no_verdicts: str = ""
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -130,7 +133,8 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     Reports with the same rows and the same seed met them in the same order. Then what both scored is compared row by
     row: value and interval of the difference are those of `xaisvc.evaluation.difference` on the rows that both have.
     Otherwise the interval adds the distances of both intervals' ends in squares, sqrt((v - l)^2 + (h' - v')^2), as for
-    independent reports.
+    independent reports. Different seeds mean other draws everywhere, which these intervals over rows do not hold, so
+    that nothing is called better or worse then.
 
     Args:
         first: As `read_report` gives it.
@@ -142,6 +146,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     times: dict[str, dict[str, tuple[float, float]]] = {}
     no_times = _why_no_times(first, second)
     same_model = first["digests"].get("model") == second["digests"].get("model")
+    no_verdicts = _why_no_verdicts(first, second)
     for one in first["methods"]:
         other = methods.get(one["name"])
         if other is None or one["kind"] in BESIDE.values():
@@ -150,7 +155,9 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
             if key in other["measures"]:
                 scores = (one["scores"][key], other["scores"][key]) if paired else None
                 pair = Measure(**measure), Measure(**other["measures"][key])
-                differences.append(_difference(one["name"], key, pair, scores, same_model=same_model))
+                found = _difference(one["name"], key, pair, scores, same_model=same_model)
+                is_judged = found.verdict == "no clear difference" or not no_verdicts
+                differences.append(found if is_judged else replace(found, verdict="changed"))
         both = {name: (one[name], other[name]) for name in TIMES if one.get(name) and other.get(name)}
         if both and not no_times:
             times[one["name"]] = both
@@ -160,6 +167,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
         no_times=no_times,
         unlike=tuple(_unlike(first, second)),
         signals=tuple(_signals(first=first, second=second)),
+        no_verdicts=no_verdicts,
     )
 
 
@@ -229,6 +237,16 @@ def paired_difference(key: str, first: Mapping[str, Any], second: Mapping[str, A
         return None
     rows = np.arange(count)
     return difference(other.take(rows), one.take(rows), generator(0, "compare", key))
+
+
+def _why_no_verdicts(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    one, other = first["settings"].get("seed"), second["settings"].get("seed")
+    if one == other:
+        return ""
+    return (
+        f"the seeds differ ({one} and {other}): rows, sets and everything sampled were drawn anew, which the intervals "
+        "do not hold, so nothing is called better or worse; measure both with the same --seed"
+    )
 
 
 def _why_no_times(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:

@@ -9,7 +9,10 @@ from markupsafe import Markup, escape
 
 from xaisvc.engine.quality.charts import Line, interval_chart, line_chart, matrix_chart
 from xaisvc.engine.quality.fewer_rows import on_fewer_rows
+from xaisvc.engine.quality.missing import NO_TRUTH
+from xaisvc.engine.quality.style import STYLE
 from xaisvc.engine.quality.tables import (
+    TIME_UP,
     contest_table,
     lower_first,
     main_table,
@@ -22,24 +25,12 @@ from xaisvc.engine.quality.tables import (
 from xaisvc.evaluation import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from xaisvc.engine.quality.result import QualityReport
     from xaisvc.engine.quality.tables import Grid
     from xaisvc.evaluation import Metric
 
-_STYLE: Final = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1B2430;max-width:1150px;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0;display:block;overflow-x:auto} th,td{padding:.25rem
-.6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
-figure{display:inline-block;width:480px;max-width:100%;margin:.5rem 1rem
-.5rem 0;vertical-align:top} .keys span{margin-right:1rem;white-space:nowrap} .none,.small{color:#555;font-size:.9rem}
-.strong,.weak,.null{padding:.8rem 1rem;border-left:6px solid #009E73;background:#f2f8f5}
-.weak{border-color:#E69F00;background:#fdf7ea}
-.null{border-color:#A84300;background:#fbeee8;font-weight:bold;font-size:1.1rem} details{margin:.5rem
-0}summary{cursor:pointer;font-weight:600}
-"""
 FEW: Final = 5
 """Methods that fit beside each other."""
 _KINDS: Final[Mapping[str, Literal["reference", "null"]]] = {"reference": "reference", "null": "null"}
@@ -94,8 +85,8 @@ def render_html(report: QualityReport) -> str:
         Markup(
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width, initial-scale=1"><title>Quality of explanations: {}</title><style>{}</style>'
-            "</head><body>\n{}\n</body></html>\n"
-        ).format(report.bundle, Markup(_STYLE), body)  # noqa: S704 - the styles are written above
+            "</head><body><main>\n{}\n</main></body></html>\n"
+        ).format(report.bundle, Markup(STYLE), body)  # noqa: S704 - the styles are ours
     )
 
 
@@ -115,9 +106,7 @@ def _head(report: QualityReport) -> Markup:
         report.settings["seed"],
         report.machine["processor"],
         report.date,
-        Markup()
-        if report.complete
-        else Markup('<p class="weak">The time was up before everything was measured. Go on with --resume.</p>'),
+        Markup() if report.complete else Markup('<p class="weak">{}</p>').format(TIME_UP),
     )
 
 
@@ -197,14 +186,17 @@ def _errors(report: QualityReport) -> Markup:
         )
         for name in names
     ]
-    exact = [name for name in names if all(one.error.value == 0 for one in report.errors if one.method == name)]
+    drawn = [line for line in lines if line.points]
+    missing = "; ".join(_not_drawn(report, {line.name for line in drawn}))
+    if not drawn:
+        return Markup('<p class="none">Nothing to draw: {}.</p>').format(missing or "no method was measured")
     said = Markup(
         "<p>Relative error of the values against model rows scored for each row. Lower and further left is better. "
         "Bars are 95 % intervals over rows; small circles are single seeds, and the line is the root of their mean "
         "square. {}</p>"
-    ).format(f"Exact, so not drawn: {', '.join(exact)}." if exact else "")
+    ).format(missing and f"Not drawn: {missing}.")
     chart = line_chart(
-        [line for line in lines if line.points],
+        drawn,
         title="error against budget",
         x="model evaluations per row",
         y="relative error",
@@ -212,6 +204,24 @@ def _errors(report: QualityReport) -> Markup:
         log_y=True,
     )
     return Markup("{}{}").format(said, chart)
+
+
+def _not_drawn(report: QualityReport, drawn: set[str]) -> Iterator[str]:
+    """Which methods have no error that changes with their budget, and why."""
+    without: dict[str, list[str]] = {}
+    for method in report.methods:
+        if method.outcome != "measured" or method.kind in _KINDS or method.name in drawn:
+            continue
+        if any(one.method == method.name for one in report.errors):
+            why = "exact at every budget"
+        elif "relative_error" not in method.measures:
+            why = NO_TRUTH
+        elif not report.complete:
+            why = "the time was up before it was asked at several budgets"
+        else:
+            why = "it gave no answer at any of the budgets"
+        without.setdefault(why, []).append(method.name)
+    yield from (f"{', '.join(names)} ({why})" for why, names in without.items())
 
 
 def _curves(report: QualityReport) -> Markup:
@@ -343,7 +353,7 @@ def _provenance(report: QualityReport) -> Markup:
         "seconds": round(report.seconds, 1),
     }
     text = escape(json.dumps(kept, indent=2, default=str))
-    return Markup("<h2>Provenance</h2><pre>{}</pre>").format(text)
+    return Markup('<h2>Provenance</h2><pre tabindex="0">{}</pre>').format(text)
 
 
 def _grid(grid: Grid) -> Markup:
@@ -352,4 +362,6 @@ def _grid(grid: Grid) -> Markup:
         Markup("<tr>{}</tr>").format(Markup().join(Markup("<td>{}</td>").format(one) for one in line))
         for line in grid.lines
     )
-    return Markup("<table><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody></table>").format(head, lines)
+    return Markup(
+        '<div class="wide" tabindex="0"><table><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody></table></div>'
+    ).format(head, lines)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from xaisvc.engine.quality.fewer_rows import on_fewer_rows
 from xaisvc.engine.quality.tables import (
     KEY_MEASURES,
+    TIME_UP,
     contest_table,
     lower_first,
     main_table,
@@ -32,13 +33,13 @@ def markdown(report: QualityReport) -> str:
     place = (
         f"Output `{report.output}` in {report.space}, {report.rows:,} rows, {players(report)}, "
         f"{report.background_rows:,} background rows, seed {report.settings['seed']}. {report.machine['processor']}, "
-        f"{report.settings['threads']} threads, {report.date}."
+        f"{report.settings['threads']} {'thread' if report.settings['threads'] == 1 else 'threads'}, {report.date}."
     )
     lines = [f"# Quality of explanations: {report.bundle}", "", place, ""]
     if report.signal is not None:
         lines += [f"**{report.signal.statement}**", ""]
     if not report.complete:
-        lines += ["The time was up before everything was measured: go on with `--resume`.", ""]
+        lines += [TIME_UP, ""]
     lines += [*_markdown_grid(main_table(report, intervals=True)), ""]
     lines += [INTERVALS, "", *(f"- {one}" for one in on_fewer_rows(report)), ""]
     if reference is not None:

@@ -5,6 +5,7 @@ They take matrices, so categories are numbered for them and turned back before t
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import numpy as np
 
 from xaisvc.engine.interruption import Interruptible, Wanted
 from xaisvc.engine.quality.method import Attributed
-from xaisvc.errors import MethodNotApplicableError
+from xaisvc.errors import InvalidRequestError, MethodNotApplicableError
 from xaisvc.types import Table
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ PEER_ROWS: Final = 16
 LIME_SAMPLES: Final = 5000
 DEFAULT_COALITIONS: Final = 256
 _NEVER_EARLY: Final = 1e-12
+_GIVEN: Final = ("model", "rows", "budget", "seed")
 
 
 class MatrixModel:
@@ -105,6 +107,9 @@ class PeerMethod:
         name: See `QualityMethod`; so are the others.
         package: See `QualityMethod`.
         run: Explains the rows of a matrix: `MatrixModel`, rows, budget, seed to values, (n, p).
+
+    Raises:
+        InvalidRequestError: If `run` cannot be called with these four.
     """
 
     name: str
@@ -114,6 +119,22 @@ class PeerMethod:
     is_sampled: bool = True
     most_rows: int | None = PEER_ROWS
     kind: Kind = "peer"
+
+    def __post_init__(self) -> None:
+        """Refuses a function that cannot be called, before minutes of measuring."""
+        try:
+            takes = inspect.signature(self.run)
+        except (TypeError, ValueError):  # something compiled, which does not say what it takes
+            return
+        try:
+            takes.bind(*_GIVEN)
+        except TypeError:
+            raise InvalidRequestError.of(
+                f"{self.package}:{self.name}",
+                f"takes ({', '.join(takes.parameters)}), but is called with four by their places: "
+                f"({', '.join(_GIVEN)}); let it take these and return a matrix of the shape of the rows, in which each "
+                "place holds the credit of its feature",
+            ) from None
 
     def attribute(
         self, subject: Subject, rows: Table, budget: int | None, seed: int, cancel: Callable[[], bool]

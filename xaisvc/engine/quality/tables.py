@@ -24,6 +24,10 @@ KEY_MEASURES: Final = (
 """Measures of the main table with their headings."""
 ROUNDING: Final = 1e-5
 """Relative errors below this are those of float32 models, not of methods."""
+TIME_UP: Final = (
+    "The time was up before everything was measured. Go on with --resume; a step that was stopped begins anew, so give "
+    "more --minutes where nothing was added."
+)
 _SIGNIFICANT: Final = 1000.0
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from xaisvc.engine.quality.compare import paired_difference
+from xaisvc.engine.quality.missing import why_missing, why_no_signal
 from xaisvc.errors import InvalidRequestError
 from xaisvc.evaluation import METRICS
 
@@ -23,6 +24,7 @@ VARIANTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 LEAST_SURE_ROWS: Final = 16
 """With fewer, intervals over rows hold less than they say."""
 BOUNDS: Final = frozenset({"at_least", "at_most", "over_random"})
+NOTHING: Final = "must hold `methods`, name of a method to its measures and bounds, or `signal`, weak or strong"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +36,19 @@ class Breach:
         measure: The measure.
         bound: The threshold as the file has it, for example `at least 0.8`.
         found: What was compared, as text; None if the report lacks it.
+        why: Why the report lacks it, and what it has; empty if it was compared.
     """
 
     method: str
     measure: str
     bound: str
     found: str | None
+    why: str = ""
+
+    def __str__(self) -> str:
+        """The breach as a sentence."""
+        found = "was not measured" if self.found is None else f"is {self.found}"
+        return f"{self.method}: {self.measure} {found}, must be {self.bound}{self.why and f'; {self.why}'}"
 
 
 def check_thresholds(report: Mapping[str, Any], thresholds: Mapping[str, Any]) -> tuple[Breach, ...]:
@@ -78,7 +87,8 @@ def check_thresholds(report: Mapping[str, Any], thresholds: Mapping[str, Any]) -
                 f"better than random by {bound:g}" if kind == "over_random" else f"{kind.replace('_', ' ')} {bound:g}"
             )
             found = None if number is None else f"{number:.4g}{few}"
-            breaches.append(Breach(method=method, measure=measure, bound=words, found=found))
+            why = why_missing(report, method, measure, kind) if number is None else ""
+            breaches.append(Breach(method=method, measure=measure, bound=words, found=found, why=why))
     breaches += _signal_breach(report, thresholds.get("signal"))
     return tuple(breaches)
 
@@ -118,28 +128,26 @@ def _signal_breach(report: Mapping[str, Any], least: object) -> list[Breach]:
     found = (report.get("signal") or {}).get("strength")
     if found is not None and order.index(found) >= order.index(str(least)):
         return []
-    return [Breach(method="the model", measure="signal", bound=f"at least {least}", found=found)]
+    why = "" if found is not None else why_no_signal(report)
+    return [Breach(method="the model", measure="signal", bound=f"at least {least}", found=found, why=why)]
 
 
 def _read_thresholds(thresholds: Mapping[str, Any]) -> tuple[bool, list[tuple[str, str, str, float]]]:
-    if not isinstance(thresholds, dict) or not isinstance(thresholds.get("methods"), dict):
-        raise InvalidRequestError.of("thresholds", "must hold `methods`: name of a method to its measures and bounds")
-    unknown = sorted(set(thresholds) - {"methods", "surely", "signal"})
+    if not isinstance(thresholds, dict):
+        raise InvalidRequestError.of("thresholds", NOTHING)
+    unknown = sorted(map(str, set(thresholds) - {"methods", "surely", "signal"}))
     if unknown:
         raise InvalidRequestError.of(f"thresholds.{unknown[0]}", "is not known; use methods, surely and signal")
+    by_method = thresholds.get("methods", {} if thresholds.get("signal") is not None else None)
+    if not isinstance(by_method, dict):
+        raise InvalidRequestError.of("thresholds", NOTHING)
     wanted = []
-    for method, bounds in thresholds["methods"].items():
+    for method, bounds in by_method.items():
         if not isinstance(bounds, dict):
             raise InvalidRequestError.of(f"methods.{method}", "must hold measures with at_least or at_most")
         for measure, bound in bounds.items():
             where = f"methods.{method}.{measure}"
-            if str(measure).partition("@")[0] not in METRICS:
-                raise InvalidRequestError.of(where, f"is no measure; use one of: {', '.join(METRICS)}")
-            metric, _, variant = str(measure).partition("@")
-            variants = VARIANTS.get(METRICS[metric].part, ("",))
-            if (f"@{variant}" if "@" in str(measure) else "") not in variants:
-                known = " or ".join(f"{metric}{one}" for one in variants)
-                raise InvalidRequestError.of(where, f"is never measured; name it {known}")
+            _check_measure(where, str(measure))
             wanted += [(str(method), str(measure), kind, number) for kind, number in _read_bound(where, measure, bound)]
     surely = thresholds.get("surely", False)
     if not isinstance(surely, bool):
@@ -147,6 +155,16 @@ def _read_thresholds(thresholds: Mapping[str, Any]) -> tuple[bool, list[tuple[st
     if not wanted and thresholds.get("signal") is None:
         raise InvalidRequestError.of("thresholds", "holds no bound, so that every report would keep it; give one")
     return surely, wanted
+
+
+def _check_measure(where: str, measure: str) -> None:
+    metric, _, variant = measure.partition("@")
+    if metric not in METRICS:
+        raise InvalidRequestError.of(where, f"is no measure; use one of: {', '.join(METRICS)}")
+    variants = VARIANTS.get(METRICS[metric].part, ("",))
+    if (f"@{variant}" if "@" in measure else "") not in variants:
+        known = " or ".join(f"{metric}{one}" for one in variants)
+        raise InvalidRequestError.of(where, f"is never measured; name it {known}")
 
 
 def _read_bound(where: str, measure: str, bound: object) -> list[tuple[str, float]]:
