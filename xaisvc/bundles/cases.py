@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.bundles.parquet import read_parquet_table, to_parquet
 from xaisvc.bundles.rows import parse_rows
 from xaisvc.bundles.tabular import rows_error, typed_frame, write_parquet
 from xaisvc.bundles.yaml_nodes import did_you_mean
@@ -93,9 +93,8 @@ def parse_cases(description: BundleDescription, frame: pd.DataFrame, file: str, 
 def write_cases(description: BundleDescription, cases: ClosedCases) -> bytes:
     """Closed cases as a parquet file, zstd-compressed."""
     import pyarrow as pa  # noqa: PLC0415 - heavy: loaded when used
-    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy: loaded when used
 
-    table = pq.read_table(io.BytesIO(write_parquet(description, cases.rows)))
+    table = read_parquet_table(write_parquet(description, cases.rows))
     outcomes = [CONFIRMED if confirmed else CLEARED for confirmed in cases.confirmed]
     columns = {OUTCOME: pa.array(outcomes), CLOSED: pa.array(cases.closed.astype("datetime64[D]"))}
     columns |= {
@@ -109,9 +108,7 @@ def write_cases(description: BundleDescription, cases: ClosedCases) -> bytes:
     }
     for name, values in columns.items():
         table = table.append_column(name, values)
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+    return to_parquet(table)
 
 
 def as_cases(description: BundleDescription, cases: pd.DataFrame | ClosedCases, file: str) -> ClosedCases:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xaisvc.bundles.parquet import to_parquet
 from xaisvc.bundles.tabular import guess_types
 from xaisvc.errors import BundleError
 
@@ -53,12 +53,9 @@ def parse_protected(
 def write_protected(protected: Mapping[str, Column]) -> bytes:
     """Protected attributes as a parquet file, zstd-compressed."""
     import pyarrow as pa  # noqa: PLC0415 - heavy: loaded when used
-    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy: loaded when used
 
     columns = {name: pa.array(values, from_pandas=True) for name, values in protected.items()}
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
-    return sink.getvalue()
+    return to_parquet(pa.table(columns))
 
 
 def _names(description: BundleDescription, frame: pd.DataFrame, file: str) -> list[str]:

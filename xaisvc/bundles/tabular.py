@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from xaisvc.bundles.columns import MAX_WHOLE
+from xaisvc.bundles.parquet import read_parquet_frame, to_parquet
 from xaisvc.bundles.rows import parse_each, parse_rows
 from xaisvc.errors import BundleError, InvalidRequestError, InvalidRowsError
 from xaisvc.types.fact_dates import dates_by_row
@@ -208,14 +209,11 @@ def _csv(content: bytes) -> pd.DataFrame:
 
 def _parquet(content: bytes) -> pd.DataFrame:
     import pyarrow as pa  # noqa: PLC0415  # heavy: loaded when used
-    import pyarrow.parquet as pq  # noqa: PLC0415  # heavy: loaded when used
 
     try:
-        table = pq.read_table(io.BytesIO(content))
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+        return read_parquet_frame(content)
     except (pa.ArrowException, OSError, ValueError, TypeError):
         raise _TableError("the file is no parquet table or is damaged; write it again") from None
-    return frame
 
 
 def _json_rows(content: bytes) -> list[Mapping[str, object]]:
@@ -270,13 +268,10 @@ def write_parquet(
         extra: Further columns of numbers.
     """
     import pyarrow as pa  # noqa: PLC0415  # heavy: loaded when used
-    import pyarrow.parquet as pq  # noqa: PLC0415  # heavy: loaded when used
 
     columns = {feature.id: _arrow(feature, rows.columns[feature.id]) for feature in description.features}
     columns.update({name: pa.array(values, type=pa.float64()) for name, values in (extra or {}).items()})
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
-    return sink.getvalue()
+    return to_parquet(pa.table(columns))
 
 
 def _arrow(feature: Feature, values: Column) -> pa.Array:

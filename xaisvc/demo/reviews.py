@@ -93,11 +93,10 @@ def make_reviews(client: Client, out: Path) -> tuple[ReviewPages, ...]:
 
 
 def _make(client: Client, review: Review, out: Path) -> ReviewPages:
-    import pandas as pd  # noqa: PLC0415 - heavy: loaded when used
-
+    from xaisvc.bundles.parquet import read_parquet_frame  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.client import CohortSelection  # noqa: PLC0415 - heavy: loaded when used
 
-    rows = pd.read_parquet(review.file)
+    rows = read_parquet_frame(review.file.read_bytes())
     model, folder = review.use.model, Path(review.folder)
     now, before = (_explained(client, model, rows[rows[GROUP] == name]) for name in ("now", "before"))
     _judge(client, review, now, rows.loc[rows[GROUP] == "now", CAME_TRUE].tolist())
