@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -126,8 +127,21 @@ def check(options: Options) -> tuple[list[Study], Settings]:
         raise InvalidRequestError.of("--minutes", f"{options.minutes:g} minutes; give more than 0")
     if options.out is not None and not options.out.parent.is_dir():
         raise InvalidRequestError.of("--out", f"there is no folder '{options.out.parent}'; make it first")
+    _check_pythons(options)
     yours = None if options.thresholds is None else read_thresholds(options.thresholds)
     return _chosen(options.only), Settings(rows=options.rows, yours=yours)
+
+
+def _check_pythons(options: Options) -> None:
+    """Refuses interpreters that are not there, or not asked: their packages would be reported as not installed."""
+    option = "--peer-python"
+    if options.pythons and not options.peers:
+        raise InvalidRequestError.of(option, "says where other packages are; give --peers too, so that they are asked")
+    for path in options.pythons:
+        if not path.is_file() or not os.access(path, os.X_OK):
+            raise InvalidRequestError.of(
+                option, f"'{path}' is no program; give the interpreter of an environment, for example .venv/bin/python"
+            )
 
 
 def _chosen(only: str | None) -> list[Study]:

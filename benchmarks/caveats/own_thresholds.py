@@ -10,6 +10,7 @@ leaves out keeps its default:
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from difflib import get_close_matches
 from math import isfinite
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import yaml
+
     from xaisvc.caveats.thresholds import CaveatThresholds
 
 OPTION = "--thresholds"
 BELOW = "opinion"
+SHORT = re.compile(r"(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
 def read_thresholds(path: Path) -> CaveatThresholds:
@@ -65,13 +69,27 @@ def _content(path: Path) -> dict[str, object]:
         raise _wrong(path, "it is no text in UTF-8") from None
     try:
         found = yaml.safe_load(text)  # JSON is YAML too
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" near line {mark.line + 1}"
         raise _wrong(path, f"it is neither YAML nor JSON{where}") from None
     if not isinstance(found, dict):
         raise _wrong(path, "it holds no names with numbers; write 'name: number', one a line")
+    _refuse_twice(path, node)
     return {str(name): value for name, value in found.items()}
+
+
+def _refuse_twice(path: Path, node: yaml.Node | None) -> None:
+    """Refuses a name that stands twice at one place: the reader of YAML keeps the last one in silence."""
+    lines: dict[str, int] = {}
+    for key, value in getattr(node, "value", ()):
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in lines:
+            raise _wrong(path, f"'{name}' stands in line {lines[name]} and in line {line}; keep one of them")
+        lines[name] = line
+        if name == BELOW and isinstance(value.value, list):
+            _refuse_twice(path, value)
 
 
 def _numbers(path: Path, content: Mapping[str, object], known: list[str], prefix: str) -> dict[str, float]:
@@ -81,6 +99,8 @@ def _numbers(path: Path, content: Mapping[str, object], known: list[str], prefix
             near = get_close_matches(str(name), known, 1)
             guess = f"; did you mean '{prefix}{near[0]}'?" if near else f"; there are {', '.join(known)}"
             raise _wrong(path, f"there is no threshold '{prefix}{name}'{guess}")
+        if isinstance(value, str) and SHORT.fullmatch(value):
+            value = float(value)  # noqa: PLW2901 - YAML 1.1 takes 1e-5 and 1.5e3 for texts
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise _wrong(path, f"'{prefix}{name}' is {value!r}; write a number")
         if not isfinite(value) or value < 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.caveats import DEFAULT
 from benchmarks.caveats.gap_scores import CURVE
@@ -13,6 +13,7 @@ from benchmarks.caveats.table import count, interval, number, target
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from rich.console import Console
     from rich.table import Table as Grid
 
     from benchmarks.caveats.results import Cell, Results
@@ -86,9 +87,10 @@ def show(results: Results, studies: Sequence[Study], *, every: bool) -> None:
     titles = {study.name: study.title for study in studies}
     totals = [one for one in results.totals() if not one.figure.setting.startswith(CURVE)]
     shown = [one for one in totals if one.figure.count and (every or one.figure.target is not None)]
+    cells = "1 cell" if len(results.cells) == 1 else f"{len(results.cells):,} cells"
     console.print(
-        f"CaveatBench, {results.suite} seeds, {results.rows} background rows: "
-        f"{len(results.cells):,} cells, {sum(cell.cpu_s for cell in results.cells.values()):,.0f} s of processor time",
+        f"CaveatBench, {results.suite} seeds, {results.rows} background rows: {cells}, "
+        f"{sum(cell.cpu_s for cell in results.cells.values()):,.0f} s of processor time",
         markup=False,
     )
     for study in dict.fromkeys([*(name for name in titles), *(one.study for one in shown)]):
@@ -101,7 +103,35 @@ def show(results: Results, studies: Sequence[Study], *, every: bool) -> None:
         console.print(_grid(own, with_setting=any(one.figure.setting != DEFAULT for one in own)))
     counted = [one.figure.met for one in shown if one.figure.met is not None and one.figure.setting == DEFAULT]
     console.print(f"{sum(counted)} of {len(counted)} targets met", markup=False)
+    if results.thresholds is not None and all(one.figure.setting == DEFAULT for one in totals):
+        console.print("no figure of these studies depends on your thresholds", markup=False)
     _show_trade_off(results, console.print)
+    if results.peers:
+        _show_peers(results.peers, console)
+
+
+def _show_peers(peers: Mapping[str, Any], console: Console) -> None:
+    """In how many models each package said of a case that features go together, and what."""
+    from rich.box import SIMPLE  # noqa: PLC0415 - heavy: loaded when used
+    from rich.table import Table  # noqa: PLC0415 - heavy: loaded when used
+
+    grid = Table(box=SIMPLE, pad_edge=False)
+    for title in ("package", *peers["cases"]):
+        grid.add_column(title)
+    told = []
+    for name, found in peers["tools"].items():
+        if found["status"] != "ran":
+            told.append(f"{name} was not run: {found['why']}")
+            continue
+        grid.add_row(
+            f"{name} {found['version']}", *(f"{found['told'][c]} of {found['asked'][c]}" for c in peers["cases"])
+        )
+        told += [f"{name} said: {line}" for line in found["said"]]
+    console.print("\npeers: What other packages say of features that go together")
+    if grid.row_count:
+        console.print(grid)
+    for line in told:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _grid(totals: Sequence[Total], *, with_setting: bool) -> Grid:

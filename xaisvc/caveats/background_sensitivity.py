@@ -83,5 +83,5 @@ _UNSEEN = {
 def _say(names: tuple[str, ...]) -> str:
     return (
         f"another draw of the background could give other values: the usual error of {listed(names)} from the draw "
-        "is large against the largest attribution of the row"
+        "is large against the largest attribution of the row; use a larger background"
     )

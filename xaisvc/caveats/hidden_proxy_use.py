@@ -58,7 +58,8 @@ class HiddenProxyUse:
 
 
 def _say(names: tuple[str, ...]) -> str:
+    them, their, do = ("it", "its", "it does") if len(names) == 1 else ("them", "their", "each of them does")
     return (
-        f"the model uses {listed(names)}, and conditional values give next to nothing for it: what it does is "
-        "credited to features that go with it. A tool with conditional values would hide its use"
+        f"the model uses {listed(names)}, and conditional values give next to nothing for {them}: what {do} is "
+        f"credited to features that go with it. A tool with conditional values would hide {their} use"
     )

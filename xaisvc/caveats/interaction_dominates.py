@@ -55,5 +55,5 @@ class InteractionDominates:
 def _say(names: tuple[str, ...]) -> str:
     return (
         f"much of this row's credit depends on how players act together, most of all {listed(names)}; single values "
-        "are averages over situations in which a player does different things"
+        "are averages over situations in which a player does different things; read none of them alone"
     )

@@ -55,4 +55,4 @@ def _missing(values: Column) -> NDArray[np.bool_]:
 
 
 def _say(names: tuple[str, ...]) -> str:
-    return f"a value is missing for {listed(names)}; the model answered without"
+    return f"a value is missing for {listed(names)}; the model answered without; find it, if it can be had"

@@ -40,7 +40,9 @@ class NearThreshold:
         if not close.any():
             return ()
         distance = high - low
-        near = close & (distance <= limits.near_deviations * context.kept.deviation(seen))
+        deviation = context.kept.deviation(seen)
+        # A model that answers everybody alike may answer the threshold itself; no input changes that.
+        near = close & (distance <= limits.near_deviations * deviation) & (deviation > 0)
         if not near.any():
             return ()
         message = (

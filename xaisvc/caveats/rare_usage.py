@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class RareUsage:
     """Speaks where a player has a material share and holds a feature that the model uses for few rows only.
 
-    The model does use it, here and hardly anywhere else: a look at the whole portfolio would not show it.
+    The model does use it, here and hardly anywhere else: a look at the whole portfolio would not show it. A row for
+    which the model does not use it has credit for it too, from the hybrids in which it is used: about the usage rate
+    times the effect there. Only above the usage rate times the largest effect is the row called one of the few.
     """
 
     kind: str = "rare_usage"
@@ -34,8 +36,10 @@ class RareUsage:
         rare = context.facts.rare
         if not rare.any():
             return ()
-        chosen = np.asarray(rare & (context.shares >= context.thresholds.material_share))
         rarest = _rarest(context)
+        elsewhere = np.array([0.0 if one is None else one.usage_rate * one.largest_effect for one in rarest])
+        material = context.shares >= context.thresholds.material_share
+        chosen = np.asarray(rare & material & (context.sizes > elsewhere))
 
         def figures(rows: NDArray[np.intp]) -> Figures:
             own = chosen[rows]

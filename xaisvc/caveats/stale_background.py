@@ -29,7 +29,7 @@ class StaleBackground:
             severity=Severity.CARE,
             message=(
                 f"the background's rows are from {found.as_of}, which is longer ago than the bank allows; attributions "
-                "compare the row with what was usual then"
+                "compare the row with what was usual then; renew the background"
             ),
             evidence={} if found.age_days is None else {"age_days": float(found.age_days)},
         )

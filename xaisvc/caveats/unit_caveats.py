@@ -133,7 +133,8 @@ def _batch_caveat(change: BatchChange) -> Caveat:
     gates: tuple[Gate, ...] = (Gate.NO_REASONS,)
     if change.kind is ChangeKind.UNIT and change.conversion is not None:
         names = [one.name for one in (change.conversion, *change.alternatives)]
-        message = f"{change.feature} is in another unit in this batch than in the background: {', or '.join(names)}"
+        which = ", or ".join([*names[:MOST_NAMED], *(["another"] if len(names) > MOST_NAMED else [])])
+        message = f"{change.feature} is in another unit in this batch than in the background: {which}"
         figures |= {"factor": change.conversion.factor, "offset": change.conversion.offset}
     elif change.kind is ChangeKind.SWAPPED and change.swapped_with is not None:
         players = (change.feature, change.swapped_with)

@@ -30,7 +30,7 @@ def test_a_run_shows_figures_and_a_later_one_goes_on(
     shown = capsys.readouterr()
     assert "units: slips seen in 16 rows" in shown.out
     assert "at least 1" in shown.out
-    assert "CaveatBench, public seeds, 500 background rows: 1 cells" in shown.out
+    assert "CaveatBench, public seeds, 500 background rows: 1 cell," in shown.out
 
     assert _call(monkeypatch, "--only", "units", "--seeds", 2, "--out", out, "--all") == 0
     content = json.loads(out.read_text(encoding="utf-8"))
@@ -39,6 +39,39 @@ def test_a_run_shows_figures_and_a_later_one_goes_on(
     assert [one["asked"]["done before"] for one in content["runs"]] == [0, 1]
     assert content["runs"][0]["versions"]["xaisvc"]
     assert "units: swapped columns named" in capsys.readouterr().out
+
+
+def test_thresholds_that_no_figure_depends_on_are_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("near_share: 0.1\n", encoding="utf-8")
+    told = "no figure of these studies depends on your thresholds"
+
+    assert _call(monkeypatch, "--only", "units", "--seeds", 1, "--thresholds", mine) == 0
+    assert told in capsys.readouterr().out
+    assert _call(monkeypatch, "--only", "units", "--seeds", 1) == 0
+    assert told not in capsys.readouterr().out
+
+
+def test_what_other_packages_say_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks.caveats import peers
+
+    ran = {
+        "status": "ran",
+        "version": "1.2",
+        "told": {"duplicate": 3},
+        "asked": {"duplicate": 4},
+        "said": ["x1 goes [!]"],
+    }
+    tools = {"one": ran, "two": {"status": "not run", "why": "not installed"}}
+    monkeypatch.setattr(peers, "ask_peers", lambda *_, **__: {"cases": ["duplicate"], "tools": tools})
+
+    assert _call(monkeypatch, "--only", "units", "--seeds", 1, "--peers") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "one 1.2 3 of 4" in shown
+    assert "one said: x1 goes [!]" in shown
+    assert "two was not run: not installed" in shown
 
 
 def test_results_of_other_settings_are_not_mixed(
@@ -69,6 +102,8 @@ def test_results_of_other_settings_are_not_mixed(
         (("--seeds", 0), "0 seeds; the public suite has 1 to 1000"),
         (("--minutes", 0), "0 minutes; give more than 0"),
         (("--minutes", "nan"), "nan minutes; give more than 0"),
+        (("--peers", "--peer-python", "/no/such/python"), "'/no/such/python' is no program; give the interpreter of"),
+        (("--peer-python", sys.executable), "--peer-python: says where other packages are; give --peers too"),
         (("--out", "/no/such/folder/r.json"), "there is no folder '/no/such/folder'; make it first"),
     ],
 )

@@ -36,9 +36,19 @@ def test_yaml_and_json_set_what_they_name(tmp_path: Path, text: str) -> None:
     assert found == CaveatThresholds(off_manifold_care=0.3, opinion=Thresholds(gap_share=0.06))
 
 
+@pytest.mark.parametrize("text", ["noise_care: 1e-5", '{"noise_care": 1e-5}', "noise_care: 10e-6"])
+def test_powers_of_ten_are_numbers(tmp_path: Path, text: str) -> None:
+    assert read_thresholds(_file(tmp_path, text)) == CaveatThresholds(noise_care=1e-5)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("near_share: 0.1\n\nnear_share: 0.2", r"'near_share' stands in line 1 and in line 3; keep one of them"),
+        (
+            "opinion:\n  gap_share: 0.1\n  gap_share: 0.1",
+            r"'gap_share' stands in line 2 and in line 3; keep one of them",
+        ),
         ("gap_share: 0.06", r"'gap_share' belongs to the second opinion; put it below 'opinion:'"),
         ("opinion:\n  gap_sharee: 0.06", r"no threshold 'opinion\.gap_sharee'; did you mean 'opinion\.gap_share'\?"),
         ("zzz: 1", r"no threshold 'zzz'; there are material_share, "),

@@ -45,7 +45,7 @@ def test_the_error_against_the_largest_value_decides(
         assert caveat.evidence == {"largest_background_error": error, "largest_absolute_value": 1.0}
         assert caveat.message == (
             "another draw of the background could give other values: the usual error of income from the draw is large "
-            "against the largest attribution of the row"
+            "against the largest attribution of the row; use a larger background"
         )
 
 

@@ -32,6 +32,18 @@ def test_a_leading_entry_that_would_vanish_asks_for_care(make_context: MakeConte
     )
 
 
+def test_several_are_spoken_of_as_several(make_context: MakeContext) -> None:
+    # What age adds job takes away: their conditional values are 0, and each one's work is credited to the other.
+    context = make_context(effects={(0, 1): 0.9}, gaps={(0, 1): (-1.0, 1.0)}, values=(1.0, -1.0, 0.25, 0.1))
+    (caveat,) = said(context, KIND)
+
+    assert caveat.players == ("age", "income")
+    assert caveat.message == (
+        "the model uses age, income, and conditional values give next to nothing for them: what each of them does is "
+        "credited to features that go with it. A tool with conditional values would hide their use"
+    )
+
+
 @pytest.mark.parametrize("use", [Use.PROVEN_UNUSED, Use.NO_EFFECT_SEEN, Use.CANNOT_TELL])
 def test_what_was_not_seen_in_use_hides_nothing(make_context: MakeContext, use: Use) -> None:
     assert said(make_context(effects={(0, 1): 0.9}, gaps=GAPS, uses={"age": use}), KIND) == []

@@ -22,7 +22,7 @@ def test_it_names_the_players_that_most_of_it_comes_from(make_context: MakeConte
     assert caveat.evidence == pytest.approx({"interplay_share": 0.5 / 1.75, "largest": 0.4 / 1.75})
     assert caveat.message == (
         "much of this row's credit depends on how players act together, most of all age, income; single values are "
-        "averages over situations in which a player does different things"
+        "averages over situations in which a player does different things; read none of them alone"
     )
 
 

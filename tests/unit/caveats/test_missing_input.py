@@ -18,7 +18,7 @@ def test_missing_values_name_their_players(make_context: MakeContext) -> None:
 
     assert (caveat.severity, caveat.players, caveat.gates) == (Severity.INFO, ("age", "job"), ())
     assert caveat.evidence == {"features": 2.0}
-    assert caveat.message == "a value is missing for age, job; the model answered without"
+    assert caveat.message == "a value is missing for age, job; the model answered without; find it, if it can be had"
 
 
 def test_a_group_counts_its_missing_features(make_context: MakeContext) -> None:

@@ -39,5 +39,13 @@ def test_where_few_people_are_a_far_prediction_is_not_near(make_context: MakeCon
     assert kinds(replace(context, background_predictions=rare)) == []
 
 
+def test_a_model_that_answers_everybody_alike_is_near_nothing(make_context: MakeContext) -> None:
+    # No change of the inputs changes its decision, even where the one answer is the threshold.
+    context = make_context(prediction=0.5)
+
+    assert kinds(replace(context, background_predictions=np.full(500, 0.5))) == []
+    assert kinds(context) == ["near_threshold"]
+
+
 def test_no_threshold_no_closeness(make_context: MakeContext) -> None:
     assert kinds(make_context(prediction=0.5, threshold=None)) == []

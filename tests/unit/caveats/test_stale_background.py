@@ -20,7 +20,7 @@ def test_an_old_background_asks_for_care(make_context: MakeContext) -> None:
     assert caveat.evidence == {"age_days": 800.0}
     assert caveat.message == (
         "the background's rows are from 2025-06-01, which is longer ago than the bank allows; attributions compare the "
-        "row with what was usual then"
+        "row with what was usual then; renew the background"
     )
 
 

@@ -49,6 +49,17 @@ def test_a_single_value_that_several_units_explain_lists_them(make_context: Make
     assert 1 / 3 < caveat.evidence["likelihood"] < 20 / 21
 
 
+def test_a_batch_that_many_units_explain_names_the_likeliest_three() -> None:
+    # Values around 0 are only spread out: so few rows leave every wider unit possible.
+    rng = np.random.default_rng(0)
+    background = Table({"balance": rng.normal(size=600)})
+    (caveat,) = batch_changes(study_units(background), Table({"balance": 3.0 * background.columns["balance"][:20]}))
+
+    assert caveat.message.startswith("balance is in another unit in this batch than in the background: times ")
+    assert caveat.message.endswith(", or another")
+    assert caveat.message.count(", or ") == 3
+
+
 def test_a_second_of_a_duration_is_not_named_with_false_precision() -> None:
     rng = np.random.default_rng(0)
     background = Table({"duration_s": np.round(np.exp(rng.normal(7, 0.6, 500)), 1)})

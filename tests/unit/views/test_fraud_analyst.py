@@ -380,6 +380,16 @@ def test_without_closed_cases_the_support_of_the_row_tells_what_is_unlike(audien
     assert not blocks(shown(audiences, make_record(caveats=(hidden,)), Supplements()), "unlike", Notice)
 
 
+def test_a_value_far_beyond_the_usual_is_unlike_even_where_a_change_of_unit_may_explain_it(
+    audiences: Mapping[str, Audience],
+) -> None:
+    far = Caveat(kind="unit_change", severity=Severity.CARE, players=("credit_amount",))
+    hidden = Caveat(kind="unit_change", severity=Severity.CARE, players=("age_years",))
+
+    assert blocks(shown(audiences, make_record(caveats=(far,)), Supplements()), "unlike", Notice)
+    assert not blocks(shown(audiences, make_record(caveats=(hidden,)), Supplements()), "unlike", Notice)
+
+
 def test_a_fact_beyond_all_earlier_rows_is_never_beside_a_claim_that_nothing_is_new(
     audiences: Mapping[str, Audience],
 ) -> None:

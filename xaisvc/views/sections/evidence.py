@@ -11,7 +11,7 @@ from xaisvc.types.supplements import Supplement
 from xaisvc.views.context import SOURCE_MESSAGES
 from xaisvc.views.document import Fact, Facts, Link, Paragraph
 from xaisvc.views.selection import visible_features
-from xaisvc.views.support import position
+from xaisvc.views.support import OUTSIDE_KINDS, position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ def _is_outside_support(view: ViewContext, visible: set[str]) -> bool:
     """Whether a caveat that the reader may know of says that the row, or a fact of it, is outside the background."""
     players = {player.player: set(player.features) for player in view.record.attribution.players}
     return any(
-        caveat.kind == "input_out_of_range"
+        caveat.kind in OUTSIDE_KINDS
         and (not caveat.players or any(players.get(name, {""}) <= visible for name in caveat.players))
         for caveat in view.record.caveats
     )
