@@ -13,7 +13,7 @@ from xaisvc.cli_audience import audience_app
 from xaisvc.cli_bench import bench_app
 from xaisvc.cli_cohort import cohort
 from xaisvc.cli_health import health
-from xaisvc.cli_records import records_app
+from xaisvc.cli_records import AudiencesDir, record_settings, records_app
 from xaisvc.cli_replay import replay
 from xaisvc.cli_token import token_app
 from xaisvc.errors import InvalidRequestError, XaisvcError
@@ -160,6 +160,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
         Path | None, typer.Option(metavar="FILE", help="As ROWS, with the day that each value is from in its place.")
     ] = None,
     audience: Annotated[str, typer.Option("--audience", "-a", help="Who reads it.")] = "data_scientist",
+    audiences_dir: AudiencesDir = None,
     form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json; pdf with --out.")] = "text",
     language: Annotated[str, typer.Option(help="Language of the view.")] = "en",
     method: Annotated[str, typer.Option("--method", "-m", help="auto, tree, linear, exact, kernel, …")] = "auto",
@@ -185,7 +186,8 @@ def explain(  # noqa: PLR0913 - one parameter per option
     from xaisvc.engine.viewing import check_concerned, find_audience  # noqa: PLC0415 - heavy: loaded when used
     from xaisvc.views import render_view  # noqa: PLC0415 - heavy: loaded when used
 
-    reader = find_audience(audience)  # a typing error should not cost a computation
+    own = record_settings(audiences_dir=audiences_dir).audiences_dir
+    reader = find_audience(audience, own)  # a typing error should not cost a computation
     if form == "pdf" and out is None:
         raise InvalidRequestError.of("--format", "a PDF cannot be printed; say with --out where to write it")
     bundle = load_bundle(folder)
@@ -211,7 +213,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
             )
             batches = iter((both[method],))
         for place, explanation in enumerate(explanation for batch in dated(batches, days) for explanation in batch):
-            view = explanation.view(audience, language, judged=judged)
+            view = explanation.view(audience, language, judged=judged, folder=own)
             content = view.to_pdf() if form == "pdf" else render_view(view.document, form).encode()
             if out is None:
                 typer.echo(content.decode())
@@ -328,7 +330,7 @@ def serve(  # noqa: PLR0913 - one parameter per option
         Path | None, typer.Option(metavar="FILE", help="Ask clients for a certificate of this authority (PEM).")
     ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Port for Prometheus; process i has this + i.")] = None,
-    audiences_dir: Annotated[Path | None, typer.Option(help="Folder of audiences of your own.")] = None,
+    audiences_dir: AudiencesDir = None,
     reflection: Annotated[bool | None, typer.Option(help="Let clients such as grpcurl ask for the protocol.")] = None,
     grace_seconds: Annotated[float | None, typer.Option(help="How long a shutdown waits for calls.")] = None,
     log_format: Annotated[Literal["json", "console"] | None, typer.Option(help="Form of the log.")] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xaisvc.cli_records import (
+    AudiencesDir,
     ConfigFile,
     DataDir,
     MasterKeyFile,
@@ -49,6 +50,7 @@ def cohort(  # noqa: PLR0913 - one parameter per option
     audience: Annotated[str, typer.Option("--audience", "-a", help="Who reads it.")] = "business_manager",
     form: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html or json; pdf with --out.")] = "text",
     language: Annotated[str, typer.Option(help="Language of the view.")] = "en",
+    audiences_dir: AudiencesDir = None,
     tenant: Annotated[str | None, typer.Option(help="Only what was explained for this tenant.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it to this file.")] = None,
     config: ConfigFile = None,
@@ -80,7 +82,7 @@ def cohort(  # noqa: PLR0913 - one parameter per option
         segment_by=tuple(segment_by or ()),
         audience=audience,
     )
-    settings = record_settings(config, data_dir, master_key_file)
+    settings = record_settings(config, data_dir, master_key_file, audiences_dir)
     check_stores(settings.data_dir)
     _, envelope = load_subject_keys(settings.data_dir, master_key(settings))
     caller = LOCAL if tenant is None else Caller(id=_CALLER, tenant=tenant)

@@ -49,6 +49,10 @@ MasterKeyFile = Annotated[
 SigningKeyFile = Annotated[
     Path | None, typer.Option("--signing-key-file", metavar="FILE", help="The signing key, if it is elsewhere.")
 ]
+AudiencesDir = Annotated[
+    Path | None,
+    typer.Option("--audiences-dir", metavar="DIR", help="Folder of audiences of your own, as for `xaisvc serve`."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -255,7 +259,12 @@ def _open_stores(stack: ExitStack, settings: Settings, signing_key_file: Path | 
     return [stack.enter_context(closing(SqliteRecordStore(path, keys=keys, beside_service=True))) for path in paths]
 
 
-def record_settings(config: Path | None, data_dir: Path | None, master_key_file: Path | None) -> Settings:
+def record_settings(
+    config: Path | None = None,
+    data_dir: Path | None = None,
+    master_key_file: Path | None = None,
+    audiences_dir: Path | None = None,
+) -> Settings:
     """The settings as the service has them: flags, then XAISVC_* variables, then the file, then defaults.
 
     Raises:
@@ -263,7 +272,7 @@ def record_settings(config: Path | None, data_dir: Path | None, master_key_file:
     """
     from xaisvc.config import load_settings  # noqa: PLC0415 - loaded when used
 
-    given = {"data_dir": data_dir, "master_key_file": master_key_file}
+    given = {"data_dir": data_dir, "master_key_file": master_key_file, "audiences_dir": audiences_dir}
     return load_settings(config, {name: value for name, value in given.items() if value is not None})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
@@ -23,6 +24,7 @@ from xaisvc.errors import InvalidRequestError, NotFoundError, StoreError
 from xaisvc.records import EventKind, RecordFolder, Verifier, load_subject_keys, store_path, verify_store
 from xaisvc.records.store_keys import SIGNING_PUBLIC
 from xaisvc.types import Caller, Table
+from xaisvc.views.loader import audiences_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +95,14 @@ def test_named_explanations_in_every_format(data: Path, tmp_path: Path) -> None:
         out = tmp_path / "pages" / f"review.{form}"
         assert run(data, "--ids", str(ids), "-f", form, "-o", str(out)).stdout.strip() == str(out)
         assert out.read_bytes().lstrip()[: len(start)] == start
+
+
+def test_a_folder_of_audiences_of_ones_own(data: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(audiences_folder(), tmp_path / "audiences")
+    words = own / "business_manager" / "messages" / "en.yaml"
+    words.write_text(words.read_text(encoding="utf-8").replace("Model review:", "Our own review:"), encoding="utf-8")
+
+    assert run(data, "--audiences-dir", str(own)).stdout.startswith("Our own review: Risk")
 
 
 def test_that_it_was_made_is_recorded_in_a_chain_that_still_holds(data: Path) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, overload
 from xaisvc.engine.fact_dates import checked_fact_dates, latest_day
 from xaisvc.engine.figures import bars_figure, waterfall_figure
 from xaisvc.engine.frames import make_record
-from xaisvc.engine.viewing import ExplanationView, find_audience, make_views
+from xaisvc.engine.viewing import ExplanationView, audiences, find_audience, make_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     import shap
@@ -209,7 +210,13 @@ class ExplanationBatch:
         return (Explanation(self, i) for i in range(len(self)))
 
     def views(
-        self, audience: str, language: str = "en", indices: Sequence[int] | None = None, *, judged: bool = False
+        self,
+        audience: str,
+        language: str = "en",
+        indices: Sequence[int] | None = None,
+        *,
+        judged: bool = False,
+        folder: Path | None = None,
     ) -> list[ExplanationView]:
         """What one audience sees of these explanations: what they need beside the records is computed together.
 
@@ -218,21 +225,25 @@ class ExplanationBatch:
             language: Language of the views.
             indices: Which rows; all of them in their order if None.
             judged: Whether the reader has judged each case first; see `Explanation.view`.
+            folder: Folder of audiences; those that come with xaisvc if None. Read once per process.
 
         Raises:
+            AudienceError: If the folder is not there or does not fit together.
             NotFoundError: If the audience is not known; the message lists the known ones.
             InvalidRequestError: If the audience has no texts in this language.
             ModelOutputError: If what a section shows beside the record cannot be computed.
         """
         source, places = self.provenance, range(len(self)) if indices is None else indices
+        reader = find_audience(audience, folder)
         return make_views(
             [make_record(self, index) for index in places],
             source.description,
-            find_audience(audience),
+            reader,
             language,
             judged=judged,
             supplier=source.supplier,
             rows=self.rows if indices is None else self.rows.take(list(indices)),
+            everybody=lambda: audiences(folder),
         )
 
     def to_shap(self) -> shap.Explanation:
@@ -301,7 +312,9 @@ class Explanation:
         """Everything about this row, as it is stored and as views are made from."""
         return make_record(self.batch, self.index)
 
-    def view(self, audience: str, language: str = "en", *, judged: bool = False) -> ExplanationView:
+    def view(
+        self, audience: str, language: str = "en", *, judged: bool = False, folder: Path | None = None
+    ) -> ExplanationView:
         """What one audience sees of this explanation.
 
         Args:
@@ -309,13 +322,15 @@ class Explanation:
             language: Language of the view.
             judged: Whether the reader has judged the case from its facts first. An audience that is asked to, such as
                 `fraud_analyst`, reads the facts alone before, without any score, rating or reason.
+            folder: Folder of audiences; those that come with xaisvc if None. Read once per process.
 
         Raises:
+            AudienceError: If the folder is not there or does not fit together.
             NotFoundError: If the audience is not known; the message lists the known ones.
             InvalidRequestError: If the audience has no texts in this language.
             ModelOutputError: If what a section shows beside the record cannot be computed.
         """
-        return self.batch.views(audience, language, [self.index], judged=judged)[0]
+        return self.batch.views(audience, language, [self.index], judged=judged, folder=folder)[0]
 
     def plot_waterfall(self, *, max_players: int = 15) -> Figure:
         """The way from the base value to the output, as a matplotlib figure.

@@ -18,7 +18,7 @@ from xaisvc.views.lint_stand_ins import lint_stand_ins
 from xaisvc.views.loader import load_audiences
 from xaisvc.views.loader_packs import read_packs, stale_sentence
 from xaisvc.views.packs import PackUse
-from xaisvc.views.reading import measure_reading, names_in
+from xaisvc.views.reading import QUOTED, measure_reading, names_in
 from xaisvc.views.render import EXPORTS, FORMATS, render_view
 from xaisvc.views.sections.technical import Reproduction
 from xaisvc.views.sections.technical_values import AttributionTable
@@ -146,14 +146,17 @@ def lint_audiences(
 
 
 def told_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings with one line for what is wrong with several cases of one audience and language."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    """The findings with one line for what is wrong with several cases of one audience and language.
+
+    A sentence that is quoted differs from case to case in what fills its slots: the first one stands for all.
+    """
+    alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for finding in findings:
         reader, _, case = finding.where.partition(": ")
-        alike.setdefault((reader, finding.what), []).append(case)
+        alike.setdefault((reader, finding.what.partition(QUOTED)[0]), []).append((case, finding.what))
     return tuple(
-        Finding(": ".join(filter(None, (reader, cases[0] + _more(len(cases) - 1)))), what)
-        for (reader, what), cases in alike.items()
+        Finding(": ".join(filter(None, (reader, found[0][0] + _more(len(found) - 1)))), found[0][1])
+        for (reader, _), found in alike.items()
     )
 
 

@@ -16,6 +16,7 @@ from xaisvc.views.loader_messages import Words, check_messages, read_catalogue
 from xaisvc.views.loader_packs import check_pack, read_packs, read_use
 from xaisvc.views.loader_sections import read_before, read_cohort_sections, read_sections
 from xaisvc.views.render import EXPORTS, FORMATS
+from xaisvc.views.sections.client import MaySay
 from xaisvc.views.wording import READING_MEASURES, ReadingLimits
 from xaisvc.views.yamlfile import YamlFile, read_yaml
 
@@ -99,12 +100,12 @@ def load_audiences(path: Path | None = None, *, today: date | None = None) -> Ma
     )
     if not folders:
         raise AudienceError(f"the audiences folder '{root.name}' holds no audience; add a folder with audience.yaml")
-    policy = _read_policy(root, {folder.name for folder in folders})
+    classes, policy = _read_policy(root, {folder.name for folder in folders})
     packs = read_packs(root)
     use = read_use(root, packs, today=today)
     declared = {folder.name: read_yaml(folder / "audience.yaml", root) for folder in folders}
     shared: dict[str, Words] = {}
-    lexicons: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    lexicons: dict[str, _Lexicon] = {}
     found = {}
     for name in declared:
         declaration, parent = inherited(declared, name)
@@ -112,7 +113,7 @@ def load_audiences(path: Path | None = None, *, today: date | None = None) -> Ma
             if language not in shared:
                 shared[language] = read_catalogue(root / "messages" / f"{language}.yaml", root)
                 lexicons[language] = _read_lexicon(root / "lexicon" / f"{language}.yaml", root)
-        sources = _Sources(root=root, policy=policy, shared=shared, lexicons=lexicons, packs=use)
+        sources = _Sources(root=root, classes=classes, policy=policy, shared=shared, lexicons=lexicons, packs=use)
         found[name] = _read_audience(declaration, name, parent, sources)
     for name, audience in found.items():
         if audience.extends:
@@ -127,10 +128,19 @@ class _Sources:
     """What an audience is made of beside its own declaration: files by language, who may see what, and packs."""
 
     root: Path
+    classes: YamlFile
     policy: _Policy
     shared: Mapping[str, Words]
-    lexicons: Mapping[str, Mapping[str, tuple[str, ...]]]
+    lexicons: Mapping[str, _Lexicon]
     packs: PackUse
+
+
+@dataclass(frozen=True, slots=True)
+class _Lexicon:
+    """The lists of terms of one language, and the file that they stand in."""
+
+    file: YamlFile
+    lists: Mapping[str, tuple[str, ...]]
 
 
 def _languages(file: YamlFile) -> tuple[str, ...]:
@@ -144,7 +154,7 @@ def _each_once(file: YamlFile, field: str, values: tuple[str, ...]) -> tuple[str
     return values
 
 
-def _read_policy(root: Path, audiences: set[str]) -> _Policy:
+def _read_policy(root: Path, audiences: set[str]) -> tuple[YamlFile, _Policy]:
     file = read_yaml(root / "classes.yaml", root)
     file.only("", file.content, ("schema", "audiences"))
     if file.content.get("schema") != CLASSES_SCHEMA:
@@ -161,12 +171,12 @@ def _read_policy(root: Path, audiences: set[str]) -> _Policy:
         if missing:
             raise file.error(field, f"says nothing about: {', '.join(missing)}")
         policy[name] = {c: _word(file, f"{field}.{c}", row[c], Action) for c in CLASSES}
-    return policy
+    return file, policy
 
 
-def _read_lexicon(path: Path, root: Path) -> Mapping[str, tuple[str, ...]]:
+def _read_lexicon(path: Path, root: Path) -> _Lexicon:
     file = read_yaml(path, root)
-    return {name: file.texts(name, terms) for name, terms in file.content.items()}
+    return _Lexicon(file, {name: file.texts(name, terms) for name, terms in file.content.items()})
 
 
 def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) -> Audience:
@@ -185,6 +195,7 @@ def _read_audience(file: YamlFile, folder: str, parent: str, sources: _Sources) 
     if not closed and Action.CLOSED in actions.values():
         raise file.error("closed", "must list what is said instead of a view, because a class closes the view")
     sections = read_sections(file, "sections", content.get("sections"))
+    _check_constant(sources.classes, identifier, sections, actions)
     _check_nothing_dropped(file, sections, actions)
     can_hold = any(isinstance(spec.builder, Holding) for spec in sections)
     if not held and (can_hold or Action.HOLD in actions.values() or on_unreliable is OnUnreliable.HOLD):
@@ -294,8 +305,25 @@ def _check_nothing_dropped(file: YamlFile, sections: Iterable[SectionSpec], acti
         )
 
 
+def _check_constant(
+    classes: YamlFile, audience: str, sections: Iterable[SectionSpec], actions: Mapping[str, Action]
+) -> None:
+    """Refuses another answer than the constant one about money laundering, for clients and whoever talks to them.
+
+    A case whose page differs from the others, and be it by being held, tips the client off.
+    """
+    talks = any(isinstance(spec.builder, (Holding, MaySay)) for spec in sections)
+    if talks and actions[Sensitivity.AML.value] is not Action.CLOSED:
+        raise classes.error(
+            f"audiences.{audience}.{Sensitivity.AML}",
+            f"must be '{Action.CLOSED}': '{audience}' is a client or talks to clients, and a page about money "
+            "laundering that differs from case to case tips them off; the view of such a bundle is always the words "
+            "under 'closed' in audience.yaml",
+        )
+
+
 def _wording(
-    file: YamlFile, languages: Iterable[str], lexicons: Mapping[str, Mapping[str, tuple[str, ...]]]
+    file: YamlFile, languages: Iterable[str], lexicons: Mapping[str, _Lexicon]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, ReadingLimits]]:
     wording = file.mapping("wording", file.content.get("wording"))
     file.only("wording", wording, ("banned", "reading"))
@@ -306,17 +334,27 @@ def _wording(
     banned: dict[str, tuple[str, ...]] = {}
     reading: dict[str, ReadingLimits] = {}
     for language in languages:
-        lexicon = lexicons[language]
         banned[language] = tuple(
-            term
-            for i, name in enumerate(names)
-            for term in lexicon[_one_of(file, f"wording.banned.{i}", name, tuple(lexicon))]
+            term for i, name in enumerate(names) for term in _terms(file, i, name, language, lexicons)
         )
         field = f"wording.reading.{language}"
         limit = file.mapping(field, limits.get(language, {}))
         reading[language] = _reading(file, field, language, limit)
     file.only("wording.reading", limits, languages)
     return banned, reading
+
+
+def _terms(file: YamlFile, place: int, name: Value, language: str, lexicons: Mapping[str, _Lexicon]) -> tuple[str, ...]:
+    """The terms of a list that a declaration bans; a list that only one language lacks is that lexicon's mistake."""
+    lexicon = lexicons[language]
+    others = [f"'{other}'" for other, one in lexicons.items() if isinstance(name, str) and name in one.lists]
+    if isinstance(name, str) and name not in lexicon.lists and others:
+        raise lexicon.file.error(
+            name,
+            f"is missing: {file.name} bans this list, and {', '.join(others)} has it; the lists here are: "
+            f"{', '.join(lexicon.lists)}",
+        )
+    return lexicon.lists[_one_of(file, f"wording.banned.{place}", name, tuple(lexicon.lists))]
 
 
 def _reading(file: YamlFile, field: str, language: str, limit: Mapping[str, Value]) -> ReadingLimits:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaisvc.views.document import Bullets, Notice, Paragraph, Reasons
-from xaisvc.views.wording import READING_MEASURES, longest_sentence
+from xaisvc.views.wording import READING_MEASURES, longest_sentence, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from xaisvc.views.wording import ReadingLimits
 
 _ENDS = (".", "!", "?")
+QUOTED = ": \u201c"
+"""Stands before the sentence that a finding quotes, and nowhere else in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,15 @@ def measure_reading(view: View, limits: ReadingLimits, names: Iterable[str] = ()
         RuntimeUnavailableError: If the package that knows where words break is not installed.
     """
     text = " ".join(part for part in dict.fromkeys(written(view)) if part.endswith(_ENDS))
-    longest = longest_sentence(_shortened(text, names))
+    counted = tuple(names)
+    longest = longest_sentence(_shortened(text, counted))
     found = READING_MEASURES.get(view.language)
     figure = found[1](text) if found else None
     excess = []
     if limits.max_sentence_words and longest > limits.max_sentence_words:
-        excess.append(f"a sentence of {longest} words; at most {limits.max_sentence_words} are declared")
+        quoted = next((one for one in sentences(text) if longest_sentence(_shortened(one, counted)) == longest), "")
+        said = f"{QUOTED}{quoted}\u201d" if quoted else ""  # none only where a name holds the end of a sentence
+        excess.append(f"a sentence of {longest} words; at most {limits.max_sentence_words} are declared{said}")
     if figure is not None and limits.max_grade and figure > limits.max_grade:
         excess.append(f"Flesch-Kincaid grade {figure:.1f}; at most {limits.max_grade:g} is declared")
     if figure is not None and limits.min_ease and figure < limits.min_ease:

@@ -53,7 +53,7 @@ def assess(
     if any(_stops(caveat, audience) for caveat, _ in concerned):
         level = Level.UNRELIABLE
     concerned.sort(key=lambda pair: (not _stops(pair[0], audience), pair[0].severity.rank))
-    worded = [_sentence(caveat, labels, language) for caveat, labels in concerned]
+    worded = [caveat_sentence(caveat, labels, language) for caveat, labels in concerned]
     sentences = tuple(dict.fromkeys(sentence for sentence in worded if sentence))
     return Reliability(level=level, sentences=sentences[: audience.caveats])
 
@@ -65,7 +65,7 @@ def _stops(caveat: Caveat, audience: Audience) -> bool:
     )
 
 
-def _sentence(caveat: Caveat, labels: tuple[str, ...], language: Language) -> str:
+def caveat_sentence(caveat: Caveat, labels: tuple[str, ...], language: Language) -> str:
     """The audience's sentence for a kind of caveat; a kind without one is worded by its severity, `info` not at all.
 
     Kinds that say something else with a gate than without can have a sentence for each of their gates.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from xaisvc.views.bidi import isolated
 from xaisvc.views.charts_text import chart_lines
 from xaisvc.views.document import Bullets, Facts, Notice, Paragraph, Reasons, Table
 
@@ -81,9 +82,9 @@ def _list(items: Iterable[str], *, ordered: bool) -> str:
 
 
 def _fact(row: Fact) -> str:
-    said = "; ".join(filter(None, (row.note, row.source)))
+    said = "; ".join(isolated(part) for part in (row.note, row.source) if part)
     note = f" ({escape(said)})" if said else ""
-    return f"{escape(row.label)}: **{escape(row.value)}**{note}"
+    return f"{isolated(escape(row.label))}: **{isolated(escape(row.value))}**{note}"
 
 
 def _reasons(block: Reasons) -> str:
@@ -92,10 +93,10 @@ def _reasons(block: Reasons) -> str:
     lines: list[str] = []
     for i, reason in enumerate(block.items, start=1):
         direction = f" ({escape(reason.direction)})" if reason.direction else ""
-        own = ", ".join(filter(None, (reason.own_value, reason.own_source)))
+        own = ", ".join(isolated(part) for part in (reason.own_value, reason.own_source) if part)
         own = f": {escape(own)}" if own else ""
-        links = "".join(f" \\[{escape(link.text)}\\]" for link in reason.links)
-        lines.append(f"{i}. **{escape(reason.label)}**{own}{direction}{links}")
+        links = "".join(f" \\[{isolated(escape(link.text))}\\]" for link in reason.links)
+        lines.append(f"{i}. **{isolated(escape(reason.label))}**{own}{direction}{links}")
         lines += [] if own else [f"   - {_fact(row)}" for row in reason.facts]
         if reason.note:
             lines.append(f"   - {escape(reason.note)}")
@@ -103,14 +104,14 @@ def _reasons(block: Reasons) -> str:
 
 
 def _table(block: Table) -> str:
-    head = [_inline(column.label) for column in block.columns]
+    head = [isolated(_inline(column.label)) for column in block.columns]
     rule = ["---:" if column.numeric else "---" for column in block.columns]
-    rows = [[_inline(cell.text) for cell in row] for row in block.rows]
+    rows = [[isolated(_inline(cell.text)) for cell in row] for row in block.rows]
     return f"{escape(block.caption)}\n\n" + _grid(head, rule, rows)
 
 
 def _chart(block: Chart) -> str:
-    rows = [[_inline(line.label), _inline(line.text)] for line in chart_lines(block)]
+    rows = [[isolated(_inline(line.label)), _inline(line.text)] for line in chart_lines(block)]
     title = escape(block.title)
     return f"{title}\n\n{_grid(['', ''], ['---', '---'], rows)}" if rows else f"{title}\n\n{escape(block.description)}"
 

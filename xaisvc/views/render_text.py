@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from xaisvc.views.bidi import END, START, isolated
 from xaisvc.views.charts_text import chart_lines
 from xaisvc.views.document import Bullets, Facts, Notice, Paragraph, Reasons, Table
 
@@ -53,13 +54,29 @@ def _block(block: Block, view: View) -> list[str]:  # noqa: PLR0911 - one way ou
 
 def in_short(block: Facts) -> str:
     """Facts that are there to be looked up, one behind the other."""
-    return "; ".join(f"{row.label}: {_value(row)}" for row in block.rows)
+    return "; ".join(f"{isolated(row.label)}: {_value(row)}" for row in block.rows)
 
 
 def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_long_words=False
-    ) or ([first.rstrip()] if first else [])
+    lines = textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest or first, break_long_words=False)
+    if START in text:
+        lines = _isolated_lines(lines, rest or first)
+    return lines or ([first.rstrip()] if first else [])
+
+
+def _isolated_lines(lines: Sequence[str], indent: str) -> list[str]:
+    """Lines with their isolates closed: where text is read each stands alone, so an open one goes on in the next."""
+    found, is_open = [], False
+    for line in lines:
+        again = f"{indent}{START}{line[len(indent) :]}" if is_open else line
+        is_open = again.count(START) > again.count(END)
+        found.append(again + END if is_open else again)
+    return found
+
+
+def _padded(text: str, width: int) -> str:
+    """`text` isolated, and as wide as `width`: what isolates it takes no place."""
+    return isolated(text) + " " * (width - len(text))
 
 
 def _bullets(block: Bullets) -> list[str]:
@@ -77,15 +94,15 @@ def _facts(rows: Sequence[Fact], indent: str) -> list[str]:
         value = _value(row)
         rest = " " * (len(indent) + width + 2)
         if len(row.label) > width:
-            lines += [*_wrap(row.label, indent, indent), *_wrap(value, rest)]
+            lines += [*_wrap(isolated(row.label), indent, indent), *_wrap(value, rest)]
         else:
-            lines += _wrap(value, f"{indent}{row.label:<{width}}  ", rest)
+            lines += _wrap(value, f"{indent}{_padded(row.label, width)}  ", rest)
     return lines
 
 
 def _value(row: Fact) -> str:
-    said = "; ".join(filter(None, (row.note, row.source)))
-    return f"{row.value} ({said})" if said else row.value
+    said = "; ".join(isolated(part) for part in (row.note, row.source) if part)
+    return f"{isolated(row.value)} ({said})" if said else isolated(row.value)
 
 
 def _reasons(block: Reasons) -> list[str]:
@@ -94,10 +111,10 @@ def _reasons(block: Reasons) -> list[str]:
         return lines + _wrap(block.empty, "  ")
     for i, reason in enumerate(block.items, start=1):
         head = f"  {i}. "
-        own = ", ".join(filter(None, (reason.own_value, reason.own_source)))
-        text = f"{reason.label}: {own}" if own else reason.label
+        own = ", ".join(isolated(part) for part in (reason.own_value, reason.own_source) if part)
+        text = f"{isolated(reason.label)}: {own}" if own else isolated(reason.label)
         text = f"{text} ({reason.direction})" if reason.direction else text
-        text = " ".join((text, *(f"[{link.text}]" for link in reason.links)))
+        text = " ".join((text, *(f"[{isolated(link.text)}]" for link in reason.links)))
         lines += _wrap(text, head, " " * len(head))
         lines += [] if reason.own_value else _facts(reason.facts, " " * len(head))
         lines += _wrap(reason.note, " " * len(head)) if reason.note else []
@@ -112,7 +129,7 @@ def _table(block: Table) -> list[str]:
 
     def line(cells: Iterable[str]) -> str:
         parts = [
-            cell.rjust(width) if column.numeric else cell.ljust(width)
+            " " * (width - len(cell)) + isolated(cell) if column.numeric else _padded(cell, width)
             for cell, width, column in zip(cells, widths, block.columns, strict=True)
         ]
         return "  ".join(parts)
@@ -127,7 +144,7 @@ def _records(block: Table) -> list[str]:
     for row in block.rows:
         lines.append("")
         for column, cell in zip(block.columns, row, strict=True):
-            lines += _wrap(f"{column.label}: {cell.text}", "  ", "    ")
+            lines += _wrap(f"{isolated(column.label)}: {isolated(cell.text)}", "  ", "    ")
     return lines
 
 
@@ -141,8 +158,8 @@ def _chart(block: Chart) -> list[str]:
     for line in found:
         label = line.label if len(line.label) <= width else line.label[: width - 3] + "..."
         if all(one.value is None for one in found):
-            lines += _wrap(line.text, f"  {label:<{width}}  ", " " * (width + 4))
+            lines += _wrap(line.text, f"  {_padded(label, width)}  ", " " * (width + 4))
             continue
         cells = round(_BAR_CELLS * abs(line.value or 0.0) / longest) if longest > 0 else 0
-        lines.append(f"  {label:<{width}}  {'#' * cells:<{_BAR_CELLS}}  {line.text}")
+        lines.append(f"  {_padded(label, width)}  {'#' * cells:<{_BAR_CELLS}}  {line.text}")
     return lines

@@ -10,8 +10,10 @@ import pytest
 from tests.unit.views.blocks import blocks
 from tests.unit.views.cases import CORRELATED, make_description, make_record
 from tests.unit.views.every_caveat import EVERY_CAVEAT
+from xaisvc.types import Caveat, Severity
 from xaisvc.views import build_view, render_view
 from xaisvc.views.document import Facts, Notice, Table
+from xaisvc.views.language import Language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,3 +127,58 @@ def test_lime_is_described_as_what_it_is(audiences: Mapping[str, Audience]) -> N
     assert "r2  0.41" in text
     assert "5000 samples" in text
     assert "The weights of a linear model" in text
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_CAVEAT))
+def test_a_caveat_is_told_in_the_readers_language_with_the_records_own_words_beside_it(
+    audiences: Mapping[str, Audience], name: str
+) -> None:
+    caveat = replace(EVERY_CAVEAT[name], message="words of the rule")
+    record, reader = make_record(caveats=(caveat,)), audiences["data_scientist"]
+    (english,), (dutch,) = (
+        blocks(build_view(record, make_description(), reader, language), "caveats", Facts) for language in ("en", "nl")
+    )
+    told = {row.label: row.value for row in dutch.rows}
+
+    assert english.rows[0].value == "words of the rule"
+    said, _, recorded = told["Wat er is gevonden"].partition(" Zoals vastgelegd, in het Engels: ")
+    assert recorded == "words of the rule."
+    assert said in {
+        message.fill({"facts": caveat.players}, Language(reader.catalogue("nl")))
+        for key, found in reader.catalogue("nl").messages.items()
+        if key.startswith(f"caveat.{caveat.kind}.")
+        for message in found
+    }
+
+
+def test_a_kind_that_the_catalogue_does_not_know_keeps_the_words_of_its_rule(audiences: Mapping[str, Audience]) -> None:
+    caveat = Caveat(kind="brand_new", severity=Severity.INFO, message="words of the rule")
+    view = build_view(make_record(caveats=(caveat,)), make_description(), audiences["data_scientist"], "nl")
+    (found,) = blocks(view, "caveats", Facts)
+
+    assert [row.value for row in found.rows] == ["words of the rule", "het hele antwoord"]
+
+
+@pytest.mark.parametrize(
+    ("language", "players", "adverse"), [("en", "12 features", "higher"), ("nl", "12 (kenmerken)", "hoger")]
+)
+def test_words_of_the_record_are_said_in_the_readers_language(
+    audiences: Mapping[str, Audience], language: str, players: str, adverse: str
+) -> None:
+    view = build_view(make_record(), make_description(), audiences["data_scientist"], language)
+    values = [row.value for name in ("reproduction", "prediction") for row in blocks(view, name, Facts)[0].rows]
+
+    assert players in values
+    assert adverse in values
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Why this method"), ("nl", "in het Engels)")])
+def test_why_this_method_is_quoted_where_it_is_another_language(
+    audiences: Mapping[str, Audience], language: str, label: str
+) -> None:
+    record = make_record()
+    record = replace(record, attribution=replace(record.attribution, detail="Auto chose 'tree'."))
+    view = build_view(record, make_description(), audiences["data_scientist"], language)
+    (row,) = (row for row in blocks(view, "reproduction", Facts)[0].rows if row.value == "Auto chose 'tree'.")
+
+    assert row.label.endswith(label)

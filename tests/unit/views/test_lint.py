@@ -81,6 +81,12 @@ def test_what_is_wrong_with_every_case_is_told_once_for_each_reader_and_language
         Finding("packs/eu.yaml", "past its day"),
     )
 
+    quoted = [
+        Finding("a, en: one", "5 words: \u201cYou owe 1\u201d"),
+        Finding("a, en: two", "5 words: \u201cYou owe 2\u201d"),
+    ]
+
+    assert told_once(quoted) == (Finding("a, en: one and 1 more", "5 words: \u201cYou owe 1\u201d"),)
     assert told_once(findings) == (
         Finding("auditor, en: case one and 1 more", "no table"),
         Finding("auditor, en: case two", "a raw name"),
@@ -106,7 +112,7 @@ def test_a_folder_that_cannot_be_loaded_has_that_as_its_one_finding(folder: Path
             "customer/audience.yaml",
             "en: {max_sentence_words: 22",
             "en: {max_sentence_words: 5",
-            "a sentence of 17 words",
+            "a sentence of 17 words; at most 5 are declared: \u201cOur computer model can be wrong, and",
         ),
         ("customer/audience.yaml", ", min_ease: 60", "", "wording.reading.nl has no min_ease; 'en' is limited"),
         (

@@ -244,12 +244,39 @@ def test_sentences_that_are_missing_are_named_together(folder: Path) -> None:
         ),
         ("classes.yaml", "  customer:", "  nobody:", r"audiences.nobody: there is no folder 'nobody'"),
         ("lexicon/en.yaml", "guilt:\n  - fraudster", "guilt:\n  - 7", r"lexicon/en.yaml:\d+: guilt.0: must be a text"),
+        (
+            "lexicon/en.yaml",
+            "\ncausal:",
+            "\ncausl:",
+            r"^lexicon/en.yaml:\d: causal: is missing: .*/audience.yaml bans this list, and 'nl' has it; .*causl",
+        ),
+        (
+            "customer/audience.yaml",
+            "banned: [",
+            "banned: [causl, ",
+            r"^customer/audience.yaml:\d+: wording.banned.0: must be one of: .*causal",
+        ),
+        ("customer/audience.yaml", "banned: [", "banned: [[causal], ", r"wording.banned.0: must be one of: "),
     ],
 )
 def test_a_mistake_is_refused_with_file_line_and_field(folder: Path, file: str, old: str, new: str, match: str) -> None:
     _replace(folder / file, old, new)
 
     with pytest.raises(AudienceError, match=match):
+        load_audiences(folder)
+
+
+@pytest.mark.parametrize("action", ["show", "generalise", "hide", "hold"])
+@pytest.mark.parametrize("reader", ["customer", "relationship_manager"])
+def test_clients_and_who_talks_to_them_are_told_the_same_of_every_case_about_laundering(
+    folder: Path, reader: str, action: str
+) -> None:
+    rows = (folder / "classes.yaml").read_text(encoding="utf-8")
+    head, mark, tail = rows.partition(f"\n  {reader}:\n")
+    (folder / "classes.yaml").write_text(head + mark + tail.replace("aml: closed", f"aml: {action}", 1), "utf-8")
+
+    said = rf"^classes.yaml:\d+: audiences.{reader}.aml: must be 'closed': '{reader}' is a client or talks to clients, "
+    with pytest.raises(AudienceError, match=said + r"and a page about money laundering .* tips them off"):
         load_audiences(folder)
 
 

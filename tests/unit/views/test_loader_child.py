@@ -91,11 +91,20 @@ def test_a_child_may_withhold_more(folder: Path) -> None:
             ROW.replace("confidential: hide", "confidential: show"),
             r"clearance: 'confidential' is 'show' here and 'hide' for '.*'; .* make it 'hide' or stricter",
         ),
-        (CLEARANCE, ROW.replace("aml: closed", "aml: hide"), r"'aml' is 'hide' here and 'closed' for"),
+        (
+            CLEARANCE,
+            ROW.replace("confidential: hide", "confidential: generalise"),
+            r"'confidential' is 'generalise' here and 'hide' for",
+        ),
+        (
+            CLEARANCE,
+            ROW.replace("aml: closed", "aml: hide"),
+            r"^classes.yaml:\d+: audiences.call_centre.aml: must be 'cl",
+        ),
         (
             CLEARANCE + "on_unreliable: show\ngates: []\n",
-            ROW.replace("aml: closed", "aml: hide"),
-            r"may only withhold more",
+            ROW,
+            r"gates: must name 'no_reasons' as well",
         ),
         (
             CLEARANCE + "sections: [{type: may_say, classes: [public, internal]}]\n",

@@ -66,7 +66,12 @@ def test_a_name_of_the_bank_is_one_word_of_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("language", "text", "limits", "excess"),
     [
-        ("en", "We decided no.", ReadingLimits(max_sentence_words=2), "a sentence of 3 words; at most 2 are declared"),
+        (
+            "en",
+            "You ask. We decided no. We know.",
+            ReadingLimits(max_sentence_words=2),
+            "a sentence of 3 words; at most 2 are declared: \u201cWe decided no\u201d",
+        ),
         # 0.39 * 3 + 11.8 * 5 / 3 - 15.59
         ("en", "We decided no.", ReadingLimits(max_grade=0.1), "Flesch-Kincaid grade 5.2; at most 0.1 is declared"),
         # 206.835 - 0.93 * 3 - 77 * 5 / 3
@@ -77,6 +82,17 @@ def test_what_is_beyond_a_limit_is_said_with_both_figures(
     language: str, text: str, limits: ReadingLimits, excess: str
 ) -> None:
     assert measure_reading(_view(Paragraph(text=text), language=language), limits).excess == (excess,)
+
+
+def test_the_sentence_that_is_too_long_is_quoted_with_the_names_that_the_bank_gave() -> None:
+    text = "Time at the present address and Savings. We look at your case again and then decide."
+    limits, names = ReadingLimits(max_sentence_words=4), ["Time at the present address"]
+
+    assert measure_reading(_view(Paragraph(text=text)), limits, names).excess == (
+        "a sentence of 9 words; at most 4 are declared: \u201cWe look at your case again and then decide\u201d",
+    )
+    unmeasured = measure_reading(_view(Paragraph(text="We look at St. Mary now.")), limits, ["St. Mary"])
+    assert unmeasured.excess == ("a sentence of 5 words; at most 4 are declared",)
 
 
 def test_a_language_without_a_measure_has_no_figure() -> None:

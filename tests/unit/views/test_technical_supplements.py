@@ -223,6 +223,24 @@ def test_a_value_that_many_rows_have_is_in_the_middle_of_them(audiences: Mapping
     assert _rows(view, "input_support")["duration_months"][1:3] == ["usual", "above 30%"]
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "The one value lies within what 700 background rows hold."),
+        ("nl", "De ene waarde ligt binnen wat 700 rijen van de achtergrond bevatten."),
+    ],
+)
+def test_one_usual_value_is_one(audiences: Mapping[str, Audience], language: str, said: str) -> None:
+    record = make_record()
+    one = replace(record, row={"duration_months": record.row["duration_months"]})
+    overview = make_overview()
+    profile = replace(overview.profiles["duration_months"], quantiles=(0.0,) * 50 + (100.0,) * 51)
+    supplements = Supplements(overview=replace(overview, profiles={"duration_months": profile}))
+    view = _view(audiences, supplements, language, record=one)
+
+    assert blocks(view, "input_support", Notice)[0].title == said
+
+
 def test_signs_and_ranks_are_firm_beyond_two_errors_only(audiences: Mapping[str, Audience]) -> None:
     view = _view(audiences)
     rows = _rows(view, "stability")

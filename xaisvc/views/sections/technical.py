@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xaisvc.types import Level, Severity
 from xaisvc.views.document import Bullets, Fact, Facts, Notice
+from xaisvc.views.reliability import caveat_sentence
 from xaisvc.views.sections.technical_common import LOCAL_SURROGATE
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _SET_BY: Mapping[Level, tuple[Severity | None, Tone]] = MappingProxyType(
     }
 )
 EXACT_METHOD = "exact"
+_PLAYERS = ("features", "concepts", "clusters", "custom")
+_RECORD_LANGUAGE = "en"
+"""The language of the sentences that a record holds."""
 _METHODS = ("linear", "tree", "exact", "kernel", "permutation", "lime")
 
 
@@ -48,6 +52,7 @@ class Reproduction:
         "value_function": (),
         "space": (),
         "players": (),
+        **{f"players_of.{kind}": ("players",) for kind in _PLAYERS},
         "budget": (),
         "no_budget": (),
         "seed": (),
@@ -55,6 +60,7 @@ class Reproduction:
         "device": (),
         "answer_version": (),
         "choice": (),
+        "choice_recorded": (),
         "how": (),
         "pinned": (),
     }
@@ -73,7 +79,7 @@ class Reproduction:
             ("method", f"{found.method} ({context.say(kind)})"),
             ("value_function", found.value_function),
             ("space", found.space.value),
-            ("players", f"{len(found.players)} {found.players_kind}"),
+            ("players", context.say(f"players_of.{found.players_kind}", players=len(found.players))),
             ("budget", found.budget or context.say("no_budget")),
             ("seed", str(found.seed)),
             ("evaluations", str(found.model_evaluations)),
@@ -81,7 +87,7 @@ class Reproduction:
             ("answer_version", str(record.answer_version)),
         ]
         if found.detail:
-            how.append(("choice", found.detail))
+            how.append(("choice" if _is_recorded(context) else "choice_recorded", found.detail))
         pinned = (
             ("model", record.digests.model),
             ("background", record.digests.background),
@@ -117,6 +123,8 @@ class Prediction:
         "none": (),
         "in_space": ("value", "space"),
         "adverse_when": (),
+        "higher": (),
+        "lower": (),
         "rank": (),
         "rank_value": ("share", "rows", "mean"),
     }
@@ -139,7 +147,7 @@ class Prediction:
             ("explained", number(found.output, found.space.value)),
             ("base", number(found.base_value, found.space.value)),
             ("threshold", nothing if output.threshold is None else number(output.threshold, tensor_space)),
-            ("adverse_when", output.adverse.value if output.adverse else nothing),
+            ("adverse_when", context.say(output.adverse.value) if output.adverse else nothing),
             ("side", context.say(outcome)),
             ("band", f"{answer.band} ({view.band})" if answer.band else nothing),
         ]
@@ -166,6 +174,7 @@ class CaveatList:
         "rule": (),
         "heading": ("id", "severity"),
         "message": (),
+        "recorded": ("finding", "words"),
         "players": (),
         "whole": (),
         "robust": (),
@@ -197,8 +206,17 @@ def _level(context: SectionContext) -> Notice:
     )
 
 
+def _is_recorded(context: SectionContext) -> bool:
+    """Whether the sentences that the record holds are in the reader's language."""
+    return context.view.language.code == _RECORD_LANGUAGE
+
+
 def _caveat(context: SectionContext, caveat: Caveat) -> Facts:
-    """What a caveat says, under its id; what it does not have is left out."""
+    """What a caveat says, under its id; what it does not have is left out.
+
+    In another language than the record's the catalogue says what its kind means. The record's own words stand beside
+    that: names of units and the like are told nowhere else.
+    """
     robust = caveat.robust
     read_instead = (
         ""
@@ -211,8 +229,10 @@ def _caveat(context: SectionContext, caveat: Caveat) -> Facts:
             high=f"{robust.high:+.4g}",
         )
     )
+    said = "" if _is_recorded(context) else caveat_sentence(caveat, caveat.players, context.view.language)
+    both = context.say("recorded", finding=said, words=caveat.message) if said and caveat.message else ""
     rows = (
-        ("message", caveat.message),
+        ("message", both or caveat.message),
         ("players", ", ".join(caveat.players) or context.say("whole")),
         ("robust", read_instead),
         ("evidence", ", ".join(f"{name} = {value:.6g}" for name, value in caveat.evidence.items())),

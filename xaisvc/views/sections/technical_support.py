@@ -45,6 +45,7 @@ class InputSupport:
         "title": (),
         "absent": (),
         "all_usual": ("features", "rows"),
+        "one_usual": ("rows",),
         "some_unusual": ("found", "features", "rows"),
         "shows": (),
         "shows_not": (),
@@ -70,15 +71,13 @@ class InputSupport:
         features = [one for one in context.view.description.features if one.id in row and one.id in overview.profiles]
         places = {one.id: _place(overview.profiles[one.id], row[one.id]) for one in features}
         found = [one for one in features if places[one.id][0] in _REMARKABLE]
-        verdict = Notice(
-            tone="care" if found else "info",
-            title=context.say(
-                "some_unusual" if found else "all_usual",
-                features=len(features),
-                rows=overview.background_rows,
-                **({"found": len(found)} if found else {}),
-            ),
-        )
+        counts: dict[str, int] = {"rows": overview.background_rows}
+        if found:
+            counts |= {"found": len(found), "features": len(features)}
+        elif len(features) != 1:
+            counts |= {"features": len(features)}
+        key = "some_unusual" if found else "one_usual" if len(features) == 1 else "all_usual"
+        verdict = Notice(tone="care" if found else "info", title=context.say(key, **counts))
         ordered = [*found, *(one for one in features if places[one.id][0] not in _REMARKABLE)]
         words, profiles = SectionWords.of(context), overview.profiles
         cells = verdicts(words, _PLACES, ("usual",), "is.")
