@@ -34,6 +34,9 @@ _SERIES: Final = tuple(1.0 / factorial(k) for k in range(7, -1, -1))
 
 BLOCK_ROWS: Final = 12 if _HAS_LONG_VECTORS else 6
 """Rows of a block."""
+_ROWS_OF_ONE: Final = 3
+"""Rows reached from one pointer, by an index of one or two steps. There are 16 registers for addresses: with a pointer
+for each of 12 rows most of them were read from memory at every term (92 GFLOP/s where this reaches 180)."""
 PANEL: Final = _LANES * _VECTORS
 """Columns of a panel; layers are filled up to whole panels."""
 LANES: Final = _LANES
@@ -122,6 +125,15 @@ class _Writer:
         function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{_LANES}f32")  # type: ignore[no-untyped-call]
         return self.builder.call(function, vectors)
 
+    def opaque(self, pointer: Any) -> Any:  # noqa: ANN401 (llvmlite's own, untyped)
+        """The pointer itself, of which the compiler no longer knows where it comes from: it can make no others of it.
+
+        Nor does it unroll a loop with this (`convergent`), which would not leave room in the registers for the sums.
+        """
+        same = self.builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], side_effect=False)
+        same.attributes.add("convergent")
+        return same
+
     def at_least(self, vector: Any, least: Any) -> Any:  # noqa: ANN401 (llvmlite's own, untyped)
         """The larger numbers of two vectors; NaN of the first stays NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", vector, least), least, vector)
@@ -132,24 +144,31 @@ def _generate_product(context: Any, builder: Any, signature: Any, arguments: Any
     write = _Writer(context, builder, signature)
     first_row, panel = write.pointer(0, rows, rows_at), write.pointer(3, weights, weights_at)
     biases, target = write.pointer(6, bias, bias_at), write.pointer(9, found, found_at)
-    own = [write.ahead(first_row, builder.mul(rows_step, _PLACE(row))) for row in range(BLOCK_ROWS)]
+    groups = [write.ahead(first_row, builder.mul(rows_step, _PLACE(row))) for row in range(0, BLOCK_ROWS, _ROWS_OF_ONE)]
+    steps = [builder.mul(rows_step, _PLACE(row)) for row in range(_ROWS_OF_ONE)]
     begin = [write.load(write.ahead(biases, i * _LANES)) for i in range(_VECTORS)]
 
     before, loop, after = builder.block, builder.append_basic_block("terms"), builder.append_basic_block("added")
     builder.branch(loop)
     builder.position_at_end(loop)
     term = builder.phi(_PLACE)
+    places = [builder.phi(group.type) for group in groups]
     sums = [[builder.phi(_VECTOR) for _ in range(_VECTORS)] for _ in range(BLOCK_ROWS)]
+    own = [write.opaque(group) for group in places]
     line = write.ahead(panel, builder.mul(term, _PLACE(PANEL)))
     factors = [write.load(write.ahead(line, i * _LANES)) for i in range(_VECTORS)]
     added = []
-    for row, totals in zip(own, sums, strict=True):
-        value = write.everywhere(builder.load(write.ahead(row, term), align=4))
+    for row, totals in enumerate(sums):
+        of, place = divmod(row, _ROWS_OF_ONE)
+        value = write.everywhere(builder.load(write.ahead(own[of], steps[place]), align=4))
         added.append([write.call("fma", value, factor, total) for factor, total in zip(factors, totals, strict=True)])
-    following = builder.add(term, _PLACE(1))
+    following, moved = builder.add(term, _PLACE(1)), [write.ahead(group, 1) for group in own]
     builder.cbranch(builder.icmp_signed("<", following, terms), loop, after)
     term.add_incoming(_PLACE(0), before)
     term.add_incoming(following, loop)
+    for group, start, then in zip(places, groups, moved, strict=True):
+        group.add_incoming(start, before)
+        group.add_incoming(then, loop)
     for totals, more in zip(sums, added, strict=True):
         for total, first, then in zip(totals, begin, more, strict=True):
             total.add_incoming(first, before)
