@@ -94,10 +94,21 @@ def _run(arguments: argparse.Namespace) -> None:
     build_cases(chosen, place, _echo)
     n_failed = execute(chosen, place, _echo, again=arguments.again, side_by_side=arguments.side_by_side)
     out = arguments.out or (HERE / "results.json" if name == "full" else arguments.work / f"{name}.json")
-    command = " ".join(["python -m benchmarks.performance", *sys.argv[1:]])
+    command = _command(arguments)
     date = datetime.now(UTC).date().isoformat()
     out.write_text(json.dumps(merge(runs, place, command, date), indent=1) + "\n", encoding="utf-8")
     _echo(f"wrote {out}; {n_failed} of {len(chosen)} runs gave no result")
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command that measures the same again; where it put things is of no use to others."""
+    words = ["python -m benchmarks.performance run"]
+    words += [f"--{size}" for size in ("quick", "tiny", "again") if getattr(arguments, size)]
+    words += [f"--{name} {text}" for name in ("only", "skip") for text in getattr(arguments, name) or ()]
+    words += [f"--seconds {arguments.seconds:g}", f"--limit {arguments.limit:g}"]
+    if arguments.side_by_side != 1:
+        words.append(f"--side-by-side {arguments.side_by_side}")
+    return " ".join(words)
 
 
 def _table(arguments: argparse.Namespace) -> None:

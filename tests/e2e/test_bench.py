@@ -185,6 +185,9 @@ def test_the_benchmark_runs_merges_and_resumes(tmp_path: Path) -> None:
     assert "0 of 5 runs gave no result" in first.stdout, first.stdout
     results = json.loads((tmp_path / "results.json").read_text())
     assert {"date", "command", "commit", "machine", "versions", "cases"} < set(results)
+    assert results["command"] == (
+        "python -m benchmarks.performance run --tiny --skip cold --skip speed-tiny-v1-shap --seconds 0.05 --limit 600"
+    )
     found = {outcome["id"]: outcome["result"] for outcome in results["runs"]}
     tree = found["speed-tiny-v1-xaisvc-tree-b20-t1"]["measured"]
     assert [line["rows"] for line in tree] == [1, 4]

@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from xaisvc.v1 import explanations_pb2 as pb
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Awaitable, Callable
 
 EXPLAIN = "/xaisvc.v1.ExplanationService/Explain"
@@ -39,6 +40,16 @@ def violations(error: grpc.aio.AioRpcError) -> list[error_details_pb2.BadRequest
     found = error_details_pb2.BadRequest()
     assert any([detail.Unpack(found) for detail in status.details])  # noqa: C419 - unpack each of them
     return list(found.field_violations)
+
+
+def held_at(gate: threading.Event) -> Callable[[object], tuple[()]]:
+    """Work that answers no row, and does not end before the gate opens."""
+
+    def wait(_: object) -> tuple[()]:
+        gate.wait(PATIENCE_S)
+        return ()
+
+    return wait
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from tests.unit.server.calling import EXPLAIN, PATIENCE_S, REQUEST, eventually, failure
+from tests.unit.server.calling import EXPLAIN, PATIENCE_S, REQUEST, eventually, failure, held_at
 from xaisvc.engine.answered import Answered, Underway
 from xaisvc.engine.commands import RowOutcome
 from xaisvc.errors import StoreError
@@ -46,12 +46,7 @@ async def test_answers_every_row_and_logs_sizes_only(serving: Any, service: Any)
 
 
 async def test_a_deadline_ends_the_wait_and_tells_the_work(serving: Any, service: Any, gate: threading.Event) -> None:
-    def wait(command: object) -> tuple[()]:
-        del command
-        gate.wait(PATIENCE_S)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     async with serving(service) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
         seconds = 0.2

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.unit.server.calling import PATIENCE_S, REQUEST, eventually, failure, reason
+from tests.unit.server.calling import PATIENCE_S, REQUEST, eventually, failure, held_at, reason
 from xaisvc.v1 import explanations_pb2_grpc
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ async def test_a_stop_lets_calls_finish_refuses_new_ones_and_tells_watchers(
 
 
 async def test_a_stop_does_not_wait_longer_than_its_grace(serving: Any, service: Any, gate: threading.Event) -> None:
-    def wait(_: object) -> tuple[()]:
-        gate.wait(PATIENCE_S)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     async with serving(service) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
         call = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
@@ -69,11 +65,7 @@ async def test_a_stop_does_not_wait_longer_than_its_grace(serving: Any, service:
 async def test_a_stop_does_not_wait_for_work_that_nobody_waits_for(
     serving: Any, service: Any, gate: threading.Event
 ) -> None:
-    def wait(_: object) -> tuple[()]:
-        gate.wait(PATIENCE_S)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     async with serving(service) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
         call = stub.Explain(REQUEST)

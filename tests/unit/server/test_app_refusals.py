@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from tests.unit.server.calling import EXPLAIN, EXPLAIN_STREAM, PATIENCE_S, REQUEST, eventually, failure, reason
+from tests.unit.server.calling import EXPLAIN, EXPLAIN_STREAM, REQUEST, eventually, failure, held_at, reason
 from xaisvc.engine.commands import ServiceLimits
 from xaisvc.errors import InvalidRequestError, LimitExceededError, StoreError
 from xaisvc.server.instruments import Instruments
@@ -182,11 +182,7 @@ async def test_what_is_not_named_is_asked_for(
 async def test_calls_above_the_number_allowed_are_refused_at_once_and_health_is_not(
     serving: Any, service: Any, gate: threading.Event
 ) -> None:
-    def wait(_: object) -> tuple[()]:
-        gate.wait(PATIENCE_S)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     async with serving(service, max_in_flight=1) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
         running = asyncio.ensure_future(failure(stub.Explain(REQUEST)))
@@ -212,11 +208,7 @@ async def test_calls_above_the_number_allowed_are_refused_at_once_and_health_is_
 async def test_a_call_too_many_is_refused_before_anything_of_it_is_looked_at(
     serving: Any, service: Any, gate: threading.Event
 ) -> None:
-    def wait(_: object) -> tuple[()]:
-        gate.wait(PATIENCE_S)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     instruments = Instruments.make()
     async with serving(service, instruments, max_in_flight=1) as served:
         stub = explanations_pb2_grpc.ExplanationServiceStub(served.channel)
@@ -249,11 +241,7 @@ async def test_a_call_too_many_is_refused_before_anything_of_it_is_looked_at(
 async def test_a_method_that_was_never_called_is_refused_in_the_same_words(
     serving: Any, service: Any, gate: threading.Event
 ) -> None:
-    def wait(_: object) -> tuple[()]:
-        gate.wait(10)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     async with serving(service, max_in_flight=1) as served:
         running = asyncio.ensure_future(failure(served.channel.unary_unary(EXPLAIN)(REQUEST.SerializeToString())))
         await eventually(lambda: len(service.commands) == 1)

@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.unit.server.calling import PATIENCE_S, REQUEST, eventually, failure
+from tests.unit.server.calling import PATIENCE_S, REQUEST, eventually, failure, held_at
 from xaisvc.rights import TOKENS_FILE, Grant, TokenFile
 from xaisvc.server import health as health_module
 from xaisvc.server.app import SERVICES
@@ -131,11 +131,7 @@ async def test_watchers_are_bounded(serving: Any, service: Any, monkeypatch: pyt
 
 
 async def test_health_answers_while_all_workers_are_busy(serving: Any, service: Any, gate: threading.Event) -> None:
-    def wait(_: object) -> tuple[()]:
-        gate.wait(PATIENCE_S)
-        return ()
-
-    service.on_explain = wait
+    service.on_explain = held_at(gate)
     async with serving(service) as served:
         call = asyncio.ensure_future(
             failure(explanations_pb2_grpc.ExplanationServiceStub(served.channel).Explain(REQUEST))

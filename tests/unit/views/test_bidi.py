@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.views.blocks import view_of
 from xaisvc.views.bidi import END, START, isolated
 from xaisvc.views.cells import Cell
 from xaisvc.views.document import (
@@ -18,10 +19,7 @@ from xaisvc.views.document import (
     Link,
     Reason,
     Reasons,
-    Section,
     Table,
-    View,
-    ViewStatus,
 )
 from xaisvc.views.render import render_view
 
@@ -37,24 +35,6 @@ def test_a_text_with_a_letter_from_right_to_left_is_isolated(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "Income", "Re\u00efnt\u00e9gratie \u20ac 3", "\u6536\u5165", "\u0394 1"])
 def test_no_other_text_is_touched(text: str) -> None:
     assert isolated(text) is text
-
-
-def view_of(*parts: Facts | Reasons | Table | BarChart) -> View:
-    return View(
-        id="r/a/en",
-        record_id="r",
-        audience="a",
-        audience_label="A",
-        audience_version=1,
-        language="en",
-        status=ViewStatus.COMPLETE,
-        title="Title",
-        subtitle="",
-        layout="card",
-        formats=("text", "markdown", "html", "json"),
-        sections=(Section(id="s", type="text", title="Part", blocks=parts),),
-        tones=("Note", "Take care", "Stop"),
-    )
 
 
 def blocks(name: str) -> tuple[Facts | Reasons | Table | BarChart, ...]:

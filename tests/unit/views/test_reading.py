@@ -1,37 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from xaisvc.views.document import Bullets, Notice, Paragraph, Reason, Reasons, Section, View, ViewStatus
+from tests.unit.views.blocks import view_of
+from xaisvc.views.document import Bullets, Notice, Paragraph, Reason, Reasons
 from xaisvc.views.reading import measure_reading, written
 from xaisvc.views.wording import ReadingLimits, flesch_kincaid
 
-if TYPE_CHECKING:
-    from xaisvc.views.document import Block
-
-
-def _view(*blocks: Block, language: str = "en") -> View:
-    return View(
-        id="r/a/en",
-        record_id="r",
-        audience="a",
-        audience_label="A",
-        audience_version=1,
-        language=language,
-        status=ViewStatus.COMPLETE,
-        title="Title",
-        subtitle="",
-        layout="card",
-        formats=("text",),
-        sections=(Section(id="s", type="text", title="Part", blocks=blocks),),
-        tones=("Note", "Take care", "Stop"),
-    )
-
 
 def test_every_sentence_is_measured_and_no_heading() -> None:
-    view = _view(
+    view = view_of(
         Paragraph(text="We said no."),
         Bullets(title="Unmeasurable headings notwithstanding", items=("Ask us.",)),
         Notice(tone="stop", title="Stop.", text="Do not go on."),
@@ -48,16 +26,16 @@ def test_every_sentence_is_measured_and_no_heading() -> None:
 def test_mandated_words_are_listed_and_not_measured() -> None:
     law = "Notwithstanding considerations aforementioned, creditors are prohibited from discriminating."
     found = measure_reading(
-        _view(Paragraph(text="Ask us."), Paragraph(text=law, role="mandated")), ReadingLimits(max_grade=3)
+        view_of(Paragraph(text="Ask us."), Paragraph(text=law, role="mandated")), ReadingLimits(max_grade=3)
     )
 
     assert found.mandated == (law,)
     assert found.excess == ()
-    assert measure_reading(_view(Paragraph(text=law)), ReadingLimits(max_grade=3)).excess != ()
+    assert measure_reading(view_of(Paragraph(text=law)), ReadingLimits(max_grade=3)).excess != ()
 
 
 def test_a_name_of_the_bank_is_one_word_of_a_sentence() -> None:
-    view = _view(Paragraph(text="Time at the present address and Savings go together."))
+    view = view_of(Paragraph(text="Time at the present address and Savings go together."))
 
     assert measure_reading(view, ReadingLimits()).longest == 9
     assert measure_reading(view, ReadingLimits(), ["Time at the present address", "address"]).longest == 5
@@ -81,22 +59,22 @@ def test_a_name_of_the_bank_is_one_word_of_a_sentence() -> None:
 def test_what_is_beyond_a_limit_is_said_with_both_figures(
     language: str, text: str, limits: ReadingLimits, excess: str
 ) -> None:
-    assert measure_reading(_view(Paragraph(text=text), language=language), limits).excess == (excess,)
+    assert measure_reading(view_of(Paragraph(text=text), language=language), limits).excess == (excess,)
 
 
 def test_the_sentence_that_is_too_long_is_quoted_with_the_names_that_the_bank_gave() -> None:
     text = "Time at the present address and Savings. We look at your case again and then decide."
     limits, names = ReadingLimits(max_sentence_words=4), ["Time at the present address"]
 
-    assert measure_reading(_view(Paragraph(text=text)), limits, names).excess == (
+    assert measure_reading(view_of(Paragraph(text=text)), limits, names).excess == (
         "a sentence of 9 words; at most 4 are declared: \u201cWe look at your case again and then decide\u201d",
     )
-    unmeasured = measure_reading(_view(Paragraph(text="We look at St. Mary now.")), limits, ["St. Mary"])
+    unmeasured = measure_reading(view_of(Paragraph(text="We look at St. Mary now.")), limits, ["St. Mary"])
     assert unmeasured.excess == ("a sentence of 5 words; at most 4 are declared",)
 
 
 def test_a_language_without_a_measure_has_no_figure() -> None:
-    found = measure_reading(_view(Paragraph(text="Wir haben entschieden."), language="de"), ReadingLimits())
+    found = measure_reading(view_of(Paragraph(text="Wir haben entschieden."), language="de"), ReadingLimits())
 
     assert found.figure is None
     assert found.longest == 3

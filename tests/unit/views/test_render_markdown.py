@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.views.blocks import view_of
 from xaisvc.views.document import (
     Bar,
     BarChart,
-    Block,
     Bullets,
     Cell,
     Column,
@@ -15,30 +15,9 @@ from xaisvc.views.document import (
     Paragraph,
     Reason,
     Reasons,
-    Section,
     Table,
-    View,
-    ViewStatus,
 )
 from xaisvc.views.render_markdown import escape, render
-
-
-def _view(*blocks: Block) -> View:
-    return View(
-        id="r/a/en",
-        record_id="r",
-        audience="a",
-        audience_label="A",
-        audience_version=1,
-        language="en",
-        status=ViewStatus.COMPLETE,
-        title="Title",
-        subtitle="",
-        layout="card",
-        formats=("markdown",),
-        sections=(Section(id="s", type="text", title="Part", blocks=blocks),),
-        tones=("Note", "Take care", "Stop"),
-    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +47,7 @@ def test_no_text_becomes_markup(text: str, expected: str) -> None:
 
 def test_each_block_has_its_form() -> None:
     text = render(
-        _view(
+        view_of(
             Paragraph(text="Read me.", role="lead"),
             Notice(tone="care", title="Mind this.", text="Really."),
             Bullets(items=("one", "two"), title="Steps", ordered=True),
