@@ -113,7 +113,7 @@ def _ask(tool: str, pythons: Sequence[Path], n: int) -> dict[str, Any]:
         file.write_text(json.dumps(cases), encoding="utf-8")
         try:
             done = subprocess.run(  # noqa: S603 - own words
-                [str(python), str(SCRIPT), tool, str(file)],
+                [str(python.absolute()), str(SCRIPT), tool, str(file)],  # absolute: it starts in another folder
                 cwd=folder,
                 capture_output=True,
                 text=True,

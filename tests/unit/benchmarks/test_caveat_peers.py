@@ -63,6 +63,19 @@ def test_a_package_that_is_nowhere_is_not_run() -> None:
     assert peers._ask("shapash", [Path("/no/such/python")], 50) == {"status": "not run", "why": "not installed"}
 
 
+def test_an_interpreter_may_be_named_from_the_folder_that_one_is_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "env" / "python"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho \'{"version": "1.2", "said": {}}\'\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    answer = peers._ask("shapash", [Path("env/python")], 50)
+
+    assert (answer["status"], answer["version"]) == ("ran", "1.2")
+
+
 def test_the_script_hears_what_a_package_says(tmp_path: Path) -> None:
     cases = {f"{name}|linear|1": make_case(name, "linear", 1, 60) for name in ("duplicate", CONTROL)}
     file = tmp_path / "cases.json"
