@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MOST_REPEATS = 15
 RAW_BATCHES = (64, 256, 1000, 4000)
 MIB = 1024.0  # the kernel counts in KiB
+TREES, PAIRED_ROWS = "xaisvc-tree", 1000
+"""Whose cost is told in predictions of the model, and of how many rows in a call."""
 DEAR_S = 1.0
 MORE_ROWS = 1000
 """A call that takes so long, and hardly longer for four rows, is timed with so many to learn what a row costs."""
@@ -143,10 +145,36 @@ def _speed(run: Run, subject: Subject) -> Result:
             }
             if answer.standard_errors is not None:
                 found["mean_standard_error"] = float(answer.standard_errors.mean())
+            if run.tool == TREES and run.threads == 1 and n >= PAIRED_ROWS:
+                found["cost_in_predictions"] = cost_in_predictions(explain, subject.black_box(), rows, budget)
             if truth is not None and TOOLS[run.tool].value_function == "interventional":
                 found |= _difference(answer.values, truth.values)
             measured.append(found)
     return {**result, "measured": measured, "memory_peak_mib": peak_memory_mib()}
+
+
+def cost_in_predictions(explain: Explain, model: BlackBox, rows: NDArray[np.float32], budget: int) -> float:
+    """Time of an explanation over that of a prediction, with the batch size that suits the model best.
+
+    The median of pairs of stretches, one right after the other: a machine's speed differs by a third between runs.
+    """
+
+    def prediction_s(batch: NDArray[np.float32]) -> float:
+        n_loops = max(1, len(rows) // len(batch))
+        start = time.perf_counter()
+        for _ in range(n_loops):
+            model.raw(batch)
+        return (time.perf_counter() - start) / (n_loops * len(batch))
+
+    batches = [np.ascontiguousarray(rows[:size]) for size in RAW_BATCHES if size <= len(rows)]
+    best = min(batches, key=lambda batch: min(prediction_s(batch) for _ in range(MOST_REPEATS)))
+    ratios = []
+    for _ in range(MOST_REPEATS):
+        alone = prediction_s(best)
+        start = time.perf_counter()
+        explain(rows, budget, 0)
+        ratios.append((time.perf_counter() - start) / len(rows) / alone)
+    return statistics.median(ratios)
 
 
 def _cost(explain: Explain, subject: Subject, budget: int) -> tuple[float, float]:

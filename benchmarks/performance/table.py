@@ -22,7 +22,8 @@ replace_section = partial(replace_between, BEGIN, END)
 WOODELF_BACKGROUND = 100
 TREES = (
     "**Trees, exact.** Rows per second with 1,000 rows in a call (woodelf: 10,000) and `b` background rows; xaisvc and "
-    "woodelf with two threads, shap has one. One row, and its cost in predictions of the same model, with one thread."
+    "woodelf with two threads, shap has one. One row, and what an explanation costs in predictions of the same model "
+    "(pairs of measurements, one right after the other), with one thread."
 )
 SAMPLING = (
     "**Sampling at equal coalitions.** Explanations per second with two threads, 16 rows in a call and 100 background "
@@ -125,7 +126,7 @@ def _trees(results: Results) -> str:
             many = results.speed(case, "xaisvc-tree", rows=10_000, b=b, threads=2)
             shap = results.speed(case, "shap-tree", rows=1000, b=b)
             one, shap_one = (results.speed(case, tool, rows=1, b=b) for tool in ("xaisvc-tree", "shap-tree"))
-            raw, best = results.raw(case, 1), own or alone
+            best = own or alone
             rows.append(
                 [
                     f"{case}, {b:,}",
@@ -135,7 +136,7 @@ def _trees(results: Results) -> str:
                     _times_more(best, shap),
                     _times_more(many, woodelf) if b == WOODELF_BACKGROUND else NOTHING,
                     f"{_ms(one)} / {_ms(shap_one)}",
-                    f"{raw / alone['rows_per_s']:.1f}" if raw and alone else NOTHING,
+                    f"{alone['cost_in_predictions']:.1f}" if alone and "cost_in_predictions" in alone else NOTHING,
                     f"{best['max_difference_of_scale']:.0e}" if "max_difference_of_scale" in best else NOTHING,
                 ]
             )

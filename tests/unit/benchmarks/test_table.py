@@ -59,6 +59,14 @@ def test_ratios_are_of_the_measured_rates() -> None:
     assert "a processor, 2 cores" in section
 
 
+def test_what_an_explanation_costs_in_predictions_is_the_figure_of_pairs_with_one_thread() -> None:
+    run = _speed("xaisvc-tree", 20_000.0, 1000)
+    run["result"]["measured"][0]["cost_in_predictions"] = 2.46  # type: ignore[index]
+    section = render(_results(run))
+
+    assert "| xgb, 100 | - | - | 20,000 | - | - | - / - | 2.5 | 2e-08 |" in section
+
+
 def _accuracy(**tools: tuple[float | None, float]) -> dict[str, object]:
     """Tools with the seconds at which they reached the target, and the error of their only step."""
     step = {"budget": 64, "coalitions_per_row": 64.0, "nmse_low": 0.0, "nmse_high": 1.0, "rank": 1.0, "coverage": None}
