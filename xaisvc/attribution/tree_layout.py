@@ -32,8 +32,8 @@ few enough that rounding stays near that of a single number."""
 _CHUNK_BYTES = 2**20
 """Tables that a block of rows goes through before the next block: half of a common second-level cache."""
 
-_WORTHS = (8.0, 7.0, 6.0, 0.0)
-"""See `tree_paths.choose_cuts`; from the most memory to the least."""
+_CUTTINGS = ((9.0, 13), (8.0, 12), (7.0, 11), (6.0, 11), (0.0, 11))
+"""Worth and bits of a deep leaf, see `tree_paths.choose_cuts`; from the most memory to the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,14 @@ class LaidTree:
         items: See `tree_paths.lay_out`.
         cuts: Root items of the subtrees, in order; int64.
         inner: Branches in each of them; int64.
+        deep: Which of them are a deep leaf; bool.
         steps: Items at or above these roots, in order; int64.
     """
 
     items: NDArray[np.int32]
     cuts: NDArray[np.int64]
     inner: NDArray[np.int64]
+    deep: NDArray[np.bool_]
     steps: NDArray[np.int64]
 
     @property
@@ -61,13 +63,6 @@ class LaidTree:
     def leaves(self) -> NDArray[np.int32]:
         """Nodes of the leaves, in order."""
         return np.asarray(self.items[0, self.items[4] < 0])
-
-    @property
-    def deep(self) -> NDArray[np.bool_]:
-        """Which subtrees are a deep leaf."""
-        from xaisvc.attribution.tree_paths import DEEP  # noqa: PLC0415 (heavy: loaded when used)
-
-        return np.asarray((self.inner == 0) & (self.items[7, self.cuts] >= DEEP))
 
     def sizes(self, lanes: int | NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers in the table of each subtree, for entries of so many lanes; whole lines of the cache."""
@@ -121,12 +116,13 @@ def lay_out_all(  # noqa: PLR0913, PLR0917 (one step of `tree_plan.make_arrays`)
         else:
             items.append((root, laid))
     found: list[LaidTree] = []
-    for worth in _WORTHS:
+    for worth, deep_bits in _CUTTINGS:
         found = []
         for _, laid in items:
-            chosen, inner, above = choose_cuts(laid, worth)
+            chosen, inner, above = choose_cuts(laid, worth, deep_bits)
             cuts = np.flatnonzero(chosen)
-            found.append(LaidTree(laid, cuts, inner[cuts], np.flatnonzero(above)))
+            deep = (inner[cuts] == 0) & (laid[7, cuts] >= deep_bits)
+            found.append(LaidTree(laid, cuts, inner[cuts], deep, np.flatnonzero(above)))
         if table_bytes(found, widest) <= most_bytes:
             return found, walked
     # Even the smallest tables are too many: the trees whose tables are smallest get them.

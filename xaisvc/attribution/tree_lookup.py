@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from xaisvc.attribution.tree_tables import extend
-from xaisvc.attribution.tree_vectors import ROWS_AT_ONCE, add_entries, add_entry, test_ranks
+from xaisvc.attribution.tree_vectors import ROWS_AT_ONCE, add_entries, add_entry, fetch_entries, test_ranks
 from xaisvc.compiled import compiled
 
 BLOCK_ROWS = 1024
@@ -18,6 +18,9 @@ BLOCK_ROWS = 1024
 
 TOGETHER = 4
 """Codes per row whose entries are added in one go."""
+
+AHEAD = 64
+"""Rows whose entries are on their way from memory while others are added; measured."""
 
 ONE, TWO, THREE = 8, 16, 24
 """Lanes of an entry; all others have 32. The loops name them as constants, so that they become registers."""
@@ -82,15 +85,23 @@ def _add(lanes, sums, table, codes, table_at, waiting, rows):  # type: ignore[no
         p, q, r, s = codes[0], codes[1], codes[2], codes[3]
         if lanes == ONE:
             for i in range(rows):
+                j = min(i + AHEAD, rows - 1)
+                fetch_entries(8, table, a + p[j] * 8, b + q[j] * 8, c + r[j] * 8, d + s[j] * 8)
                 add_entries(8, sums, i * 8, table, a + p[i] * 8, b + q[i] * 8, c + r[i] * 8, d + s[i] * 8)
         elif lanes == TWO:
             for i in range(rows):
+                j = min(i + AHEAD, rows - 1)
+                fetch_entries(16, table, a + p[j] * 16, b + q[j] * 16, c + r[j] * 16, d + s[j] * 16)
                 add_entries(16, sums, i * 16, table, a + p[i] * 16, b + q[i] * 16, c + r[i] * 16, d + s[i] * 16)
         elif lanes == THREE:
             for i in range(rows):
+                j = min(i + AHEAD, rows - 1)
+                fetch_entries(24, table, a + p[j] * 24, b + q[j] * 24, c + r[j] * 24, d + s[j] * 24)
                 add_entries(24, sums, i * 24, table, a + p[i] * 24, b + q[i] * 24, c + r[i] * 24, d + s[i] * 24)
         else:
             for i in range(rows):
+                j = min(i + AHEAD, rows - 1)
+                fetch_entries(32, table, a + p[j] * 32, b + q[j] * 32, c + r[j] * 32, d + s[j] * 32)
                 add_entries(32, sums, i * 32, table, a + p[i] * 32, b + q[i] * 32, c + r[i] * 32, d + s[i] * 32)
         return
     for slot in range(waiting):
@@ -112,14 +123,23 @@ def _add(lanes, sums, table, codes, table_at, waiting, rows):  # type: ignore[no
 @compiled()
 def add_deep(lanes, sums, table, patterns, at, lane, rows):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, PLR0913, PLR0917 (compiled)
     """Adds the values of a deep leaf from its three numbers per pattern; see `tree_tables`."""
-    second = at + (np.int64(2) << np.int64(lane.size))
+    # Which of two numbers a player gets is looked up: a processor guesses such a branch wrong half of the time.
+    players = lane.size
+    first, second = np.uint64(at), np.uint64(at) + (np.uint64(2) << np.uint64(players))
+    lanes_of = np.empty(players, dtype=np.uint64)
+    for bit in range(players):
+        lanes_of[bit] = lane[bit]
+    change = np.empty(2, dtype=np.float32)
     for row in range(rows):
-        passed = np.int64(patterns[row])
-        gained, lost = table[at + 2 * passed], table[at + 2 * passed + 1]
-        for bit in range(lane.size):
-            one = np.int64(1) << np.int64(bit)
+        passed = np.uint64(patterns[row])
+        change[1] = table[first + passed + passed]
+        change[0] = -table[first + passed + passed + np.uint64(1)]
+        own = np.uint64(row * lanes)
+        for bit in range(players):
+            one = np.uint64(1) << np.uint64(bit)
+            passes = (passed >> np.uint64(bit)) & np.uint64(1)
             less = table[second + (passed & ~one)]
-            sums[row * lanes + lane[bit]] += gained - less if passed & one else -lost
+            sums[own + lanes_of[bit]] += change[passes] - np.float32(passes) * less
 
 
 @compiled()

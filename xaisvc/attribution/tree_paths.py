@@ -13,14 +13,11 @@ import numpy as np
 from xaisvc.attribution.tree_branches import LEAF
 from xaisvc.compiled import compiled
 
-DEEP = 11
-"""Players on the path of a leaf that keeps three numbers per pattern instead of an entry."""
-
 MOST_BITS = 16
 """Players on the path of the deepest leaf that has numbers for every pattern."""
 
-_MOST_TABLE_BITS = 12
-_DEEP_COST = 5.0
+_MOST_TABLE_BITS = 13
+_DEEP_COST = 10.0
 """Of a deep leaf in look-ups; measured."""
 
 TOO_LARGE = -1
@@ -112,17 +109,18 @@ def lay_out(root, column, mode, true_child, false_child, player_of, fixed, items
 
 
 @compiled()
-def choose_cuts(laid, worth):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
+def choose_cuts(laid, worth, deep_bits):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 (compiled)
     """Chooses the subtrees whose leaves share one table, so that every leaf is in one of them.
 
     A table of c bits has 2^c entries: one bit for each player on the path to the subtree and one for each branch in it.
-    It costs 1 + 2^c / 2^worth, the look-up and the memory that it draws through the caches. A leaf alone from `DEEP`
-    bits on keeps three numbers for each code instead of an entry, which is smaller and slower. The sum of the costs is
-    the least.
+    It costs 1 + 2^c / 2^worth, the look-up and the memory that it draws through the caches. A leaf alone of
+    many bits is deep: it keeps three numbers for each code instead of an entry, which is smaller and slower. The sum of
+    the costs is the least.
 
     Args:
         laid: See `lay_out`.
         worth: Bits of a table that costs as much for its size as for its look-up.
+        deep_bits: Players on the path of a leaf that is deep, or more.
 
     Returns:
         Whether an item is the root of such a subtree; bool, (items,). Number of branches at or below each item; int64,
@@ -137,7 +135,7 @@ def choose_cuts(laid, worth):  # type: ignore[no-untyped-def] # noqa: ANN001, AN
         if laid[4, item] >= 0:
             inner[item] += 1
         bits = laid[7, item] + inner[item]
-        if laid[4, item] < 0 and bits >= DEEP:
+        if laid[4, item] < 0 and bits >= deep_bits:
             cost[item] = _DEEP_COST
         else:
             cost[item] = 1.0 + 2.0 ** (bits - worth)

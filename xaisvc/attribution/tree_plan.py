@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", bound=np.generic)
 
-DEFAULT_BYTES = 256 * 2**20
+DEFAULT_BYTES = 384 * 2**20
 """Largest size of the tables of one term."""
 
 _LOOK_UP = (
@@ -187,8 +187,8 @@ def make_arrays(  # noqa: PLR0913 (what a plan is made of)
         lanes = lanes_of_cut[here]
         player_at = players[trees.column[branches]]
         return fill_tree(  # type: ignore[no-any-return]
-            tree.items, tree.cuts, tree.inner, held, gain, loss, weights, lane_of, lanes, player_at, table,
-            table_at[:-1][here],
+            tree.items, tree.cuts, tree.inner, tree.deep, held, gain, loss, weights, lane_of, lanes, player_at,
+            table, table_at[:-1][here],
         )  # fmt: skip
 
     filled = in_threads(fill, range(len(laid)), threads)

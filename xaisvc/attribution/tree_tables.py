@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from xaisvc.attribution.tree_paths import DEEP
 from xaisvc.compiled import compiled
 
 
@@ -197,6 +196,7 @@ def fill_tree(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 
     laid,  # noqa: ANN001
     cuts,  # noqa: ANN001
     inner,  # noqa: ANN001
+    deep,  # noqa: ANN001
     held,  # noqa: ANN001
     gain,  # noqa: ANN001
     loss,  # noqa: ANN001
@@ -216,6 +216,7 @@ def fill_tree(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 
         laid: See `tree_paths.lay_out`.
         cuts: Root item of each subtree.
         inner: Branches in each.
+        deep: Whether each is a deep leaf; bool, (cuts,).
         held: See `share_leaves`.
         gain: See `tree_kernel.weight_tables`.
         loss: See `tree_kernel.weight_tables`.
@@ -233,7 +234,7 @@ def fill_tree(  # type: ignore[no-untyped-def] # noqa: ANN201, PLR0913, PLR0917 
     start, shared, reached = share_leaves(laid, held, gain, loss)
     for c in range(cuts.size):
         item, at = cuts[c], table_at[c]
-        if inner[c] == 0 and laid[7, item] >= DEEP:
+        if deep[c]:
             leaf = -1 - laid[4, item]
             size = np.int64(1) << laid[7, item]
             for output in range(weights.shape[0]):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float32] | NDArray[np.float64]
     Arrays = Mapping[str, NDArray[np.generic]]
 
-_VERSION = "2"
+_VERSION = "3"
 """Of the arrays of a plan; a new one with every change of their meaning or of the numbers in them."""
 
 

@@ -23,6 +23,10 @@ BRANCHES_AT_ONCE = 64
 """Branches tested by one call of `test_branches`: the bits of one number."""
 
 
+_LINE = 16
+"""Numbers in a line of the processor's cache."""
+
+
 def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:  # noqa: ANN401, PLR0913, PLR0917 (numba's and llvmlite's own, untyped)
     """Pointer to a vector that begins at an index of a one-dimensional array."""
     data = context.make_array(array_type)(context, builder, array).data
@@ -86,6 +90,38 @@ def _add_entry(typing_context, width, sums, sums_at, table, a):  # type: ignore[
     return types.void(width, sums, types.int64, table, types.int64), generate
 
 
+def _fetch_entries(typing_context, width, table, a, b, c, d):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001, PLR0913, PLR0917 (numba's own form)
+    """Has the processor bring four entries near that are added a little later; changes no number.
+
+    Args:
+        typing_context: Given by numba.
+        width: Numbers in an entry, a constant.
+        table: float32, flat.
+        a: Where the first entry begins; int64.
+        b: The second.
+        c: The third.
+        d: The fourth.
+    """
+    if not isinstance(width, types.IntegerLiteral) or not _is_flat(table, types.float32):
+        return None
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 (numba's own form)
+        flag, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        fetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        )
+        reading, second_level, data = ir.Constant(flag, 0), ir.Constant(flag, 2), ir.Constant(flag, 1)
+        for start in arguments[2:]:
+            for line in range(0, width.literal_value, _LINE):
+                at = builder.add(start, ir.Constant(start.type, line))
+                place = _place(context, builder, signature.args[1], arguments[1], at, ir.IntType(8))
+                builder.call(fetch, [place, reading, second_level, data])
+        return context.get_dummy_value()
+
+    places = [types.int64] * 4
+    return types.void(width, table, *places), generate
+
+
 def _test_ranks(typing_context, ranks, at, lowest, span, held, held_at):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001, PLR0913, PLR0917 (numba's own form)
     """Tests `ROWS_AT_ONCE` ranks: held = all bits if (rank - lowest) modulo 2^16 <= span, else none.
 
@@ -147,6 +183,7 @@ def _test_branches(typing_context, ranks, lowest, span, at):  # type: ignore[no-
 
 # numba's own types know these as functions of one argument less, the typing context that numba gives.
 add_entries = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_add_entries))
+fetch_entries = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_fetch_entries))
 add_entry = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_add_entry))
 test_ranks = cast("Callable[..., None]", intrinsic(_test_ranks))
 test_branches = cast("Callable[..., int]", intrinsic(_test_branches))

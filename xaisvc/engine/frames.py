@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.batch import ExplanationBatch, Provenance
     from xaisvc.types import Budget, FactDates
 
-ANSWER_VERSION = 11
+ANSWER_VERSION = 12
 """Version of the code's answers: raised whenever the numbers of an unchanged request may change."""
 
 LOCAL_SURROGATE = "local_surrogate"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.unit.graphs.hand_made import Grove, version_5, walk
 from tests.unit.graphs.set_trees import SetTrees
-from xaisvc.attribution import tree_terms
+from xaisvc.attribution import tree_layout, tree_terms
 from xaisvc.attribution.tree import TreeMethod
 from xaisvc.attribution.tree_few import FEW_ROWS
 from xaisvc.attribution.tree_plan import TreePlan, make_arrays
@@ -246,10 +247,15 @@ def test_trees_beyond_the_limits_are_walked_and_the_others_looked_up(seed: int, 
     assert "all 4 trees" in found.detail
 
 
-@settings(max_examples=10)
-@given(seed=st.integers(0, 10**6), depth=st.integers(9, 16), repeats=st.integers(0, 3))
-def test_deep_leaves_equal_the_walk(seed: int, depth: int, repeats: int) -> None:
-    """Leaves with up to sixteen players on their path have tables, from eleven on of another form."""
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 10**6),
+    depth=st.integers(9, 16),
+    repeats=st.integers(0, 3),
+    cutting=st.sampled_from(tree_layout._CUTTINGS),
+)
+def test_deep_leaves_equal_the_walk(seed: int, depth: int, repeats: int, cutting: tuple[float, int]) -> None:
+    """Leaves with up to sixteen players on their path have tables, from eleven to thirteen on of another form."""
     rng = np.random.default_rng(seed)
     columns = [*rng.permutation(16)[:depth].tolist(), *rng.integers(0, 16, repeats).tolist()]
     size = len(columns)
@@ -262,12 +268,13 @@ def test_deep_leaves_equal_the_walk(seed: int, depth: int, repeats: int) -> None
     trees = ensemble_of([chain, random_tree(rng, 6, 16, "any")])
     x = rng.normal(size=(80, 16)).astype(np.float32)
     players = np.arange(16)
-    base, values, plan = looked_up(trees, players, x[:40], x[40:], 16)
+    with mock.patch.object(tree_layout, "_CUTTINGS", (cutting,)):
+        base, values, plan = looked_up(trees, players, x[:40], x[40:], 16)
     alone = np.zeros((1, 1, 16))
     plan.add(x[79:].astype(np.float64), alone)
 
     assert not plan.walked.size
-    if len(set(columns)) > 12:  # more than the bits of the largest table of several leaves
+    if len(set(columns)) > 13:  # more than the bits of the largest table of several leaves
         assert (np.asarray(plan.arrays["cut_deep"]) >= 0).any()
     assert_equal((base, values), walked(trees, players, x[:40], x[40:], 16))
     assert np.array_equal(alone[0, 0], values[-1])
