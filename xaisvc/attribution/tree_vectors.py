@@ -181,9 +181,22 @@ def _test_branches(typing_context, ranks, lowest, span, at):  # type: ignore[no-
     return types.uint64(ranks, lowest, span, types.int64), generate
 
 
+def _trailing_zeros(typing_context, word):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001 (numba's own form)
+    """Place of the lowest bit that is set; `word` is a uint32 that is not 0."""
+    if word != types.uint32:
+        return None
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001 (numba's own form)
+        never_zero = ir.Constant(ir.IntType(1), 1)
+        return builder.zext(builder.cttz(arguments[0], never_zero), ir.IntType(64))
+
+    return types.int64(word), generate
+
+
 # numba's own types know these as functions of one argument less, the typing context that numba gives.
 add_entries = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_add_entries))
 fetch_entries = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_fetch_entries))
 add_entry = cast("Callable[..., None]", intrinsic(prefer_literal=True)(_add_entry))
 test_ranks = cast("Callable[..., None]", intrinsic(_test_ranks))
 test_branches = cast("Callable[..., int]", intrinsic(_test_branches))
+trailing_zeros = cast("Callable[..., int]", intrinsic(_trailing_zeros))

@@ -71,8 +71,8 @@ def check_rows_apart(model: ScoringModel, rows: Table) -> None:
     picked = np.linspace(0, len(rows) - 1, min(ALONE_ROWS, len(rows))).astype(np.intp)
     alone = np.concatenate([model(rows.take([int(i)])) for i in picked])
     gaps = {
-        _gap(together, turned): (together, turned, np.arange(len(rows))),
-        _gap(together[picked], alone): (together[picked], alone, picked),
+        relative_gap(together, turned): (together, turned, np.arange(len(rows))),
+        relative_gap(together[picked], alone): (together[picked], alone, picked),
     }
     gap = max(gaps)
     if gap > RELATIVE_TOLERANCE:
@@ -99,7 +99,7 @@ def check_repeats(pairs: PairFunction, rows: Table) -> None:
     """
     first, second = pairs(rows, _never), pairs(rows, _never)
     for one, other in ((first.on, second.on), (first.off, second.off), (first.outputs, second.outputs)):
-        gap = _gap(one, other)
+        gap = relative_gap(one, other)
         if gap > RELATIVE_TOLERANCE:
             worst = int(np.abs(one - other).argmax())
             raise ModelOutputError(
@@ -113,7 +113,7 @@ def check_repeats(pairs: PairFunction, rows: Table) -> None:
 
 def why_misread(model: ScoringModel, additive: AdditiveModel, rows: Table) -> str:
     """Why the additive model is not what the graph computes, one sentence; empty if it is."""
-    gap = _gap(model(rows), additive_output(additive, rows))
+    gap = relative_gap(model(rows), additive_output(additive, rows))
     if gap <= RELATIVE_TOLERANCE:
         return ""
     return (
@@ -163,7 +163,7 @@ def _place(index: int, count: int) -> str:
     return f"{'background row' if index < half else 'mixed background row'} {index % half}"
 
 
-def _gap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def relative_gap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Largest difference, relative to the largest answer, at least to 1. NaN counts as infinitely far."""
     scale = max(1.0, float(np.abs(first).max(initial=0.0)))
     difference = np.abs(first - second) / scale

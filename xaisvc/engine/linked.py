@@ -13,6 +13,8 @@ from xaisvc.graphs import list_outputs
 from xaisvc.types import LinkedModel, Space
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from xaisvc.engine.loaded import LoadedBundle
@@ -44,7 +46,7 @@ def read_linked(loaded: LoadedBundle, output: Output, probes: Table) -> LinkedMo
     sums = _classes(loaded, output) if log_odds is None else (log_odds,)
     if not sums:
         return None
-    found = _probability([additive_output(model, probes) for model in sums])
+    found = probability_of([additive_output(model, probes) for model in sums])
     gap = np.abs(found - loaded.scoring(output, Space.PROBABILITY)(probes))
     return LinkedModel(sums=sums) if float(gap.max(initial=0.0)) <= TOLERANCE else None
 
@@ -74,7 +76,7 @@ def _sum(loaded: LoadedBundle, output: Output, space: Space) -> AdditiveModel | 
         return None
 
 
-def _probability(sums: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def probability_of(sums: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """The link of sums, float64, (n,) each: logistic of one, softmax of several; float64, (n,)."""
     with np.errstate(over="ignore"):  # exp overflows to infinity where the probability is 0
         others = np.exp(-sums[0]) if len(sums) == 1 else sum(np.exp(other - sums[0]) for other in sums[1:])

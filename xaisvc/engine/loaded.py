@@ -23,6 +23,7 @@ from xaisvc.engine.plan_store import BundlePlans, default_folder
 from xaisvc.engine.readying import Readied, is_sum, make_ready, ready_network, taken_apart
 from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel, copied_input
 from xaisvc.engine.studies import BundleStudies
+from xaisvc.engine.sum_model import SumModel, compile_sums
 from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
@@ -159,7 +160,7 @@ class LoadedBundle:
         scoring = self.scoring(output, space)
         problem = Problem(
             model=scoring,
-            clouds=GraphClouds(self.bundle.description, scoring, lambda: self.network(output, space)),
+            clouds=GraphClouds(self.bundle.description, scoring, lambda: self.compiled(output, space)),
             background=self.bundle.background,
             players=players,
             space=space,
@@ -205,6 +206,17 @@ class LoadedBundle:
         return self._once(
             ("network", output.id, space), lambda: ready_network(self.bundle, space, scoring, self._runtime)
         )
+
+    def compiled(self, output: Output, space: Space) -> NetworkModel | SumModel | None:
+        """The output compiled to score tensors, where it is a network or holds trees that can be; None otherwise."""
+
+        def make() -> SumModel | None:
+            additive = self.additive(output, space).model
+            linked = self._linked(output) if additive is None and space is Space.PROBABILITY else None
+            sums = (additive,) if additive is not None else () if linked is None else linked.sums
+            return compile_sums(sums, self.scoring(output, space), self._probes, is_link=linked is not None)
+
+        return self.network(output, space) or self._once(("sums", output.id, space), make)
 
     def is_sum(self, output: Output, space: Space) -> bool:
         """Whether coalitions of an output are those of its reading as a sum; see `readying.is_sum`."""

@@ -132,9 +132,13 @@ class ColumnMatrix:
 
     def __call__(self, rows: Table) -> NDArray[np.float32] | NDArray[np.float64]:
         """Runs the preprocessing of the graph, if there is any; see `ColumnFunction`."""
-        feeds = self._encoder.feeds(rows)
-        found = self._model.run(feeds, [self._tensor])[self._tensor] if self._copied is None else feeds[self._copied]
-        matrix = _one_per_row(np.asarray(found), feeds, len(rows))
+        return self.of_tensors(self._encoder.feeds(rows), len(rows))
+
+    def of_tensors(self, feeds: Mapping[str, NDArray[np.generic]], n: int) -> NDArray[np.float32] | NDArray[np.float64]:
+        """As a call, for n rows that are tensors already, this preprocessing's inputs among them."""
+        own = {info.name: feeds[info.name] for info in self._model.inputs}
+        found = self._model.run(own, [self._tensor])[self._tensor] if self._copied is None else own[self._copied]
+        matrix = _one_per_row(np.asarray(found), own, n)
         # Routing must compare in the type the graph computes in: double models stay double, all others are float.
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)

@@ -1,0 +1,111 @@
+"""A model that is a sum of trees and linear terms, or the link of such sums, scored without a runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xaisvc.attribution.tree_scores import TreeScores
+from xaisvc.engine.guards import RELATIVE_TOLERANCE, relative_gap
+from xaisvc.engine.linked import probability_of
+from xaisvc.engine.scoring import ColumnMatrix
+from xaisvc.types import LinearTerm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from xaisvc.engine.scoring import ScoringModel
+    from xaisvc.types import AdditiveModel, Table
+
+    Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumModel:
+    """An output as a function of tensors; see `compile_sums`.
+
+    Attributes:
+        sums: The sums: the explained number alone, or what its link joins, the explained class first.
+        is_link: Whether the explained number is the link of the sums.
+    """
+
+    sums: tuple[_Sum, ...]
+    is_link: bool
+
+    def answers(self, feeds: Mapping[str, Array]) -> NDArray[np.float64]:
+        """The explained number of n rows that are tensors already; float64, (n,)."""
+        n = len(next(iter(feeds.values())))
+        totals = [one.of(feeds, n) for one in self.sums]
+        return probability_of(totals) if self.is_link else totals[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sum:
+    constant: float
+    terms: tuple[_Trees | _Weights, ...]
+
+    def of(self, feeds: Mapping[str, Array], n: int) -> NDArray[np.float64]:
+        totals = np.full(n, self.constant)
+        for term in self.terms:
+            term.add(feeds, totals)
+        return totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trees:
+    columns: ColumnMatrix
+    scores: TreeScores
+
+    def add(self, feeds: Mapping[str, Array], totals: NDArray[np.float64]) -> None:
+        self.scores.add(self.columns.of_tensors(feeds, len(totals)), totals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weights:
+    columns: ColumnMatrix
+    weights: NDArray[np.float64]
+
+    def add(self, feeds: Mapping[str, Array], totals: NDArray[np.float64]) -> None:
+        matrix = self.columns.of_tensors(feeds, len(totals))[:, : len(self.weights)]
+        # No matrix product: its bits would depend on the number of rows.
+        totals += (matrix.astype(np.float64) * self.weights).sum(axis=1)
+
+
+def compile_sums(
+    sums: Sequence[AdditiveModel], scoring: ScoringModel, probes: Table, *, is_link: bool
+) -> SumModel | None:
+    """Compiles a model that holds trees and checks it against the model itself.
+
+    Args:
+        sums: The explained number as a sum, or the sums that its link joins.
+        scoring: The model in the same space.
+        probes: Rows to compare them on.
+        is_link: Whether the explained number is the link of the sums.
+
+    Returns:
+        None where there are no trees, where some cannot be scored (see `TreeScores`), or where the numbers differ.
+    """
+    found: list[_Sum] = []
+    for model in sums:
+        terms: list[_Trees | _Weights] = []
+        for term in model.terms:
+            if not isinstance(term.columns, ColumnMatrix):
+                return None
+            if isinstance(term, LinearTerm):
+                terms.append(_Weights(columns=term.columns, weights=term.weights))
+                continue
+            double = term.columns(probes.take(slice(0, 1))).dtype == np.float64
+            scores = TreeScores.of(term.trees, double=double)
+            if scores is None:
+                return None
+            terms.append(_Trees(columns=term.columns, scores=scores))
+        found.append(_Sum(constant=model.constant, terms=tuple(terms)))
+    if not any(isinstance(term, _Trees) for one in found for term in one.terms):
+        return None
+    compiled = SumModel(sums=tuple(found), is_link=is_link)
+    gap = relative_gap(scoring(probes), compiled.answers(scoring.feeds(probes)))
+    return compiled if gap <= RELATIVE_TOLERANCE else None
