@@ -20,6 +20,7 @@ from xaisvc.engine.layout import MOST_KEPT_BYTES
 from xaisvc.engine.link_pairs import LinkPairs, LinkProjected, LinkTable
 from xaisvc.engine.network import NetworkDesign
 from xaisvc.engine.network_pairs import NetworkPairs
+from xaisvc.engine.score_pairs import ScorePairs
 from xaisvc.engine.sum_pairs import SumPairs
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from xaisvc.engine.mixed_model import MixedModel, RowSession
     from xaisvc.engine.network import NetworkModel
     from xaisvc.engine.readying import Readied
+    from xaisvc.engine.scoring import ScoringModel
+    from xaisvc.engine.sum_model import SumModel
     from xaisvc.types import (
         CoalitionDesign,
         PairFunction,
@@ -57,6 +60,7 @@ class GraphSource:
         sums: Tables of designs for models that are sums; None where one is no sum or its table too large.
         network: The network compiled, where the model is one and goes through it on the CPU; else None.
         networks: Designs laid out for it.
+        mixing: The model's trees compiled, where mixed rows go through them, else None; and the model itself.
         layouts: Designs laid out for the graph.
         links: Tables of designs for models that are the link of a sum.
         fused: Makes graphs that hold a design and take many rows; None where rows go one at a time.
@@ -69,6 +73,7 @@ class GraphSource:
     sums: Kept[SumTable | None]
     network: Callable[[], NetworkModel | None]
     networks: Kept[NetworkDesign]
+    mixing: Callable[[], tuple[SumModel | None, ScoringModel]]
     layouts: Kept[Layout]
     links: Kept[LinkTable]
     fused: FusedMaker | None
@@ -102,12 +107,30 @@ class GraphGames:
             table = source.sums.get(self._key(design), lambda: SumTable.of(problem, design, most))
             if table is not None:
                 return SumPairs(problem=problem, design=design, table=table, threads=source.threads)
-        network = source.network() if len(design) and self._each(design) <= MOST_BACKGROUND_ROWS else None
-        if network is None:
+        if not len(design) or self._each(design) > MOST_BACKGROUND_ROWS:
             return self._in_graph(design)
+        network = source.network()
+        if network is None:
+            return self._mixed(design) or self._in_graph(design)
         laid_out = source.networks.get(self._key(design), lambda: NetworkDesign(network, self._problem.players, design))
         return NetworkPairs(
             model=network, design=laid_out, otherwise=lambda: self._in_graph(design), threads=source.threads
+        )
+
+    def _mixed(self, design: CoalitionDesign) -> PairFunction | None:
+        """A design evaluated by the model's trees; None where they are not compiled or columns have several players."""
+        model, scoring = self._source.mixing()
+        player_of = None if model is None else model.players_of_columns(self._problem.players)
+        if model is None or player_of is None:
+            return None
+        return ScorePairs(
+            problem=self._problem,
+            design=design,
+            model=model,
+            scoring=scoring,
+            player_of=player_of,
+            otherwise=lambda: self._in_graph(design),
+            threads=self._source.threads,
         )
 
     def _in_graph(self, design: CoalitionDesign) -> PairFunction:

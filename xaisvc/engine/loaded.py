@@ -20,7 +20,7 @@ from xaisvc.engine.keeping import Kept
 from xaisvc.engine.layout import KEPT_LAYOUT_BYTES
 from xaisvc.engine.linked import read_linked
 from xaisvc.engine.plan_store import BundlePlans, default_folder
-from xaisvc.engine.readying import Readied, is_sum, make_ready, ready_network, taken_apart
+from xaisvc.engine.readying import Readied, can_mix, is_sum, make_ready, ready_network, taken_apart
 from xaisvc.engine.scoring import MAX_ROWS_PER_CALL, ColumnMatrix, ScoringModel, copied_input
 from xaisvc.engine.studies import BundleStudies
 from xaisvc.engine.sum_model import SumModel, compile_sums
@@ -209,14 +209,26 @@ class LoadedBundle:
 
     def compiled(self, output: Output, space: Space) -> NetworkModel | SumModel | None:
         """The output compiled to score tensors, where it is a network or holds trees that can be; None otherwise."""
+        return self.network(output, space) or self._sum_model(output, space)
 
+    def mixing(self, output: Output, space: Space) -> SumModel | None:
+        """The output compiled to score mixed rows, where it holds trees that can be and runs on the CPU."""
+        if self.device == "cuda":
+            return None
+        model, scoring = self._sum_model(output, space), self.scoring(output, space)
+        mixes = model is not None and self._once(
+            ("mixes", output.id, space), lambda: can_mix(self.bundle, space, scoring, model)
+        )
+        return model if mixes else None
+
+    def _sum_model(self, output: Output, space: Space) -> SumModel | None:
         def make() -> SumModel | None:
             additive = self.additive(output, space).model
             linked = self._linked(output) if additive is None and space is Space.PROBABILITY else None
             sums = (additive,) if additive is not None else () if linked is None else linked.sums
             return compile_sums(sums, self.scoring(output, space), self._probes, is_link=linked is not None)
 
-        return self.network(output, space) or self._once(("sums", output.id, space), make)
+        return self._once(("sums", output.id, space), make)
 
     def is_sum(self, output: Output, space: Space) -> bool:
         """Whether coalitions of an output are those of its reading as a sum; see `readying.is_sum`."""
@@ -251,6 +263,7 @@ class LoadedBundle:
                 is_sum=lambda: self.is_sum(output, space),
                 sums=Kept(KEPT_LAYOUT_BYTES, lambda table: 0 if table is None else table.n_bytes),
                 network=lambda: self.network(output, space),
+                mixing=lambda: (self.mixing(output, space), scoring),
                 networks=Kept(KEPT_LAYOUT_BYTES, lambda design: design.held_bytes),
                 layouts=Kept(KEPT_LAYOUT_BYTES, lambda layout: layout.held_bytes),
                 links=Kept(KEPT_LAYOUT_BYTES, lambda link: link.n_bytes),

@@ -61,10 +61,13 @@ class NetworkPairs:
         in_threads(run, [(block, piece) for block in blocks for piece in self.design.pieces], self.threads)
         pairs = PairValues(on=values[:, :q], off=values[:, q:], outputs=outputs)
         bad = np.flatnonzero(~(np.isfinite(outputs) & np.isfinite(values).all(axis=1)))
-        return self._mended(pairs, rows, bad.tolist(), check) if len(bad) else pairs
+        return mended(pairs, rows, bad.tolist(), check, self.otherwise) if len(bad) else pairs
 
-    def _mended(self, pairs: PairValues, rows: Table, bad: list[int], check: Callable[[], None]) -> PairValues:
-        """Rows that came to no number once more in the model's graph, which says why or knows better."""
-        again = self.otherwise()(rows.take(bad), check)
-        pairs.on[bad], pairs.off[bad], pairs.outputs[bad] = again.on, again.off, again.outputs
-        return pairs
+
+def mended(
+    pairs: PairValues, rows: Table, bad: list[int], check: Callable[[], None], otherwise: Callable[[], PairFunction]
+) -> PairValues:
+    """Rows that came to no number once more in the model's graph, which says why or knows better."""
+    again = otherwise()(rows.take(bad), check)
+    pairs.on[bad], pairs.off[bad], pairs.outputs[bad] = again.on, again.off, again.outputs
+    return pairs

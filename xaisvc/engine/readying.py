@@ -16,6 +16,7 @@ from xaisvc.engine.link_pairs import LinkPairs, LinkTable
 from xaisvc.engine.mixed_model import take_apart
 from xaisvc.engine.network import NetworkDesign, compile_network
 from xaisvc.engine.network_pairs import NetworkPairs
+from xaisvc.engine.score_pairs import ScorePairs
 from xaisvc.engine.sum_pairs import SumPairs
 from xaisvc.errors import ModelOutputError, XaisvcError
 from xaisvc.graphs import UncutError, read_additive
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from xaisvc.engine.mixed_model import MixedModel, RowSession
     from xaisvc.engine.network import NetworkModel
     from xaisvc.engine.scoring import ScoringModel
+    from xaisvc.engine.sum_model import SumModel
     from xaisvc.graphs import AdditiveGraph, NotAdditive
     from xaisvc.types import AdditiveModel, Output, PairFunction, Runtime
 
@@ -151,6 +153,45 @@ def ready_network(bundle: Bundle, space: Space, scoring: ScoringModel, runtime: 
         # As for graphs: what cannot be read must not stop an explanation that needs no reading of it.
         return None
     return network
+
+
+def can_mix(bundle: Bundle, space: Space, scoring: ScoringModel, model: SumModel) -> bool:
+    """Checks mixed rows scored by a compiled sum against the plain way on a few coalitions.
+
+    Args:
+        bundle: The bundle.
+        space: Unit of the explained number.
+        scoring: The model in this space.
+        model: The model compiled.
+
+    Returns:
+        Whether all numbers are the same; not where a column depends on several features.
+    """
+    ids = bundle.description.feature_ids
+    players = Players(names=ids, members=tuple((name,) for name in ids))
+    problem = Problem(model=scoring, background=bundle.background, players=players, space=space)
+    player_of = model.players_of_columns(players)
+    if player_of is None:
+        return False
+    size, unit = len(bundle.background), 0.0 if space is Space.RAW else 1.0
+    rows = bundle.background.take(sorted({0, size // 2, size - 1}))
+    try:
+        for own_rows in (False, True):
+            design = probe_design(len(ids), size, own_rows=own_rows)
+            plain = PlainPairs(problem, design, PREFERRED_BATCH_ROWS, 1)
+            pairs = ScorePairs(
+                problem=problem,
+                design=design,
+                model=model,
+                scoring=scoring,
+                player_of=player_of,
+                otherwise=partial(_as_is, plain),
+            )
+            if why_unlike(pairs, plain, rows, unit=unit):
+                return False
+    except XaisvcError:
+        return False
+    return True
 
 
 def is_sum(bundle: Bundle, space: Space, scoring: ScoringModel, additive: AdditiveModel) -> bool:

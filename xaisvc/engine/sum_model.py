@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xaisvc.engine.scoring import ScoringModel
-    from xaisvc.types import AdditiveModel, Table
+    from xaisvc.types import AdditiveModel, Players, Table
 
     Array = NDArray[np.generic]
+    Matrix = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,43 @@ class SumModel:
     sums: tuple[_Sum, ...]
     is_link: bool
 
+    @property
+    def terms(self) -> tuple[_Trees | _Weights, ...]:
+        """The terms of all sums, one after the other."""
+        return tuple(term for one in self.sums for term in one.terms)
+
     def answers(self, feeds: Mapping[str, Array]) -> NDArray[np.float64]:
         """The explained number of n rows that are tensors already; float64, (n,)."""
-        n = len(next(iter(feeds.values())))
-        totals = [one.of(feeds, n) for one in self.sums]
+        return self.of_matrices(self.matrices(feeds, len(next(iter(feeds.values())))))
+
+    def matrices(self, feeds: Mapping[str, Array], n: int) -> list[Matrix]:
+        """What reaches each of `terms` for n rows."""
+        return [term.columns.of_tensors(feeds, n) for term in self.terms]
+
+    def of_matrices(self, matrices: Sequence[Matrix]) -> NDArray[np.float64]:
+        """The explained number of n rows from what reaches each of `terms`; float64, (n,)."""
+        waiting = iter(matrices)
+        totals: list[NDArray[np.float64]] = []
+        for one in self.sums:
+            total = np.full(len(matrices[0]), one.constant)
+            for term in one.terms:
+                term.add(next(waiting), total)
+            totals.append(total)
         return probability_of(totals) if self.is_link else totals[0]
+
+    def players_of_columns(self, players: Players) -> list[NDArray[np.int64]] | None:
+        """The player that each column of each of `terms` belongs to, -1 for none; int64, (c,) each.
+
+        None where a column depends on features of several players: mixed rows have columns of their own then.
+        """
+        of_feature = {name: i for i, members in enumerate(players.members) for name in members}
+        found: list[NDArray[np.int64]] = []
+        for term in self.terms:
+            owners = [{of_feature.get(name, -1) for name in features} or {-1} for features in term.owners]
+            if any(len(owner) > 1 for owner in owners):
+                return None
+            found.append(np.array([owner.pop() for owner in owners], dtype=np.int64))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +81,26 @@ class _Sum:
     constant: float
     terms: tuple[_Trees | _Weights, ...]
 
-    def of(self, feeds: Mapping[str, Array], n: int) -> NDArray[np.float64]:
-        totals = np.full(n, self.constant)
-        for term in self.terms:
-            term.add(feeds, totals)
-        return totals
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trees:
     columns: ColumnMatrix
+    owners: tuple[frozenset[str], ...]
     scores: TreeScores
 
-    def add(self, feeds: Mapping[str, Array], totals: NDArray[np.float64]) -> None:
-        self.scores.add(self.columns.of_tensors(feeds, len(totals)), totals)
+    def add(self, matrix: Matrix, totals: NDArray[np.float64]) -> None:
+        self.scores.add(matrix, totals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weights:
     columns: ColumnMatrix
+    owners: tuple[frozenset[str], ...]
     weights: NDArray[np.float64]
 
-    def add(self, feeds: Mapping[str, Array], totals: NDArray[np.float64]) -> None:
-        matrix = self.columns.of_tensors(feeds, len(totals))[:, : len(self.weights)]
+    def add(self, matrix: Matrix, totals: NDArray[np.float64]) -> None:
         # No matrix product: its bits would depend on the number of rows.
-        totals += (matrix.astype(np.float64) * self.weights).sum(axis=1)
+        totals += (matrix[:, : len(self.weights)].astype(np.float64) * self.weights).sum(axis=1)
 
 
 def compile_sums(
@@ -96,13 +124,13 @@ def compile_sums(
             if not isinstance(term.columns, ColumnMatrix):
                 return None
             if isinstance(term, LinearTerm):
-                terms.append(_Weights(columns=term.columns, weights=term.weights))
+                terms.append(_Weights(columns=term.columns, owners=term.owners, weights=term.weights))
                 continue
             double = term.columns(probes.take(slice(0, 1))).dtype == np.float64
             scores = TreeScores.of(term.trees, double=double)
             if scores is None:
                 return None
-            terms.append(_Trees(columns=term.columns, scores=scores))
+            terms.append(_Trees(columns=term.columns, owners=term.owners, scores=scores))
         found.append(_Sum(constant=model.constant, terms=tuple(terms)))
     if not any(isinstance(term, _Trees) for one in found for term in one.terms):
         return None
