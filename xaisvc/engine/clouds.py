@@ -90,6 +90,9 @@ class GraphCloud:
         feeds = {tensor.info.name: tensor.around(rows, place, chunk) for tensor in self._tensors}
         if self._compiled is not None:
             answers = self._compiled.answers(feeds)
+            if chunk.start == 0:  # the row itself: its prediction is the model's own
+                own = {name: tensor[:1] for name, tensor in feeds.items()}
+                answers[0] = self._scoring.answers(own, 1)[0]
             if np.isfinite(answers).all():
                 return answers
         return self._scoring.answers(feeds, chunk.stop - chunk.start)
