@@ -20,7 +20,7 @@ from xaisvc.engine.layout import MOST_KEPT_BYTES
 from xaisvc.engine.link_pairs import LinkPairs, LinkProjected, LinkTable
 from xaisvc.engine.network import NetworkDesign
 from xaisvc.engine.network_pairs import NetworkPairs
-from xaisvc.engine.score_pairs import ScorePairs
+from xaisvc.engine.score_pairs import MOST_NUMBERS, ScorePairs
 from xaisvc.engine.sum_pairs import SumPairs
 
 if TYPE_CHECKING:
@@ -118,10 +118,15 @@ class GraphGames:
         )
 
     def _mixed(self, design: CoalitionDesign) -> PairFunction | None:
-        """A design evaluated by the model's trees; None where they are not compiled or columns have several players."""
+        """A design evaluated by the model's trees.
+
+        None where they are not compiled, where columns have several players, or are too many for so many rows.
+        """
         model, scoring = self._source.mixing()
         player_of = None if model is None else model.players_of_columns(self._problem.players)
         if model is None or player_of is None:
+            return None
+        if max(map(len, player_of)) * self._each(design) > MOST_NUMBERS:
             return None
         return ScorePairs(
             problem=self._problem,

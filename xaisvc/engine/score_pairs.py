@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from xaisvc.engine.sum_model import Matrix, SumModel
     from xaisvc.types import CoalitionDesign, PairFunction, Problem, Table
 
+MOST_NUMBERS = 2**25
+"""Columns of the background rows of one coalition: 128 MiB of float32 numbers."""
+
+_NUMBERS_TOGETHER = 2**21
+"""Columns that are mixed together: they stay near the processor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorePairs:
@@ -80,7 +86,8 @@ class ScorePairs:
 
     def _pieces(self) -> list[slice]:
         """Coalitions that are mixed together, the pairs' second ones after all first ones."""
-        together = max(1, PREFERRED_BATCH_ROWS // self._each)
+        widest = max(len(players) for players in self.player_of)
+        together = max(1, min(PREFERRED_BATCH_ROWS, _NUMBERS_TOGETHER // widest) // self._each)
         return [slice(start, start + together) for start in range(0, 2 * len(self.design), together)]
 
     def _values(self, own: Sequence[Matrix], background: Sequence[Matrix], piece: slice) -> NDArray[np.float64]:

@@ -101,9 +101,22 @@ def test_sizes_of_pieces_change_no_number(tmp_path: Path, monkeypatch: pytest.Mo
     pairs = evaluator(in_probability("lightgbm-missing", tmp_path))
     rows = pairs.problem.background.take(slice(0, 3))
     whole = pairs(rows, nothing)
-    monkeypatch.setattr("xaisvc.engine.score_pairs.PREFERRED_BATCH_ROWS", 1)
+    for name in ("PREFERRED_BATCH_ROWS", "_NUMBERS_TOGETHER"):
+        with monkeypatch.context() as smaller:
+            smaller.setattr(f"xaisvc.engine.score_pairs.{name}", 1)
+            assert len(pairs._pieces()) == 18
 
-    np.testing.assert_array_equal(pairs(rows, nothing).on, whole.on)
+            np.testing.assert_array_equal(pairs(rows, nothing).on, whole.on)
+
+
+def test_columns_too_many_for_memory_are_left_to_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = in_probability("lightgbm-missing", tmp_path)
+    numbers_of_a_coalition = len(case.problem.background) * 5
+    monkeypatch.setattr("xaisvc.engine.games.MOST_NUMBERS", numbers_of_a_coalition)
+    evaluator(case)
+    monkeypatch.setattr("xaisvc.engine.games.MOST_NUMBERS", numbers_of_a_coalition - 1)
+
+    assert isinstance(case.games.evaluate(case.design()), GraphPairs)
 
 
 def test_work_that_nobody_waits_for_stops(tmp_path: Path) -> None:
