@@ -59,9 +59,9 @@ class PlanLimits:
         disk_bytes: Size of all files in the folder; the oldest go first.
     """
 
-    memory_bytes: int = 1 << 30
+    memory_bytes: int = 3 << 29  # the largest tables of trees four times
     entries: int = 1024
-    disk_bytes: int = 4 << 30
+    disk_bytes: int = 6 << 30
 
 
 class BundlePlans:
