@@ -87,11 +87,11 @@ class GraphCloud:
 
     def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
         """See `Cloud`."""
-        feeds = {tensor.info.name: tensor.around(rows, place, chunk) for tensor in self._tensors}
+        own = self._scoring.feeds(rows.take([place])) if chunk.start == 0 else {}  # the first draw is the row itself
+        feeds = {one.info.name: one.around(rows, place, chunk, own.get(one.info.name)) for one in self._tensors}
         if self._compiled is not None:
             answers = self._compiled.answers(feeds)
-            if chunk.start == 0:  # the row itself: its prediction is the model's own
-                own = {name: tensor[:1] for name, tensor in feeds.items()}
+            if own:  # its prediction is the model's own
                 answers[0] = self._scoring.answers(own, 1)[0]
             if np.isfinite(answers).all():
                 return answers
@@ -109,7 +109,6 @@ class _MovedTensor:
         moved: Columns that are moved; intp, (k,).
         whole: Columns that are rounded; intp.
         is_flat: Whether the tensor has one dimension.
-        own: Encodes the row itself where columns are drawn.
     """
 
     info: TensorInfo
@@ -118,13 +117,12 @@ class _MovedTensor:
     moved: NDArray[np.intp]
     whole: NDArray[np.intp]
     is_flat: bool
-    own: _Encoder
 
     @property
     def n_bytes(self) -> int:
         return self.moves.nbytes
 
-    def around(self, rows: Table, place: int, chunk: slice) -> Array:
+    def around(self, rows: Table, place: int, chunk: slice, own: Array | None) -> Array:
         from xaisvc.engine.cloud_kernel import add_rounded  # noqa: PLC0415 - heavy: loaded when used
 
         values = np.full(len(self.names), -0.0)  # adding it changes no number, not even a minus zero
@@ -135,9 +133,10 @@ class _MovedTensor:
         add_rounded(moves, values, tensor)
         if len(self.whole):
             tensor[:, self.whole] = np.round(moves[:, self.whole] + values[self.whole])
-        if chunk.start == 0:
-            tensor[0] = values if len(self.moved) == len(self.names) else self.own(rows.take([place])).ravel()
-        return tensor.ravel() if self.is_flat else tensor
+        found = tensor.ravel() if self.is_flat else tensor
+        if own is not None:
+            found[0] = own[0]
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,17 +145,17 @@ class _DrawnTensor:
 
     info: TensorInfo
     values: Array
-    own: _Encoder
 
     @property
     def n_bytes(self) -> int:
         return self.values.nbytes
 
-    def around(self, rows: Table, place: int, chunk: slice) -> Array:
-        if chunk.start > 0:
+    def around(self, rows: Table, place: int, chunk: slice, own: Array | None) -> Array:
+        del rows, place
+        if own is None:
             return self.values[chunk]
         tensor = self.values[chunk].copy()
-        tensor[0] = self.own(rows.take([place]))[0]
+        tensor[0] = own[0]
         return tensor
 
 
@@ -166,14 +165,15 @@ class _EncodedTensor:
 
     info: TensorInfo
     draws: CloudDraws
-    own: _Encoder
+    encoder: _Encoder
 
     @property
     def n_bytes(self) -> int:
         return self.draws.n_bytes
 
-    def around(self, rows: Table, place: int, chunk: slice) -> Array:
-        return self.own(self.draws.around(rows, place, chunk, self.own.names))
+    def around(self, rows: Table, place: int, chunk: slice, own: Array | None) -> Array:
+        del own  # the draws hold the row itself
+        return self.encoder(self.draws.around(rows, place, chunk, self.encoder.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +196,13 @@ def _prepared(
     moved = [column for column, name in enumerate(names) if name in draws.moves]
     encoder = _Encoder(description, info, names)
     if moved and info.element not in _MOVED_ELEMENTS:
-        return _EncodedTensor(info=info, draws=draws.only(names), own=encoder)
+        return _EncodedTensor(info=info, draws=draws.only(names), encoder=encoder)
     standing: dict[str, Column] = {
         name: np.zeros(draws.size) if name in draws.moves else draws.values[name] for name in names
     }
     values = encoder(Table(standing))
     if not moved:
-        return _DrawnTensor(info=info, values=values, own=encoder)
+        return _DrawnTensor(info=info, values=values)
     moves = values.reshape(draws.size, -1).astype(np.float64)
     for column in moved:
         moves[:, column] = draws.moves[names[column]]
@@ -213,5 +213,4 @@ def _prepared(
         moved=np.array(moved, dtype=np.intp),
         whole=np.array([column for column in moved if names[column] in draws.whole], dtype=np.intp),
         is_flat=values.ndim == 1,
-        own=encoder,
     )
