@@ -8,12 +8,14 @@ that hold moved numbers (whole numbers, dates as text) are encoded for every row
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from xaisvc.bundles import encode_rows
+from xaisvc.engine.sum_model import SumModel
 from xaisvc.types import Table
 
 if TYPE_CHECKING:
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Column
 
     Array = NDArray[np.generic]
+
+_MOST_FIXED_BYTES = 64 * 2**20
+"""What models may take that hold draws as constants."""
+
+_WORTH_ROWS = 16
+"""Rows after which such a model is made: it costs as much as it saves for 32 of them."""
+
+_TEXT_BYTES = 64
+"""A text in a runtime, or a code."""
+
+_COLUMN_BYTES = 8
+"""A number that a runtime may make of them once."""
 
 _MOVED_ELEMENTS = {"float": np.float32, "double": np.float64}
 
@@ -45,7 +59,7 @@ class GraphClouds:
         self,
         description: BundleDescription,
         scoring: ScoringModel,
-        compiled: Callable[[], TensorFunction | None] = lambda: None,
+        compiled: Callable[[], SumModel | TensorFunction | None] = lambda: None,
     ) -> None:
         """Holds what is needed.
 
@@ -69,7 +83,47 @@ class GraphClouds:
             )
             for tensor in self._scoring.inputs
         )
-        return GraphCloud(self._scoring, tensors, self._compiled())
+        compiled = self._compiled()
+        drawn = frozenset(one.info.name for one in tensors if isinstance(one, _DrawnTensor))
+        if not isinstance(compiled, SumModel) or not drawn:
+            return GraphCloud(self._scoring, tensors, compiled)
+        texts = sum(one.values.size for one in tensors if isinstance(one, _DrawnTensor)) * _TEXT_BYTES
+        columns = sum(len(term.owners) for term in compiled.terms) * draws.size * _COLUMN_BYTES
+        fixed = None if texts + columns > _MOST_FIXED_BYTES else _Fixed(compiled, drawn, texts + columns)
+        return GraphCloud(self._scoring, tensors, compiled, fixed)
+
+
+class _Fixed:
+    """A model compiled, of draws some of whose tensors are the same around every row.
+
+    Args:
+        model: The model.
+        drawn: Names of these tensors.
+        n_bytes: Memory that all draws take in the model, at most.
+    """
+
+    def __init__(self, model: SumModel, drawn: frozenset[str], n_bytes: int) -> None:
+        self.n_bytes = n_bytes
+        self._model = model
+        self._drawn = drawn
+        self._asked: Counter[tuple[int, int]] = Counter()
+        self._chunks: dict[tuple[int, int], SumModel] = {}
+
+    def answers(self, feeds: Mapping[str, Array], chunk: slice) -> NDArray[np.float64]:
+        """The explained number of some draws, from all their tensors; float64."""
+        key = (chunk.start, chunk.stop)
+        model = self._chunks.get(key)
+        if model is None:
+            self._asked[key] += 1  # two threads may count, and make, the same: that does no harm
+            model = self._model
+            if self._asked[key] > _WORTH_ROWS and self._is_apart(chunk):
+                model = model.fixed({name: feeds[name] for name in self._drawn}, feeds)
+                self._chunks[key] = model
+        return model.answers(feeds)
+
+    def _is_apart(self, chunk: slice) -> bool:
+        """Whether no other chunk holds any of its draws: so all of them together take no more than `n_bytes`."""
+        return all(stop <= chunk.start or chunk.stop <= start for start, stop in tuple(self._chunks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +132,30 @@ class GraphCloud:
 
     _scoring: ScoringModel
     _tensors: tuple[_MovedTensor | _DrawnTensor | _EncodedTensor, ...]
-    _compiled: TensorFunction | None = None
+    _compiled: SumModel | TensorFunction | None = None
+    _fixed: _Fixed | None = None
 
     @property
     def n_bytes(self) -> int:
-        """Memory that the tensors take."""
-        return sum(tensor.n_bytes for tensor in self._tensors)
+        """Memory that the tensors take, and the model that holds some of them."""
+        fixed = 0 if self._fixed is None else self._fixed.n_bytes
+        return fixed + sum(tensor.n_bytes for tensor in self._tensors)
 
     def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
         """See `Cloud`."""
         own = self._scoring.feeds(rows.take([place])) if chunk.start == 0 else {}  # the first draw is the row itself
-        feeds = {one.info.name: one.around(rows, place, chunk, own.get(one.info.name)) for one in self._tensors}
         if self._compiled is not None:
-            answers = self._compiled.answers(feeds)
+            feeds = self._feeds(rows, place, chunk, {})
+            answers = self._compiled.answers(feeds) if self._fixed is None else self._fixed.answers(feeds, chunk)
             if own:  # its prediction is the model's own
                 answers[0] = self._scoring.answers(own, 1)[0]
             if np.isfinite(answers).all():
                 return answers
-        return self._scoring.answers(feeds, chunk.stop - chunk.start)
+        return self._scoring.answers(self._feeds(rows, place, chunk, own), chunk.stop - chunk.start)
+
+    def _feeds(self, rows: Table, place: int, chunk: slice, own: Mapping[str, Array]) -> dict[str, Array]:
+        """The tensors of some draws; with the row itself, as tensors, for the first one if it is given."""
+        return {one.info.name: one.around(rows, place, chunk, own.get(one.info.name)) for one in self._tensors}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from xaisvc.engine.sum_model import SumModel, compile_sums
 from xaisvc.engine.surroundings import usable_cpus
 from xaisvc.engine.tree_graph import TreeGraphs
 from xaisvc.errors import ModelOutputError
-from xaisvc.graphs import NotAdditive, check_trees, features_behind, plan_scorer, read_additive
+from xaisvc.graphs import NotAdditive, check_trees, features_behind, fix_inputs, plan_scorer, read_additive
 from xaisvc.types import AdditiveModel, LinearTerm, Observed, Players, Problem, Space, TreeTerm
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from xaisvc.bundles import Bundle
     from xaisvc.engine.mixed_model import MixedModel
     from xaisvc.engine.network import NetworkModel
-    from xaisvc.types import Device, LinkedModel, Output, Runtime
+    from xaisvc.types import Device, LinkedModel, LoadedModel, Output, Runtime
 
 T = TypeVar("T")
 
@@ -143,9 +143,13 @@ class LoadedBundle:
         # Tree ensembles have no CUDA kernel, and the columns are needed on the host.
         model = self._runtime.load(graph.columns_model, device="cpu")
         terms: list[LinearTerm | TreeTerm] = []
+
+        def fix(values: Mapping[str, NDArray[np.generic]]) -> LoadedModel:
+            return self._runtime.load(fix_inputs(graph.columns_model, values), device="cpu")
+
         for term in graph.terms:
             copied = copied_input(graph.columns_model, term.tensor)
-            columns = ColumnMatrix(description, model, term.tensor, copied=copied)
+            columns = ColumnMatrix(description, model, term.tensor, copied=copied, fix=fix)
             if term.trees is not None:
                 terms.append(TreeTerm(columns=columns, owners=term.owners, trees=term.trees))
             elif term.weights is not None:

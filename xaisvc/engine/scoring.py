@@ -12,7 +12,7 @@ from xaisvc.bundles.encode import RowEncoder
 from xaisvc.errors import ModelOutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -115,7 +115,13 @@ class ColumnMatrix:
     """The matrix that reaches a tree ensemble or a linear node: the `ColumnFunction` of one term."""
 
     def __init__(
-        self, description: BundleDescription, model: LoadedModel, tensor: str, *, copied: str | None = None
+        self,
+        description: BundleDescription,
+        model: LoadedModel,
+        tensor: str,
+        *,
+        copied: str | None = None,
+        fix: Callable[[Mapping[str, NDArray[np.generic]]], LoadedModel] | None = None,
     ) -> None:
         """Finds out what enters the graph.
 
@@ -124,8 +130,11 @@ class ColumnMatrix:
             model: The preprocessing.
             tensor: Its output.
             copied: The input that this output is a copy of, if it is: then nothing needs to run. See `copied_input`.
+            fix: Makes the preprocessing with some of its inputs as constants; None where none can be made.
         """
+        self._description = description
         self._model = model
+        self._fix = fix
         self._tensor = tensor
         self._copied = copied
         self._encoder = RowEncoder(description, model.inputs)
@@ -143,6 +152,20 @@ class ColumnMatrix:
         if matrix.dtype == np.float64:
             return matrix.astype(np.float64, copy=False)
         return matrix.astype(np.float32, copy=False)
+
+    def fixed(self, values: Mapping[str, NDArray[np.generic]]) -> ColumnMatrix | None:
+        """The matrix of rows of which some tensors are always the same ones; None where that saves nothing.
+
+        Texts enter a runtime one by one, with Python's lock held; as constants they are gone through once.
+
+        Args:
+            values: Tensor name to what it always is, one entry for each row of every later call.
+        """
+        names = {info.name for info in self._model.inputs}
+        own = {name: value for name, value in values.items() if name in names}
+        if self._fix is None or self._copied is not None or not own or len(own) == len(names):
+            return None
+        return ColumnMatrix(self._description, self._fix(own), self._tensor)
 
 
 def copied_input(model: bytes, tensor: str) -> str | None:

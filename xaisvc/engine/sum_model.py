@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from xaisvc.attribution.tree_scores import TreeScores
 from xaisvc.engine.guards import RELATIVE_TOLERANCE, relative_gap
 from xaisvc.engine.linked import probability_of
 from xaisvc.engine.scoring import ColumnMatrix
+from xaisvc.errors import BundleError, ModelOutputError
 from xaisvc.types import LinearTerm
 
 if TYPE_CHECKING:
@@ -45,6 +47,25 @@ class SumModel:
     def answers(self, feeds: Mapping[str, Array]) -> NDArray[np.float64]:
         """The explained number of n rows that are tensors already; float64, (n,)."""
         return self.of_matrices(self.matrices(feeds, len(next(iter(feeds.values())))))
+
+    def fixed(self, values: Mapping[str, Array], feeds: Mapping[str, Array]) -> SumModel:
+        """The same function of rows of which some tensors are always the same; itself where that saves nothing.
+
+        Args:
+            values: Tensor name to what it always is, one entry for each row.
+            feeds: All tensors of such rows, these among them: what reaches a term must be the same bits either way.
+        """
+        n = len(next(iter(feeds.values())))
+
+        def fix(term: _Trees | _Weights) -> _Trees | _Weights:
+            expected = term.columns.of_tensors(feeds, n)
+            with suppress(BundleError, ModelOutputError):  # a graph of one row at a time takes no such constants
+                columns = term.columns.fixed(values)
+                if columns is not None and np.array_equal(columns.of_tensors(feeds, n), expected, equal_nan=True):
+                    return replace(term, columns=columns)
+            return term
+
+        return replace(self, sums=tuple(replace(one, terms=tuple(map(fix, one.terms))) for one in self.sums))
 
     def matrices(self, feeds: Mapping[str, Array], n: int) -> list[Matrix]:
         """What reaches each of `terms` for n rows."""

@@ -4,6 +4,7 @@ from xaisvc.graphs.additive import AdditiveGraph, GraphTerm, NotAdditive, read_a
 from xaisvc.graphs.check import check_trees
 from xaisvc.graphs.cut import CutTensor, UncutError
 from xaisvc.graphs.explainer import Tables, layer_outputs, row_graph
+from xaisvc.graphs.fixed import fix_inputs
 from xaisvc.graphs.fused import fused_graph
 from xaisvc.graphs.graph import Graph
 from xaisvc.graphs.mixing import MixingPlan, has_trees, plan_link_mixing, plan_mixing
@@ -28,6 +29,7 @@ __all__ = [
     "UncutError",
     "check_trees",
     "features_behind",
+    "fix_inputs",
     "fused_graph",
     "has_trees",
     "layer_outputs",

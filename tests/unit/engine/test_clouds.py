@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,16 @@ import pytest
 
 import xaisvc
 from xaisvc.attribution import METHODS
+from xaisvc.demo.cases import BUNDLES
+from xaisvc.engine import clouds as clouds_module
 from xaisvc.engine.clouds import GraphClouds
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.scoring import ScoringModel
+from xaisvc.engine.sum_model import SumModel
 from xaisvc.errors import ModelOutputError
 from xaisvc.graphs import Scorer
 from xaisvc.runtimes import OrtRuntime
+from xaisvc.runtimes.ort import OrtModel
 from xaisvc.types import (
     BundleDescription,
     CloudDraws,
@@ -24,6 +28,7 @@ from xaisvc.types import (
     Kind,
     Players,
     Settings,
+    Space,
     Table,
     TensorColumn,
     TensorInfo,
@@ -34,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from xaisvc.types import Cloud
 
 M = 40
 CODES = ("1", "2.5", "-3")
@@ -229,3 +236,107 @@ def test_lime_around_the_row_is_the_same_with_and_without_clouds(tmp_path: Path)
         assert (other.base_values == with_clouds.base_values).all()
         assert (other.outputs == with_clouds.outputs).all()
         assert other.diagnostics == with_clouds.diagnostics
+
+
+def _around(cloud: Cloud, rows: Table) -> NDArray[np.float64]:
+    """The answers to all draws around each row, in two chunks."""
+    chunks = (slice(0, 25), slice(25, M))
+    return np.array([np.concatenate([cloud(rows, place, chunk) for chunk in chunks]) for place in range(len(rows))])
+
+
+def _demo_draws(loaded: LoadedBundle) -> CloudDraws:
+    """Draws of numbers around a row, and of whole background rows' texts."""
+    background, rng = loaded.bundle.background, np.random.default_rng(0)
+    places = rng.integers(len(background), size=M)
+    numbers = [name for name, values in background.columns.items() if values.dtype.kind == "f"]
+    moves = {name: np.r_[0.0, rng.normal(size=M - 1)] * float(background.columns[name].std()) for name in numbers}
+    values = {name: texts[places] for name, texts in background.columns.items() if name not in moves}
+    return CloudDraws(size=M, moves=moves, whole=frozenset(), values=values)
+
+
+@pytest.mark.parametrize("space", [Space.LOG_ODDS, Space.PROBABILITY])
+def test_texts_that_are_the_same_around_every_row_are_read_once(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = LoadedBundle(xaisvc.load_bundle(BUNDLES / "german-credit-boosting"), OrtRuntime(), "cpu", threads=1)
+    rows, draws = loaded.bundle.background.take(slice(0, 6)), _demo_draws(loaded)
+    clouds = loaded.problem(loaded.bundle.description.outputs[0], space, _players(loaded)).clouds
+    assert clouds is not None
+    monkeypatch.setattr(clouds_module, "_WORTH_ROWS", 10**9)
+    expected = _around(clouds.prepare(draws), rows)
+
+    monkeypatch.setattr(clouds_module, "_WORTH_ROWS", 2)
+    cloud = clouds.prepare(draws)
+    _around(cloud, rows.take(slice(0, 2)))
+    fed = _spied_on(monkeypatch)
+    found = _around(cloud, rows)
+
+    np.testing.assert_array_equal(found, expected)  # to the bit
+    assert len({answers.tobytes() for answers in expected}) == len(rows)
+    in_chunks = [names for names, n in fed if n > 1]
+    texts = {feature.source.tensor for feature in loaded.bundle.description.features if feature.categories}
+    assert len(in_chunks) > 2 * len(rows)
+    assert sum(bool(names & texts) for names in in_chunks) == 2  # each chunk once, to check what was made of it
+
+
+def test_what_holds_draws_is_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = LoadedBundle(xaisvc.load_bundle(BUNDLES / "german-credit-boosting"), OrtRuntime(), "cpu", threads=1)
+    draws, rows = _demo_draws(loaded), loaded.bundle.background.take(slice(0, 6))
+    problem = loaded.problem(loaded.bundle.description.outputs[0], Space.LOG_ODDS, _players(loaded))
+    assert problem.clouds is not None
+    alone = GraphClouds(loaded.bundle.description, cast("ScoringModel", problem.model)).prepare(draws).n_bytes
+    more = problem.clouds.prepare(draws).n_bytes - alone
+    monkeypatch.setattr(clouds_module, "_WORTH_ROWS", 2)
+
+    monkeypatch.setattr(clouds_module, "_MOST_FIXED_BYTES", more - 1)
+    cloud = problem.clouds.prepare(draws)
+    fed = _spied_on(monkeypatch)
+    _around(cloud, rows)
+
+    assert more >= 64 * M * len(draws.values)
+    assert cloud.n_bytes == alone
+    texts = {name for names, n in fed if n > 1 for name in names if name in draws.values}
+    assert texts >= {name for name, values in draws.values.items() if values.dtype == np.object_}
+
+
+def test_draws_that_are_cut_otherwise_are_not_held_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = LoadedBundle(xaisvc.load_bundle(BUNDLES / "german-credit-boosting"), OrtRuntime(), "cpu", threads=1)
+    draws, rows = _demo_draws(loaded), loaded.bundle.background.take(slice(0, 6))
+    clouds = loaded.problem(loaded.bundle.description.outputs[0], Space.LOG_ODDS, _players(loaded)).clouds
+    assert clouds is not None
+    monkeypatch.setattr(clouds_module, "_WORTH_ROWS", 2)
+    made: list[int] = []
+    fixed = SumModel.fixed
+
+    def counted(
+        self: SumModel, values: Mapping[str, NDArray[np.generic]], feeds: Mapping[str, NDArray[np.generic]]
+    ) -> SumModel:
+        made.append(len(next(iter(feeds.values()))))
+        return fixed(self, values, feeds)
+
+    monkeypatch.setattr(SumModel, "fixed", counted)
+    cloud = clouds.prepare(draws)
+
+    expected = _around(cloud, rows)
+    whole = np.array([cloud(rows, place, slice(0, M)) for place in range(len(rows))])
+
+    np.testing.assert_array_equal(whole, expected)
+    assert made == [25, M - 25]
+
+
+def _players(loaded: LoadedBundle) -> Players:
+    ids = loaded.bundle.description.feature_ids
+    return Players(names=ids, members=tuple((name,) for name in ids))
+
+
+def _spied_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[frozenset[str], int]]:
+    """What every graph is fed from now on: the tensors' names, and the number of rows."""
+    fed: list[tuple[frozenset[str], int]] = []
+    run = OrtModel.run
+
+    def spy(
+        self: OrtModel, feeds: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]
+    ) -> dict[str, NDArray[np.generic]]:
+        fed.append((frozenset(feeds), len(next(iter(feeds.values())))))
+        return run(self, feeds, outputs)
+
+    monkeypatch.setattr(OrtModel, "run", spy)
+    return fed

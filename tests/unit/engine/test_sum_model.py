@@ -11,13 +11,19 @@ import pytest
 import xaisvc
 from tests.e2e.zoo import cases
 from xaisvc.attribution import METHODS
+from xaisvc.demo.cases import BUNDLES
+from xaisvc.engine import loaded as loaded_module
 from xaisvc.engine.loaded import LoadedBundle
 from xaisvc.engine.sum_model import SumModel, compile_sums
+from xaisvc.graphs import fix_inputs
 from xaisvc.runtimes import OrtRuntime
 from xaisvc.types import Settings, Space, Table, TreeTerm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from xaisvc.engine.scoring import ScoringModel
     from xaisvc.types import Output
@@ -122,3 +128,48 @@ def test_lime_around_the_row_asks_the_runtime_about_rows_alone_and_gives_the_sam
     assert np.abs(found.values - without.values).max() <= FLOAT32 * scale
     assert np.array_equal(found.outputs, scoring(rows))
     assert np.abs(found.values).max() > 0
+
+
+def test_a_preprocessing_that_answers_otherwise_with_fixed_texts_is_not_used() -> None:
+    loaded = LoadedBundle(xaisvc.load_bundle(BUNDLES / "german-credit-boosting"), OrtRuntime(), "cpu", threads=1)
+    output, rows = loaded.bundle.description.outputs[0], loaded.bundle.background.take(slice(0, 30))
+    compiled, feeds = loaded.compiled(output, Space.LOG_ODDS), loaded.scoring(output, Space.LOG_ODDS).feeds(rows)
+    assert isinstance(compiled, SumModel)
+    texts = {name: value for name, value in feeds.items() if value.dtype == np.object_}
+    others = {name: np.roll(value, 1) for name, value in texts.items()}
+
+    right, wrong = compiled.fixed(texts, feeds), compiled.fixed(others, feeds)
+
+    assert [term.columns for term in wrong.terms] == [term.columns for term in compiled.terms]
+    assert [term.columns for term in right.terms] != [term.columns for term in compiled.terms]
+    numbers = {name: value for name, value in feeds.items() if name not in texts}
+    np.testing.assert_array_equal(right.answers(numbers), compiled.answers(feeds))
+
+
+def test_a_graph_of_one_row_at_a_time_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = LoadedBundle(xaisvc.load_bundle(BUNDLES / "german-credit-boosting"), OrtRuntime(), "cpu", threads=1)
+    output, rows = loaded.bundle.description.outputs[0], loaded.bundle.background.take(slice(0, 30))
+    compiled, feeds = loaded.compiled(output, Space.LOG_ODDS), loaded.scoring(output, Space.LOG_ODDS).feeds(rows)
+    assert isinstance(compiled, SumModel)
+    texts = {name: value for name, value in feeds.items() if value.dtype == np.object_}
+
+    def one_row(model: bytes, values: Mapping[str, NDArray[np.generic]]) -> bytes:
+        return fix_inputs(model, {name: value[:1] for name, value in values.items()})
+
+    monkeypatch.setattr(loaded_module, "fix_inputs", one_row)
+    fixed = compiled.fixed(texts, feeds)
+
+    assert [term.columns for term in fixed.terms] == [term.columns for term in compiled.terms]
+
+
+@pytest.mark.parametrize("names", [(), ("not_there",)])
+def test_nothing_is_fixed_where_nothing_is_the_same(names: tuple[str, ...], tmp_path: Path) -> None:
+    loaded = loaded_case("lightgbm-binary", tmp_path)
+    output, rows = loaded.bundle.description.outputs[0], loaded.bundle.background
+    compiled, feeds = loaded.compiled(output, Space.LOG_ODDS), loaded.scoring(output, Space.LOG_ODDS).feeds(rows)
+    assert isinstance(compiled, SumModel)
+
+    for values in ({name: np.zeros(len(rows)) for name in names}, feeds):  # all that enters: nothing would be left
+        fixed = compiled.fixed(values, feeds)
+
+        assert [term.columns for term in fixed.terms] == [term.columns for term in compiled.terms]
