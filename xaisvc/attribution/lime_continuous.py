@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 LARGEST_SAMPLES = 100_000
 # Rows that a thread takes at a time; changes no number.
 _ROWS_TOGETHER = 16
-# Draws in a call of the model: few enough that tensors and intermediates stay in the cache of a core.
-_DRAWS_TOGETHER = 1024
+MOST_DRAWS = 1024
+"""Draws in a call of the model: few enough that tensors and intermediates stay in the cache of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,8 @@ class _Batch:
     def _ask(self, draws: _Draws, place: int) -> NDArray[np.float64]:
         """The model's answers to all draws around a row, what an earlier stage asked not again."""
         before, size = self._answers.get(place, np.empty(0)), draws.size
-        largest = min(self._settings.max_batch_rows, _DRAWS_TOGETHER)
+        most = MOST_DRAWS if isinstance(draws.cloud, CloudDraws) else draws.cloud.most_draws
+        largest = min(self._settings.max_batch_rows, most)
         n_pieces = -(-(size - len(before)) // largest)
         pieces = [before]
         for start, stop in pairwise(np.linspace(len(before), size, n_pieces + 1).astype(np.intp).tolist()):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from xaisvc.attribution.lime_continuous import MOST_DRAWS
 from xaisvc.bundles import encode_rows
 from xaisvc.engine.sum_model import SumModel
 from xaisvc.types import Table
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from xaisvc.types.table import Column
 
     Array = NDArray[np.generic]
+
+_MOST_COMPILED_DRAWS = 5_000
+"""Draws in a call of a model compiled: each call takes the interpreter's lock a dozen times, which others may hold."""
 
 _MOST_FIXED_BYTES = 64 * 2**20
 """What models may take that hold draws as constants."""
@@ -140,6 +144,11 @@ class GraphCloud:
         """Memory that the tensors take, and the model that holds some of them."""
         fixed = 0 if self._fixed is None else self._fixed.n_bytes
         return fixed + sum(tensor.n_bytes for tensor in self._tensors)
+
+    @property
+    def most_draws(self) -> int:
+        """See `Cloud`."""
+        return MOST_DRAWS if self._compiled is None else _MOST_COMPILED_DRAWS
 
     def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
         """See `Cloud`."""

@@ -208,6 +208,11 @@ class Cloud(Protocol):
         """Memory that it takes."""
         ...
 
+    @property
+    def most_draws(self) -> int:
+        """Draws to ask about in one call: few enough that work can be given up between calls."""
+        ...
+
     def __call__(self, rows: Table, place: int, chunk: slice) -> NDArray[np.float64]:
         """Asks the model about some draws around a row: the same numbers as for `CloudDraws.around` as model rows.
 
