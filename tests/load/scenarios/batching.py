@@ -24,10 +24,10 @@ TIMES_MORE = 5.0
 MOST_SPREAD = 3.0
 CHANNELS = 16
 CASES = (
-    (LOGISTIC, Question(method="kernel", budget=512), 1600, True, 1),
-    (LOGISTIC, Question(method="permutation", budget=512), 1600, True, 1),
-    (BOOSTING, Question(method="kernel", budget=512), 1600, True, 1),
-    (LOGISTIC, Question(method="kernel", budget=512), 2400, True, 2),
+    (LOGISTIC, Question(method="kernel", budget=512), 2400, True, 1),
+    (LOGISTIC, Question(method="permutation", budget=512), 2400, True, 1),
+    (BOOSTING, Question(method="kernel", budget=512), 2400, True, 1),
+    (LOGISTIC, Question(method="kernel", budget=512), 3200, True, 2),
 )
 """Bundle, method, more rows than are answered in a second, whether batching is to make it so much faster, and the
 processes of the service: where a row is soon computed, one process is bound by what a call costs in Python."""
@@ -57,7 +57,7 @@ def _measure(
     folder.mkdir()
     expected = [row[None, :] for row in subject.expected()]
     requests = [subject.request(i).SerializeToString() for i in range(len(subject.rows))]
-    part = len(requests) // 3
+    part = len(requests) // 4
     tallies = []
     with running(folder, *flags) as service:
         # The first call of a method makes its plan, which all others find: it is part of neither figure.

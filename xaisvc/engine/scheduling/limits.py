@@ -22,7 +22,7 @@ class SchedulerLimits:
         bulk_every: Where both lanes wait, one batch in so many is a bulk one; at least 2.
         linger_s: Longest wait of an interactive task for others of its key, while fewer are there than lately were at
             the same time. Who is alone never waits.
-        start_s_per_cost: Seconds per model row before anything was measured.
+        start_s_per_cost: Seconds per model row of a key of which nothing is known.
     """
 
     threads: int

@@ -162,11 +162,12 @@ TestDesk = DeskMachine.TestCase
 )
 def test_a_batch_takes_about_a_second_so_that_other_threads_have_work(seconds: float, rows: int) -> None:
     desk: Desk[Values, int] = Desk(limits(max_batch_cost=1000, bounds=PLENTY), Clock())
-    desk.enter(task(*range(20), cost=200), doubled)
-    first = desk.next_batch()
-    assert first is not None
-    desk.settle(first.pieces, [list(range(20))], seconds)  # 200 model rows took so long
-    desk.end_batch(first)
+    for _ in range(2):  # nothing is learnt from a key's first batch
+        desk.enter(task(*range(20), cost=200), doubled)
+        measured = desk.next_batch()
+        assert measured is not None
+        desk.settle(measured.pieces, [list(range(20))], seconds)  # 200 model rows took so long
+        desk.end_batch(measured)
     for i in range(40):
         desk.enter(task(i, cost=10), doubled)
     batch = desk.next_batch()

@@ -9,19 +9,35 @@ from xaisvc.engine.scheduling.pace import Pace
 CLOSE = 1e-9  # sums and ratios of a few float64
 
 
+def warm(*keys: str) -> Pace:
+    pace = Pace(0.5)
+    for key in keys:
+        pace.observe(key, 1, 1e6)
+    return pace
+
+
 def test_the_start_value_serves_until_something_is_known() -> None:
     assert Pace(0.5).seconds("key", 10) == 5.0
 
 
-def test_an_unknown_key_has_the_pace_of_all() -> None:
-    pace = Pace(0.5)
-    pace.observe("one", 10, 1.0)
+@pytest.mark.parametrize("seconds", [1e-3, 1e3])
+def test_an_unknown_key_has_the_start_value_whatever_others_take(seconds: float) -> None:
+    pace = warm("one")
+    pace.observe("one", 10, seconds)
 
-    assert pace.seconds("other", 10) == pytest.approx(1.0, rel=CLOSE)
+    assert pace.seconds("other", 10) == 5.0
+
+
+def test_nothing_is_learnt_from_the_first_batch() -> None:
+    pace = warm("key")
+    assert pace.seconds("key", 10) == 5.0
+
+    pace.observe("key", 10, 1.0)
+    assert pace.seconds("key", 10) == pytest.approx(1.0, rel=CLOSE)
 
 
 def test_each_key_has_its_own_pace_and_large_batches_weigh_more() -> None:
-    pace = Pace(0.5)
+    pace = warm("slow", "fast")
     pace.observe("slow", 1, 10.0)
     pace.observe("fast", 1, 1.0)
     pace.observe("fast", 100, 1.0)
@@ -31,7 +47,7 @@ def test_each_key_has_its_own_pace_and_large_batches_weigh_more() -> None:
 
 
 def test_the_past_fades() -> None:
-    pace = Pace(0.5)
+    pace = warm("key")
     pace.observe("key", 1, 1000.0)
     for _ in range(60):
         pace.observe("key", 1, 1.0)
@@ -52,12 +68,11 @@ def test_company_is_the_most_that_lately_ran_at_the_same_time() -> None:
     assert pace.company("other") == 1
 
 
-def test_a_key_that_was_met_and_not_measured_has_the_pace_of_all() -> None:
+def test_a_key_that_was_met_and_not_measured_has_the_start_value() -> None:
     pace = Pace(0.5)
-    pace.observe("one", 10, 1.0)
-    pace.meet("two", 3)
+    pace.meet("key", 3)
 
-    assert pace.seconds("two", 10) == pytest.approx(1.0, rel=CLOSE)
+    assert pace.seconds("key", 10) == 5.0
 
 
 def test_the_least_recently_used_keys_are_forgotten() -> None:

@@ -375,6 +375,27 @@ def test_long_work_ahead_refuses_and_says_when_to_come_back(make_scheduler: Make
     assert result(taken) == [2]
 
 
+@pytest.mark.parametrize(("key", "cost"), [("exact", 1), ("sampled", 25_600)])
+def test_a_first_batch_that_took_long_makes_nobody_think_the_rest_does(
+    make_scheduler: Make, key: str, cost: int
+) -> None:
+    clock = Clock()
+    scheduler = make_scheduler(
+        clock=clock, bounds=Bounds(max_waiting_tasks=99, max_waiting_s=5.0), start_s_per_cost=1e-6
+    )
+
+    def compiled_first(parts: Sequence[Values], cancel: Cancel) -> list[list[int]]:
+        clock.now += 3.0
+        return doubled(parts, cancel)
+
+    assert result(scheduler.submit(task(1, key="exact", cost=1), compiled_first)) == [2]
+    gate = Gated()
+    occupy(scheduler, gate)
+    taken = [scheduler.submit(task(value, key=key, cost=cost), gate) for value in range(20)]
+    gate.let_end(21)
+    assert [result(one) for one in taken] == [[2 * value] for value in range(20)]
+
+
 def test_closing_lets_everything_taken_end_and_takes_no_more(make_scheduler: Make) -> None:
     scheduler, gate = make_scheduler(), Gated()
     running = occupy(scheduler, gate)
